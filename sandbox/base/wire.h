@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every message between Cloche's processes; docs/protocol.md tells the story. Two kinds:
+ *
+ *   frames    on the job socket (AF_UNIX SOCK_STREAM), API <-> worker: an 8 byte head, then bytes
+ *   messages  on control sockets (AF_UNIX SOCK_SEQPACKET), one fixed struct each, fds by
+ *             SCM_RIGHTS: API <-> cloched ("monitor"), cloched <-> zygote, cloched <-> policyc
+ *
+ * Everything is in host byte order: both ends are the same machine and the same build. Text in a
+ * fixed array is always terminated; cl_msg_check proves it for what comes from a weaker peer.
+ */
+#ifndef CL_BASE_WIRE_H
+#define CL_BASE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sandbox/base/err.h"
+
+enum {
+    CL_WIRE_VERSION = 1,
+    CL_FRAME_MAGIC = 0x4c43,          /* "CL" */
+    CL_FRAME_IN_MAX = 16 << 20,       /* most bytes of one frame API -> worker */
+    CL_FRAME_OUT_MAX = 16 << 20,      /* most bytes of one frame worker -> API */
+    CL_FRAME_OUTPUT_MAX = 64 << 10,   /* most bytes of one STDOUT or STDERR frame */
+    CL_FRAME_LOG_MAX = 512,           /* most bytes of one log text */
+    CL_NAME_MAX = 64,                 /* a policy's, tenant's, entry's name with its NUL */
+    CL_JOB_FD = 3,                    /* the worker's only socket */
+    CL_CONTROL_FD = 3,                /* the control socket of API, zygote and policyc */
+    CL_DEPTH_MAX = 64,                /* nesting of any JSON value that crosses a border */
+    CL_MSG_MAX = 1024,                /* most bytes of one control message */
+};
+
+/* ------------------------------------------------------------------ frames on the job socket */
+
+struct cl_frame {
+    uint16_t magic;  /* CL_FRAME_MAGIC */
+    uint16_t type;   /* enum cl_frame_type */
+    uint32_t length; /* bytes that follow */
+};
+
+_Static_assert(sizeof(struct cl_frame) == 8, "frame head");
+
+enum cl_frame_type {
+    /* API -> worker: CALL first, GO last, the rest in any order at most once unless noted */
+    CL_F_CALL = 1,      /* struct cl_frame_call */
+    CL_F_SOURCE = 2,    /* Python source, UTF-8 */
+    CL_F_ENTRY = 3,     /* dotted name of the function, UTF-8 */
+    CL_F_ARGS = 4,      /* JSON array, already validated */
+    CL_F_KWARGS = 5,    /* JSON object, already validated */
+    CL_F_STDIN = 6,     /* UTF-8 */
+    CL_F_FILE = 7,      /* many: struct cl_frame_file, path, content */
+    CL_F_ARTIFACT = 8,  /* many: a glob below the working folder, UTF-8 */
+    CL_F_ENV = 9,       /* many: NAME=value */
+    CL_F_GO = 10,       /* empty: start */
+    CL_F_PROBE = 11,    /* cloched's self-test instead of a call: struct cl_frame_probe */
+
+    /* worker -> API */
+    CL_F_READY = 64,     /* empty, once, first: the jail is complete and the worker is parked */
+    CL_F_STDOUT = 65,    /* bytes */
+    CL_F_STDERR = 66,    /* bytes */
+    CL_F_LOG = 67,       /* struct cl_frame_log, text */
+    CL_F_PROGRESS = 68,  /* JSON object {"value", "total", "message"} */
+    CL_F_ITEM = 69,      /* JSON value: one yield of a generator */
+    CL_F_FILE_OUT = 70,  /* struct cl_frame_file, path, content: one artifact */
+    CL_F_PROBED = 71,    /* struct cl_frame_probed: answer to PROBE */
+    /* exactly one of these ends the conversation; nothing may follow */
+    CL_F_RESULT = 80, /* JSON value */
+    CL_F_ERROR = 81,  /* struct cl_frame_error, then its texts */
+    CL_F_DENIED = 82, /* struct cl_frame_denied, then its texts */
+    CL_F_LIMIT = 83,  /* struct cl_frame_limit: a limit that the worker itself keeps */
+    CL_F_FAILED = 84, /* struct cl_err: the worker could not serve (our fault: verdict lost) */
+};
+
+enum cl_call_flags {
+    CL_CALL_STREAM = 1 << 0, /* send items and output at once */
+    CL_CALL_EVAL = 1 << 1,   /* SOURCE is one restricted expression, KWARGS its context */
+};
+
+struct cl_frame_call {
+    uint32_t flags; /* enum cl_call_flags */
+    uint32_t depth; /* deepest result, at most CL_DEPTH_MAX */
+    uint64_t output_bytes;
+    uint64_t result_bytes;
+    uint64_t files_bytes;
+};
+
+struct cl_frame_file {
+    uint32_t path_length; /* path, then content, follow */
+    uint32_t mode;        /* 0 */
+};
+
+struct cl_frame_log {
+    uint32_t level; /* enum cl_log_level */
+};
+
+/* Texts follow in the order of the lengths; all UTF-8, none terminated. */
+struct cl_frame_error {
+    int32_t line;   /* in the caller's source, 0 when unknown */
+    int32_t column; /* 1-based, 0 when unknown */
+    uint32_t type_length;
+    uint32_t message_length;
+    uint32_t traceback_length;
+};
+
+struct cl_frame_denied {
+    int32_t line;
+    int32_t column;
+    uint32_t rule_length; /* "modules", "eval.attribute", "syscall", "network", "files", ... */
+    uint32_t name_length; /* what was asked for: "socket" */
+    uint32_t message_length;
+};
+
+enum cl_limit {
+    CL_LIMIT_NONE = 0,
+    CL_LIMIT_WALL,      /* ms */
+    CL_LIMIT_CPU,       /* ms */
+    CL_LIMIT_MEMORY,    /* bytes */
+    CL_LIMIT_PROCESSES, /* count */
+    CL_LIMIT_OUTPUT,    /* bytes */
+    CL_LIMIT_RESULT,    /* bytes */
+    CL_LIMIT_FILES,     /* bytes */
+    CL_LIMIT_DEPTH,     /* levels */
+    CL_LIMIT_COUNT_
+};
+
+struct cl_frame_limit {
+    uint32_t limit; /* enum cl_limit */
+    uint32_t reserved;
+    uint64_t value; /* the limit */
+    uint64_t used;  /* what was asked for, 0 when unknown */
+};
+
+enum cl_probe_kind {
+    CL_PROBE_SYSCALL = 1, /* make `number` with `args`; the errno comes back, or the worker dies */
+    CL_PROBE_JAIL = 2,    /* fill struct cl_frame_probed with what the worker sees of itself */
+};
+
+struct cl_frame_probe {
+    uint32_t kind;
+    uint32_t number;
+    uint64_t args[6];
+};
+
+struct cl_frame_probed {
+    int32_t sys;      /* errno of the call, 0 if it succeeded */
+    int32_t pid;      /* getpid() inside: 1 */
+    uint32_t uid;     /* inside the user namespace */
+    uint32_t gid;
+    uint32_t fd_count;     /* open descriptors below 64 */
+    uint32_t no_new_privs; /* as kept at the entry of the jail */
+    uint64_t caps;         /* effective | permitted | inheritable, read at the entry */
+};
+
+/* Fills a head; cl_frame_check refuses a wrong magic, a type that `from_worker` may not send and
+ * a length over that type's cap (CL_E_LOST). */
+struct cl_frame cl_frame_make(enum cl_frame_type type, size_t length);
+int cl_frame_check(const struct cl_frame *frame, bool from_worker, struct cl_err *err);
+bool cl_frame_is_final(uint32_t type);
+const char *cl_limit_name(uint32_t limit); /* "wall", ...; NULL for an unknown one */
+const char *cl_limit_unit(uint32_t limit); /* "ms", "bytes", "count", "levels" */
+
+/* --------------------------------------------------------------- messages on control sockets */
+
+enum cl_msg_type {
+    /* API -> cloched: the monitor's whole authority */
+    CL_M_HELLO = 1,  /* struct cl_msg_hello; once, first */
+    CL_M_TAKE = 2,   /* struct cl_msg_take: a spare gets its call now */
+    CL_M_FINISH = 3, /* struct cl_msg_spare: its final frame is here; send the counters */
+    CL_M_KILL = 4,   /* struct cl_msg_kill */
+    CL_M_WANT = 5,   /* struct cl_msg_want: calls wait for spares of this pool */
+    CL_M_DROP = 6,   /* struct cl_msg_spare: an untaken spare is given back (end it) */
+
+    /* cloched -> API */
+    CL_M_POLICY = 32, /* struct cl_msg_policy + 1 fd: the sealed policy */
+    CL_M_TENANT = 33, /* struct cl_msg_tenant + 1 fd: its token file, open for reading */
+    CL_M_LOADED = 34, /* struct cl_msg_loaded: a generation is complete */
+    CL_M_SPARE = 35,  /* struct cl_msg_offer + 1 fd: the API's end of a job socket */
+    CL_M_TAKEN = 36,  /* struct cl_msg_spare: narrowed limits are in force */
+    CL_M_END = 37,    /* struct cl_msg_end: once for every offered spare */
+    CL_M_RETIRE = 38, /* struct cl_msg_spare: drop it unless it is taken */
+    CL_M_DRAIN = 39,  /* struct cl_msg_drain: accept no more, finish what runs */
+
+    /* cloched -> zygote */
+    CL_M_SPAWN = 64, /* struct cl_msg_spawn + fds: job socket, then the slot's cgroup fds */
+
+    /* zygote -> cloched */
+    CL_M_UP = 96,      /* struct cl_msg_up: interpreter warm, tree built, waiting */
+    CL_M_SPAWNED = 97, /* struct cl_msg_spawned + 1 fd: pidfd */
+    CL_M_FAILED = 98,  /* struct cl_msg_failed: a spawn or an entry step failed */
+
+    /* cloched -> policyc */
+    CL_M_SOURCE = 128, /* struct cl_msg_source + 1 fd: one YAML file, open for reading */
+    CL_M_COMPILE = 129, /* struct cl_msg: that was all of them */
+
+    /* policyc -> cloched */
+    CL_M_COMPILED = 160, /* struct cl_msg_compiled + 1 fd: one sealed policy */
+    CL_M_REFUSED = 161,  /* struct cl_msg_refused: one message about one file */
+    CL_M_DONE = 162,     /* struct cl_msg_done: last */
+};
+
+struct cl_msg {
+    uint32_t type;   /* enum cl_msg_type */
+    uint32_t length; /* of the whole struct */
+};
+
+struct cl_msg_hello {
+    struct cl_msg head;
+    uint32_t version; /* CL_WIRE_VERSION */
+    uint32_t reserved;
+};
+
+/* A field of 0 keeps the policy's value; a larger one than the policy's is a broken protocol. */
+struct cl_msg_take {
+    struct cl_msg head;
+    uint64_t spare;
+    uint64_t wall_ms;
+    uint64_t cpu_ms;
+    uint64_t memory_bytes;
+    uint32_t processes;
+    uint32_t acknowledge; /* 1: answer TAKEN when memory and processes are in force */
+};
+
+struct cl_msg_spare {
+    struct cl_msg head;
+    uint64_t spare;
+};
+
+enum cl_kill {
+    CL_KILL_CANCELLED = 1, /* the client asked, or went away */
+    CL_KILL_LIMIT,         /* a cap that the API keeps */
+    CL_KILL_PROTOCOL,      /* the worker broke the frame protocol */
+};
+
+struct cl_msg_kill {
+    struct cl_msg head;
+    uint64_t spare;
+    uint32_t reason; /* enum cl_kill */
+    uint32_t limit;  /* enum cl_limit, for CL_KILL_LIMIT */
+};
+
+struct cl_msg_want {
+    struct cl_msg head;
+    uint32_t pool;   /* index from cl_msg_policy */
+    uint32_t queued; /* calls waiting now */
+};
+
+struct cl_msg_policy {
+    struct cl_msg head;
+    uint32_t pool; /* names this (tenant, policy) from now on */
+    uint32_t generation;
+    uint32_t tenant; /* index from cl_msg_tenant */
+    uint32_t reserved;
+    char name[CL_NAME_MAX];
+};
+
+struct cl_msg_tenant {
+    struct cl_msg head;
+    uint32_t tenant;
+    uint32_t generation;
+    char name[CL_NAME_MAX];
+};
+
+struct cl_msg_loaded {
+    struct cl_msg head;
+    uint32_t generation;
+    uint32_t policies;
+};
+
+struct cl_msg_offer {
+    struct cl_msg head;
+    uint64_t spare; /* never reused while cloched lives */
+    uint32_t pool;
+    uint32_t generation;
+};
+
+enum cl_end_cause {
+    CL_END_FINISHED = 1, /* answer to FINISH; the worker may still be exiting */
+    CL_END_EXITED,       /* `status` is its exit status */
+    CL_END_SIGNALLED,    /* `status` is the signal */
+    CL_END_LIMIT,        /* `limit` names which, by cloched's own counters */
+    CL_END_KILLED,       /* answer to KILL; `limit` and `reason` echoed */
+    CL_END_LOST,         /* our fault: zygote died, retired, shutting down */
+};
+
+struct cl_msg_end {
+    struct cl_msg head;
+    uint64_t spare;
+    uint32_t cause; /* enum cl_end_cause */
+    int32_t status;
+    uint32_t limit;  /* enum cl_limit */
+    uint32_t reason; /* enum cl_kill */
+    uint64_t value;  /* the limit that was hit */
+    uint64_t used;
+    uint64_t wall_us; /* since TAKE */
+    uint64_t cpu_us;  /* since TAKE */
+    uint64_t memory_peak_bytes;
+    uint32_t pids_refused; /* how often the pids counter refused a task */
+    uint32_t oom_kills;
+};
+
+struct cl_msg_drain {
+    struct cl_msg head;
+    uint64_t grace_ms;
+};
+
+struct cl_msg_spawn {
+    struct cl_msg head;
+    uint64_t spare;
+    uint32_t slot;      /* the worker's uid and gid inside are 1 + slot */
+    uint32_t cgroup_v2; /* 1: fd 1 is the slot's directory (CLONE_INTO_CGROUP); 0: fds 1.. are
+                           open `cgroup.procs` files into which the child writes "0" */
+};
+
+struct cl_msg_up {
+    struct cl_msg head;
+    uint32_t modules_preloaded;
+    uint32_t modules_mapped; /* allowed, not preloaded, bytecode in memory */
+    uint64_t start_us;
+};
+
+struct cl_msg_spawned {
+    struct cl_msg head;
+    uint64_t spare;
+    int32_t pid; /* as the zygote, and so cloched, sees it */
+    uint32_t reserved;
+};
+
+struct cl_msg_failed {
+    struct cl_msg head;
+    uint64_t spare; /* 0: the zygote itself */
+    struct cl_err err;
+};
+
+struct cl_msg_source {
+    struct cl_msg head;
+    uint32_t embedded; /* 1: no fd, use the shipped policy of this name */
+    uint32_t reserved;
+    char name[CL_NAME_MAX]; /* without ".yaml" */
+};
+
+struct cl_msg_compiled {
+    struct cl_msg head;
+    char name[CL_NAME_MAX];
+};
+
+struct cl_msg_refused {
+    struct cl_msg head;
+    char name[CL_NAME_MAX];
+    char text[CL_MSG_MAX - CL_NAME_MAX - 8]; /* "file:line:column: ..." */
+};
+
+struct cl_msg_done {
+    struct cl_msg head;
+    uint32_t compiled;
+    uint32_t refused;
+};
+
+_Static_assert(sizeof(struct cl_msg_refused) == CL_MSG_MAX, "the largest message");
+
+/* Which way a message travels: the receiver names it, anything else is refused. */
+enum cl_msg_way {
+    CL_WAY_API_TO_CLOCHED = 1,
+    CL_WAY_CLOCHED_TO_API,
+    CL_WAY_CLOCHED_TO_ZYGOTE,
+    CL_WAY_ZYGOTE_TO_CLOCHED,
+    CL_WAY_CLOCHED_TO_POLICYC,
+    CL_WAY_POLICYC_TO_CLOCHED,
+};
+
+/* Storage for any message. */
+union cl_msg_any {
+    struct cl_msg head;
+    struct cl_msg_hello hello;
+    struct cl_msg_take take;
+    struct cl_msg_spare spare;
+    struct cl_msg_kill kill;
+    struct cl_msg_want want;
+    struct cl_msg_policy policy;
+    struct cl_msg_tenant tenant;
+    struct cl_msg_loaded loaded;
+    struct cl_msg_offer offer;
+    struct cl_msg_end end;
+    struct cl_msg_drain drain;
+    struct cl_msg_spawn spawn;
+    struct cl_msg_up up;
+    struct cl_msg_spawned spawned;
+    struct cl_msg_failed failed;
+    struct cl_msg_source source;
+    struct cl_msg_compiled compiled;
+    struct cl_msg_refused refused;
+    struct cl_msg_done done;
+    uint8_t bytes[CL_MSG_MAX];
+};
+
+/* Sends `msg` (its head is filled here from `type`) with borrowed fds; see cl_fdpass_send. */
+int cl_msg_send(int socket, enum cl_msg_type type, void *msg, const int *fds, size_t fd_count,
+                struct cl_err *err);
+
+/* Receives and checks one message. Returns 1, or 0 when the peer closed; CL_E_BUSY when a
+ * non-blocking socket is empty; CL_E_LOST when the message is not one that may travel `way`, has
+ * the wrong size, the wrong number of fds or unterminated text (all fds are closed then). */
+int cl_msg_recv(int socket, enum cl_msg_way way, union cl_msg_any *msg, int *fds,
+                size_t *fd_count, struct cl_err *err);
+
+/* The check alone, for tests and fuzzing. */
+int cl_msg_check(const union cl_msg_any *msg, size_t length, size_t fd_count, enum cl_msg_way way,
+                 struct cl_err *err);
+
+const char *cl_msg_name(uint32_t type);
+
+#endif
