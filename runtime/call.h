@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One call as the worker received it (frames CALL .. GO). Owned by worker.c, freed by _exit. */
+#ifndef CL_RUNTIME_CALL_H
+#define CL_RUNTIME_CALL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sandbox/base/wire.h"
+
+struct cl_bytes {
+    const char *bytes; /* NULL when the frame did not come; else terminated one past the end */
+    size_t length;
+};
+
+enum { CL_CALL_FILES_MAX = 256, CL_CALL_ARTIFACTS_MAX = 64, CL_CALL_ENV_MAX = 64 };
+
+struct cl_call {
+    struct cl_frame_call head;
+    struct cl_bytes source;
+    struct cl_bytes entry;
+    struct cl_bytes args;
+    struct cl_bytes kwargs;
+    struct cl_bytes stdin_text;
+    struct cl_bytes file_path[CL_CALL_FILES_MAX];
+    struct cl_bytes file_content[CL_CALL_FILES_MAX];
+    size_t file_count;
+    struct cl_bytes artifact[CL_CALL_ARTIFACTS_MAX];
+    size_t artifact_count;
+    struct cl_bytes env[CL_CALL_ENV_MAX];
+    size_t env_count;
+};
+
+#endif

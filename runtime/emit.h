@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frames out of the worker. Each is written whole under one mutex (threads may print while the
+ * main thread ends the call). The final ones write, then _exit at once: no finalizer, no atexit.
+ * A full socket blocks (release the GIL first); a closed one ends the worker.
+ */
+#ifndef CL_RUNTIME_EMIT_H
+#define CL_RUNTIME_EMIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sandbox/base/wire.h"
+
+/* Sets the caps that the worker itself keeps (the API counts again). */
+void cl_emit_open(int job_fd, const struct cl_frame_call *caps);
+void cl_emit_ready(int job_fd);
+
+/* STDOUT or STDERR, split into frames at UTF-8 borders; over the output cap: ends with LIMIT. */
+void cl_emit_output(enum cl_frame_type stream, const char *text, size_t length);
+void cl_emit_log(uint32_t level, const char *text, size_t length);
+/* PROGRESS or ITEM; the text is JSON. */
+void cl_emit_json(enum cl_frame_type type, const char *json, size_t length);
+void cl_emit_file(const char *path, size_t path_length, const char *content, size_t length);
+
+_Noreturn void cl_emit_result(const char *json, size_t length); /* over the cap: LIMIT result */
+_Noreturn void cl_emit_error(const struct cl_frame_error *head, const char *type,
+                             const char *message, const char *traceback);
+_Noreturn void cl_emit_denied(const struct cl_frame_denied *head, const char *rule,
+                              const char *name, const char *message);
+_Noreturn void cl_emit_limit(enum cl_limit limit, uint64_t value, uint64_t used);
+_Noreturn void cl_emit_failed(const struct cl_err *err);
+
+#endif
