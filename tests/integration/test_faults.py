@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of every long-lived process under load, restarts, leftovers, reload."""
+
+import os
+import signal
+import threading
+import time
+
+import httpx
+import pytest
+from service import Service, cgroups_named, children, status, wait_until
+
+
+class Load:
+    """Clients that call all the time and keep what they got."""
+
+    def __init__(self, service, clients=4, source="def main(): return 1"):
+        self.service, self.source = service, source
+        self.stop_event = threading.Event()
+        self.verdicts, self.failures = [], []
+        self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
+
+    def _run(self):
+        while not self.stop_event.is_set():
+            try:
+                with self.service.client(10) as client:
+                    while not self.stop_event.is_set():
+                        answer = client.post("/v1/calls", json={"source": self.source})
+                        self.verdicts.append((time.monotonic(), answer.json().get("verdict", answer.status_code)))
+            except (httpx.HTTPError, ValueError) as fault:
+                self.failures.append((time.monotonic(), fault))
+                time.sleep(0.01)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop_event.set()
+        for thread in self.threads:
+            thread.join(20)
+
+
+def back(service, since, seconds=1.0):
+    """A call that began after `since` answers ok within `seconds`."""
+    while True:
+        try:
+            with service.client(5) as client:
+                answer = client.post("/v1/calls", json={"source": "def main(): return 1"})
+                if answer.status_code == 200 and answer.json()["verdict"] == "ok":
+                    return time.monotonic() - since
+        except httpx.HTTPError:
+            pass
+        assert time.monotonic() - since < 10 * seconds, "service did not come back"
+        time.sleep(0.005)
+
+
+def test_killed_api_is_back_within_a_second(own):
+    [api] = own.api()
+    with Load(own):
+        time.sleep(0.5)
+        os.kill(api, signal.SIGKILL)
+        took = back(own, time.monotonic())
+        assert took < 1.0 * float(os.environ.get("CLOCHE_SLOW", "1")), took
+    [again] = own.api()
+    assert again != api
+
+
+def test_killed_zygote_ends_its_calls_as_lost_and_is_back_within_a_second(own):
+    got = {}
+    thread = threading.Thread(target=lambda: got.update(own.call("import time\ndef main(): time.sleep(3)")))
+    thread.start()
+    time.sleep(0.5)
+    with Load(own):
+        time.sleep(0.3)
+        for zygote in own.zygotes():
+            os.kill(zygote, signal.SIGKILL)
+        took = back(own, time.monotonic())
+        assert took < 1.0 * float(os.environ.get("CLOCHE_SLOW", "1")), took
+    thread.join()
+    assert got["verdict"] == "lost", got
+
+
+def test_calls_in_flight_when_the_api_dies_do_not_run_on(own):
+    thread = threading.Thread(target=lambda: pytest.raises(httpx.HTTPError, own.call,
+                                                           "import time\ndef main(): time.sleep(4)"))
+    thread.start()
+    time.sleep(0.5)
+    before = set(own.workers())
+    os.kill(own.api()[0], signal.SIGKILL)
+    wait_until(lambda: not before & set(own.workers()), 2, "old workers to go")
+    thread.join()
+
+
+def descendants(pid):
+    found, todo = [], [pid]
+    while todo:
+        for child in children(todo.pop()):
+            found.append(child)
+            todo.append(child)
+    return found
+
+
+def instance_cgroups(service):
+    """Names of this instance's cgroups, from where its workers are."""
+    names = set()
+    for pid in service.workers() + service.zygotes():
+        for line in open(f"/proc/{pid}/cgroup"):
+            for part in line.strip().split("/"):
+                if part.startswith("cloche."):
+                    names.add(part)
+    return names
+
+
+def test_killed_cloched_leaves_nothing_and_a_restart_serves_at_once(config, tmp_path):
+    service = Service(config=config, state=tmp_path / "state").start()
+    second = Service(config=config, state=tmp_path / "state")
+    try:
+        names = instance_cgroups(service)
+        assert len(names) == 1
+        below = descendants(service.pid)
+        assert len(below) >= 4
+        with Load(service):
+            time.sleep(0.5)
+            below = sorted(set(below) | set(descendants(service.pid)))
+            service.process.kill()
+            service.process.wait()
+        wait_until(lambda: not any(alive(pid) for pid in below), 3, "every process of it to go")
+        wait_until(lambda: not any(cgroups_named(name) for name in names), 3, "its cgroups to go")
+        since = time.monotonic()
+        second.start()
+        assert second.call("def main(): return 1")["verdict"] == "ok"
+        assert time.monotonic() - since < 5 * float(os.environ.get("CLOCHE_SLOW", "1"))
+    finally:
+        service.stop()
+        second.stop()
+    assert not any(cgroups_named(name) for name in names)
+
+
+def alive(pid):
+    return status(pid).get("State", "Z").strip()[0] not in "ZX"
+
+
+def test_orderly_stop_leaves_nothing(config, tmp_path):
+    service = Service(config=config, state=tmp_path / "state").start()
+    names, below = instance_cgroups(service), descendants(service.pid)
+    service.call("def main(): return 1")
+    service.stop()
+    assert service.process.returncode == 0
+    assert not any(alive(pid) for pid in below)
+    assert names and not any(cgroups_named(name) for name in names)
+
+
+def test_sigterm_lets_running_calls_finish(config, tmp_path):
+    service = Service(config=config, state=tmp_path / "state").start()
+    got = {}
+    thread = threading.Thread(target=lambda: got.update(service.call("import time\ndef main():\n    time.sleep(1)\n    return 5")))
+    thread.start()
+    time.sleep(0.4)
+    service.process.send_signal(signal.SIGTERM)
+    thread.join()
+    service.process.wait(10)
+    service.stop()
+    assert got["verdict"] == "ok" and got["result"] == 5
+
+
+def test_stopped_api_does_not_stop_the_deadline(own):
+    """The deadline is cloched's: a worker dies on time while the API hangs."""
+    [api] = own.api()
+    thread = threading.Thread(target=lambda: own.call("import time\ndef main(): time.sleep(60)", limits={"wall": "1s"}))
+    thread.start()
+    time.sleep(0.4)
+    sleeping = [pid for pid in own.workers() if open(f"/proc/{pid}/syscall").read().split()[0] == "230"]
+    os.kill(api, signal.SIGSTOP)
+    try:
+        wait_until(lambda: not any(alive(pid) for pid in sleeping), 3, "the worker to die on time")
+    finally:
+        os.kill(api, signal.SIGCONT)
+    thread.join()
+
+
+def test_zygote_recycling_has_no_gap(config, tmp_path):
+    policies = tmp_path / "config/policies"
+    policies.mkdir(parents=True)
+    (policies / "default.yaml").write_text((config / "policies/default.yaml").read_text().replace(
+        "recycle_calls: 10000", "recycle_calls: 50"))
+    with Service(config=tmp_path / "config") as service:
+        first = set(service.zygotes())
+        with Load(service) as load:
+            wait_until(lambda: len(load.verdicts) > 600, 20, "600 calls")
+        assert not load.failures, load.failures[:3]
+        assert {verdict for _, verdict in load.verdicts} == {"ok"}
+        assert not first & set(service.zygotes())
+
+
+def test_reload_swaps_policies_and_keeps_the_last_good_ones(config, tmp_path):
+    policies = tmp_path / "config/policies"
+    policies.mkdir(parents=True)
+    file = policies / "mine.yaml"
+    file.write_text("version: 1\nextends: default\nlimits: {wall: 2s}\n")
+    with Service(config=tmp_path / "config") as service:
+        generation = service.call("def main(): return 1", policy="mine")["policy"]["generation"]
+        file.write_text("version: 1\nextends: default\nlimits: {wal: 2s}\n")
+        service.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: any("mine.yaml:3" in line for line in service.log), what="the message")
+        again = service.call("def main(): return 1", policy="mine")
+        assert again["verdict"] == "ok" and again["policy"]["generation"] == generation
+        file.write_text("version: 1\nextends: default\nlimits: {wall: 100ms}\n")
+        service.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: service.call("import time\ndef main(): time.sleep(0.5)", policy="mine")["verdict"] == "limit",
+                   what="the new limit")

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The jail, looked at from the host: a parked worker and a running one of the default policy."""
+
+import os
+import pathlib
+import threading
+import time
+
+import pytest
+from service import cgroups_named, status, wait_until
+
+
+def namespaces(pid):
+    return {name: os.readlink(f"/proc/{pid}/ns/{name}") for name in ("pid", "mnt", "net", "ipc", "uts", "user", "cgroup")}
+
+
+def cgroup_dirs(pid):
+    """{controller: directory} of a process, for v1 and v2."""
+    found = {}
+    mounts = [line.split() for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        for fields in mounts:
+            kind, options = fields[fields.index("-") + 1], fields[-1].split(",")
+            if (kind == "cgroup2" and not names) or (kind == "cgroup" and names and set(names.split(",")) <= set(options)):
+                for name in names.split(",") or [""]:
+                    found[name or "v2"] = pathlib.Path(fields[4] + path)
+    return found
+
+
+def check_worker(cloche, pid):
+    own, host = namespaces(pid), namespaces("self")
+    [zygote] = cloche.zygote_of(pid)
+    warm = namespaces(zygote)
+    for name in own:
+        assert own[name] != host[name], f"{name} namespace is the host's"
+    assert own["pid"] != warm["pid"] and own["mnt"] != warm["mnt"]
+    assert own["net"] == warm["net"] and own["user"] == warm["user"]
+
+    facts = status(pid)
+    uids, gids = facts["Uid"].split(), facts["Gid"].split()
+    assert len(set(uids)) == 1 and len(set(gids)) == 1 and int(uids[0]) >= 1879048192
+    assert uids[0] not in status(zygote)["Uid"].split()
+    assert facts["Groups"].strip() == ""
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(facts[name], 16) == 0, name
+    assert facts["NoNewPrivs"].strip() == "1"
+    assert facts["Seccomp"].strip() == "2"
+    assert facts["NSpid"].split()[-1] == "1"
+
+    fds = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    assert set(fds) == {0, 1, 2, 3}, fds
+    assert {fds[0], fds[1], fds[2]} <= {"/dev/null", "/null"} and fds[3].startswith("socket:")
+
+    mounts = pathlib.Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+    assert [line.split()[4] for line in mounts] == ["/"], mounts
+    assert mounts[0].split()[5].startswith("ro") and "nosuid" in mounts[0] and "nodev" in mounts[0]
+    assert not os.path.exists(f"/proc/{pid}/root/tmp")
+    assert not os.path.exists(f"/proc/{pid}/root/proc")
+    return own, int(uids[0])
+
+
+def check_cgroup(pid):
+    groups = cgroup_dirs(pid)
+    if "memory" in groups:
+        assert int((groups["memory"] / "memory.limit_in_bytes").read_text()) == 128 << 20
+        assert int((groups["pids"] / "pids.max").read_text()) == 1
+        assert int((groups["cpu"] / "cpu.cfs_quota_us").read_text()) > 0
+        own = groups["memory"]
+    else:
+        own = groups["v2"]
+        assert int((own / "memory.max").read_text()) == 128 << 20
+        assert int((own / "memory.swap.max").read_text() if (own / "memory.swap.max").exists() else 0) == 0
+        assert (own / "memory.oom.group").read_text().strip() == "1"
+        assert int((own / "pids.max").read_text()) == 1
+        assert not (own / "cpu.max").read_text().startswith("max")
+    assert (own / "cgroup.procs").read_text().split() == [str(pid)]
+    return own
+
+
+def test_parked_worker_from_the_host(cloche):
+    cloche.call("def main(): return 1")
+    pid = wait_until(lambda: [w for w in cloche.workers() if parked_default(w)], what="a parked worker")[0]
+    check_worker(cloche, pid)
+    check_cgroup(pid)
+
+
+def parked_default(pid):
+    """A worker without /tmp, blocked in read: parked under the default (or strict) policy."""
+    try:
+        with open(f"/proc/{pid}/syscall") as file:
+            blocked = file.read().split()[0]
+        return blocked in ("0", "45") and len(os.listdir(f"/proc/{pid}/root")) == 0
+    except OSError:
+        return False
+
+
+def running(cloche, seconds=2.0, **body):
+    """Start a call that waits, in a thread; (thread, its worker's pid)."""
+    before = {pid: status(pid).get("State") for pid in cloche.workers()}
+    thread = threading.Thread(target=cloche.call, args=(f"import time\ndef main(): time.sleep({seconds})",), kwargs=body)
+    thread.start()
+
+    def asleep():
+        for pid in cloche.workers():
+            try:
+                if open(f"/proc/{pid}/syscall").read().split()[0] in ("230", "35"):
+                    return pid
+            except OSError:
+                pass
+        return None
+
+    return thread, wait_until(asleep, what="a sleeping worker"), before
+
+
+def test_running_worker_from_the_host(cloche):
+    thread, pid, _ = running(cloche)
+    check_worker(cloche, pid)
+    check_cgroup(pid)
+    thread.join()
+
+
+def test_two_running_calls_share_nothing(own):
+    first, one, _ = running(own, 3.0)
+    time.sleep(0.2)
+    second = threading.Thread(target=own.call, args=("import time\ndef main(): time.sleep(2)",))
+    second.start()
+
+    def sleeping():
+        found = []
+        for pid in own.workers():
+            try:
+                if open(f"/proc/{pid}/syscall").read().split()[0] in ("230", "35"):
+                    found.append(pid)
+            except OSError:
+                pass
+        return found if len(found) == 2 else None
+
+    one, two = wait_until(sleeping, what="two sleeping workers")
+    (ns1, uid1), (ns2, uid2) = check_worker(own, one), check_worker(own, two)
+    assert uid1 != uid2
+    assert ns1["pid"] != ns2["pid"] and ns1["mnt"] != ns2["mnt"]
+    assert check_cgroup(one) != check_cgroup(two)
+    first.join()
+    second.join()
+
+
+def test_consecutive_calls_share_no_process(own):
+    """Each call's worker is another process, and it is gone when its slot is used again."""
+    seen = []
+    for _ in range(12):
+        before = set(own.workers())
+        own.call("def main(): return 1")
+        gone = wait_until(lambda b=before: b - set(own.workers()), what="the used worker to go")
+        seen.append(gone)
+    used = [pid for gone in seen for pid in gone]
+    assert len(used) == len(set(used)) and len(used) >= 12
+
+
+def test_nothing_of_one_call_is_visible_to_the_next(cloche):
+    leave = """
+import os, builtins, sys, json, random
+def main():
+    builtins.leaked = 1
+    sys.modules["leaked"] = json
+    json.leaked = 1
+    os.environ["LEAKED"] = "1"
+    open("/tmp/leaked", "w").write("1")
+    random.seed(7)
+    return random.random()
+"""
+    look = """
+import os, builtins, sys, json, random
+def main():
+    return [hasattr(builtins, "leaked"), "leaked" in sys.modules, hasattr(json, "leaked"),
+            "LEAKED" in os.environ, os.listdir("/tmp"), random.random()]
+"""
+    left = cloche.call(leave, policy="roomy")
+    assert left["verdict"] == "ok", left
+    for _ in range(40):
+        seen = cloche.call(look, policy="roomy")
+        assert seen["verdict"] == "ok", seen
+        assert seen["result"][:5] == [False, False, False, False, []]
+        assert seen["result"][5] != left["result"]
+
+
+def test_slot_reuse_waits_for_the_old_process(own):
+    """At any moment no two workers have one uid, under churn."""
+    stop = threading.Event()
+
+    def churn():
+        client = own.client()
+        with client:
+            while not stop.is_set():
+                assert client.post("/v1/calls", json={"source": "def main(): return 1"}).json()["verdict"] == "ok"
+
+    threads = [threading.Thread(target=churn) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(200):
+            uids = {}
+            for pid in own.workers():
+                facts = status(pid)
+                if facts.get("State", "Z").strip()[0] in "ZX" or not facts.get("Uid"):
+                    continue
+                uid = facts["Uid"].split()[0]
+                if int(uid) in (0,) or uid in status(own.zygotes()[0])["Uid"].split():
+                    continue
+                again = status(uids[uid]) if uid in uids else {}
+                assert not again or again["State"].strip()[0] in "ZX", f"uid {uid} in {uids[uid]} and {pid}"
+                uids[uid] = pid
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_the_network_namespace_holds_a_down_loopback_only(cloche):
+    cloche.call("def main(): return 1")
+    pid = wait_until(cloche.workers)[0]
+    lines = pathlib.Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
+    assert [line.split(":")[0].strip() for line in lines] == ["lo"]
+    assert pathlib.Path(f"/proc/{pid}/net/tcp").read_text().count("\n") == 1
+
+
+def test_at_most_32_syscalls_are_open_and_a_command_lists_them(cloche):
+    import subprocess
+
+    from service import BIN
+    out = subprocess.run([BIN / "cloche-policyc", "explain", "default", "--syscalls"], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    shown = cloche.http.get("/v1/policies/default").json()["syscalls"]["allowed"]
+    assert 10 < len(shown) <= 32
+    for name in shown:
+        assert name in out.stdout
+    for name in ("socket", "execve", "openat", "clone", "ptrace", "ioctl", "prctl"):
+        assert name not in shown
