@@ -25,6 +25,9 @@ enum {
     CL_FRAME_OUT_MAX = 16 << 20,      /* most bytes of one frame worker -> API */
     CL_FRAME_OUTPUT_MAX = 64 << 10,   /* most bytes of one STDOUT or STDERR frame */
     CL_FRAME_LOG_MAX = 512,           /* most bytes of one log text */
+    CL_FRAME_NAME_MAX = 4 << 10,      /* most bytes of one ENTRY or ARTIFACT */
+    CL_FRAME_ENV_MAX = 128 << 10,     /* most bytes of one NAME=value */
+    CL_FRAME_TEXTS_MAX = 256 << 10,   /* most bytes of the texts of one ERROR or DENIED */
     CL_NAME_MAX = 64,                 /* a policy's, tenant's, entry's name with its NUL */
     CL_JOB_FD = 3,                    /* the worker's only socket */
     CL_CONTROL_FD = 3,                /* the control socket of API, zygote and policyc */
@@ -153,8 +156,9 @@ struct cl_frame_probed {
     uint64_t caps;         /* effective | permitted | inheritable, read at the entry */
 };
 
-/* Fills a head; cl_frame_check refuses a wrong magic, a type that `from_worker` may not send and
- * a length over that type's cap (CL_E_LOST). */
+/* Fills a head; cl_frame_check refuses a wrong magic, a type that `from_worker` may not send, a
+ * length under that type's fixed part or over its cap (CL_E_LOST). Making a frame of an unknown
+ * type or over its cap is a bug of the sender. */
 struct cl_frame cl_frame_make(enum cl_frame_type type, size_t length);
 int cl_frame_check(const struct cl_frame *frame, bool from_worker, struct cl_err *err);
 bool cl_frame_is_final(uint32_t type);
