@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Non-recursive: every folder adds its files in its own dir.mk. `make help` lists the targets.
+# V=1 shows whole commands. VARIANT is one of release debug asan tsan cover fuzz.
 
 VARIANT   ?= release
 BUILD     ?= build/$(VARIANT)
@@ -7,10 +8,17 @@ BIN       ?= $(if $(filter release,$(VARIANT)),build/bin,$(BUILD)/bin)
 PYTHON    := /usr/bin/python3
 prefix    ?= /usr
 DESTDIR   ?=
+Q         := $(if $(V),,@)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
+
+# All cores by default. An explicit -j wins.
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+MAKEFLAGS += --no-print-directory
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 -Wmissing-prototypes \
             -Wstrict-prototypes -Wundef -Wvla -Werror
@@ -21,13 +29,14 @@ CFLAGS_asan    := -O1 -g -fPIE -fsanitize=address,undefined -fno-sanitize-recove
                   -fno-omit-frame-pointer -DCL_ASAN
 CFLAGS_tsan    := -O1 -g -fPIE -fsanitize=thread
 CFLAGS_cover   := -O0 -g -fPIE --coverage
-CFLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+CFLAGS_fuzz    := -O1 -g -fPIE -fsanitize=fuzzer-no-link,address,undefined \
+                  -fno-sanitize-recover=undefined
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 LDFLAGS_debug   := -pie
 LDFLAGS_asan    := -pie -fsanitize=address,undefined
 LDFLAGS_tsan    := -pie -fsanitize=thread
 LDFLAGS_cover   := -pie --coverage
-LDFLAGS_fuzz    := -fsanitize=fuzzer,address,undefined
+LDFLAGS_fuzz    := -pie -fsanitize=fuzzer,address,undefined
 
 CL_CFLAGS  = -std=gnu17 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(CFLAGS_$(VARIANT)) \
              -fvisibility=hidden -fno-common -MMD -MP
@@ -35,55 +44,166 @@ CL_LDFLAGS = $(LDFLAGS_$(VARIANT)) -Wl,--as-needed
 
 # dir.mk files fill these:
 #   PROGRAMS   names of binaries;  <name>_SRC  <name>_CFLAGS  <name>_LIBS
-#   UNIT       unit tests: tests/unit/test_<x>.c with <test>_SRC, _CFLAGS and _LIBS
-#   FUZZERS    fuzz/fuzz_<x>.c with <fuzzer>_SRC, _CFLAGS and _LIBS
+#   UNIT       unit tests: tests/unit/<test>.c with <test>_SRC, _CFLAGS, _LDFLAGS and _LIBS
+#   FUZZERS    fuzz/<fuzzer>.c with <fuzzer>_SRC, _CFLAGS and _LIBS
+#   TOOLS      programs of the tree that are not installed, like PROGRAMS
+# An object gets the flags of the programs whose _SRC lists it, whoever asks for it; a test's or
+# fuzzer's _CFLAGS are for its own file and for what no program lists.
 PROGRAMS :=
+TOOLS    :=
 UNIT     :=
 FUZZERS  :=
 
-include $(wildcard */dir.mk */*/dir.mk)
+# sandbox first: the others use its BASE_SRC and ENTER_SRC.
+include sandbox/dir.mk $(filter-out sandbox/dir.mk,$(wildcard */dir.mk */*/dir.mk))
+
+UNIT_BIN := $(addprefix $(BUILD)/unit/,$(UNIT))
+FUZZ_BIN := $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CL_CFLAGS) $(OBJ_CFLAGS) -c -o $@ $<
+	$(if $(V),,@echo "  CC    $<")
+	$(Q)$(CC) $(CL_CFLAGS) $(OBJ_CFLAGS) $(CFLAGS) -c -o $@ $<
+
+# $(1) target, $(2) prefix of its variables, $(3) further libraries
+define link
+	@mkdir -p $$(@D)
+	$$(if $$(V),,@echo "  LD    $$@")
+	$$(Q)$$(CC) $$(CL_LDFLAGS) $$($(1)_LDFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $$($(1)_LIBS) $(2)
+endef
 
 define program_rules
-$$(call objects,$$($(1)_SRC)): OBJ_CFLAGS += $$($(1)_CFLAGS)
-$(BIN)/$(1): $$(call objects,$$($(1)_SRC) $$(BASE_SRC))
-	@mkdir -p $$(@D)
-	$$(CC) $$(CL_LDFLAGS) $$($(1)_LDFLAGS) -o $$@ $$^ $$($(1)_LIBS)
-	@chmod 755 $$@
+$$(call objects,$$(filter-out $$(BASE_SRC),$$($(1)_SRC))): private OBJ_CFLAGS += $$($(1)_CFLAGS)
+$(BIN)/$(1): $$(call objects,$$(sort $$($(1)_SRC) $$(BASE_SRC)))
+$(call link,$(1),)
 endef
-$(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
+$(foreach p,$(PROGRAMS) $(TOOLS),$(eval $(call program_rules,$(p))))
+
+program_sources := $(sort $(BASE_SRC) $(foreach p,$(PROGRAMS) $(TOOLS),$($(p)_SRC)))
 
 define unit_rules
-$(BUILD)/unit/$(1): OBJ_CFLAGS += $$($(1)_CFLAGS)
-$(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o $$(call objects,$$($(1)_SRC) $$(BASE_SRC))
-	@mkdir -p $$(@D)
-	$$(CC) $$(CL_LDFLAGS) -o $$@ $$^ $$($(1)_LIBS) -lcmocka
+$$(call objects,tests/unit/$(1).c $$(filter-out $$(program_sources),$$($(1)_SRC))): \
+    private OBJ_CFLAGS += $$($(1)_CFLAGS)
+$(BUILD)/unit/$(1): $$(call objects,$$(sort tests/unit/$(1).c $$($(1)_SRC) $$(BASE_SRC)))
+$(call link,$(1),-lcmocka)
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rules,$(t))))
 
 # A fuzzer is built twice from the same source: against libFuzzer (VARIANT=fuzz, clang), and in
 # every other variant with a plain main that replays corpus files.
+replay := $(if $(filter fuzz,$(VARIANT)),,fuzz/replay.c)
 define fuzz_rules
-$(BUILD)/fuzz/$(1): OBJ_CFLAGS += $$($(1)_CFLAGS)
-$(BUILD)/fuzz/$(1): $(BUILD)/obj/fuzz/$(1).o $$(call objects,$$($(1)_SRC) $$(BASE_SRC)) \
-                    $$(if $$(filter fuzz,$$(VARIANT)),,$(BUILD)/obj/fuzz/replay.o)
-	@mkdir -p $$(@D)
-	$$(CC) $$(CL_LDFLAGS) -o $$@ $$^ $$($(1)_LIBS)
+$$(call objects,fuzz/$(1).c $$(filter-out $$(program_sources),$$($(1)_SRC))): \
+    private OBJ_CFLAGS += $$($(1)_CFLAGS)
+$(BUILD)/fuzz/$(1): $$(call objects,$$(sort fuzz/$(1).c $$($(1)_SRC) $$(BASE_SRC) $(replay)))
+$(call link,$(1),)
 endef
 $(foreach t,$(FUZZERS),$(eval $(call fuzz_rules,$(t))))
+
+.PHONY: help
+help:  ## this table
+	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: all
 all: $(addprefix $(BIN)/,$(PROGRAMS))  ## release build into build/bin
 
-.PHONY: unit
-unit: $(addprefix $(BUILD)/unit/,$(UNIT)) $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
-	@set -e; for t in $(addprefix $(BUILD)/unit/,$(UNIT)); do $$t; done
-	@set -e; for f in $(FUZZERS); do $(BUILD)/fuzz/$$f fuzz/corpus/$$f fuzz/regress/$$f; done
+DEPS := gcc libc6-dev make pkg-config clang libclang-rt-14-dev clang-format clang-tidy cppcheck \
+        codespell shellcheck gcovr libevent-dev libjson-c-dev libseccomp-dev libcap-dev \
+        libpython3.11-dev python3 libnl-3-dev libnl-route-3-dev libyaml-dev libsqlite3-dev \
+        libsodium-dev libssl-dev libcurl4-openssl-dev libcmocka-dev python3-pytest \
+        python3-httpx python3-numpy python3-pandas bubblewrap curl strace
+
+.PHONY: deps
+deps:  ## install the Debian packages that are missing (root)
+	@tests/support/deps.sh $(DEPS)
+
+.PHONY: unit unit_bin
+unit_bin: $(UNIT_BIN) $(FUZZ_BIN)
+unit: unit_bin  ## unit tests and corpus replay, of VARIANT
+	@BUILD=$(BUILD) FUZZERS="$(FUZZERS)" tests/support/unit.sh $(UNIT)
+
+.PHONY: pytest
+pytest: all
+	@[ "$$(id -u)" = 0 ] || echo "Not root: the integration and jailbreak tests are skipped," \
+	    "because cloched has to make namespaces and cgroups."
+	@$(PYTHON) -m pytest -p no:cacheprovider $(PYTEST_ARGS) tests/integration tests/jailbreak
+
+# In this order, whatever -j says: what is cheap and clear fails first, pytest has the last word.
+.PHONY: test
+test:  ## everything: deps, build, unit tests, corpus replay, lint, integration, jailbreak
+	@$(MAKE) deps
+	@$(MAKE) all unit_bin
+	@$(MAKE) unit
+	@$(MAKE) lint
+	@$(MAKE) pytest
+
+.PHONY: check
+check:  ## the same without touching packages, and nothing may be skipped
+	@$(MAKE) all unit_bin
+	@$(MAKE) unit
+	@CLOCHE_REQUIRE=all $(MAKE) lint
+	@CLOCHE_REQUIRE=all $(MAKE) pytest
+
+.PHONY: asan tsan
+asan:  ## unit tests and corpus replay under address and undefined sanitizers
+	@PYTHONMALLOC=malloc $(MAKE) VARIANT=asan unit
+# Address randomisation is off: the runtime of some compilers can't place its shadow otherwise.
+tsan:  ## unit tests and corpus replay under the thread sanitizer
+	@$(MAKE) VARIANT=tsan unit_bin
+	@setarch -R $(MAKE) VARIANT=tsan unit
+
+SECS ?= 60
+.PHONY: fuzz
+fuzz:  ## libFuzzer: T=wire SECS=60 runs one, without T all in turn
+	@$(MAKE) VARIANT=fuzz CC=clang $(if $(T),build/fuzz/fuzz/fuzz_$(T),fuzz_bin)
+	@tests/support/fuzz.sh $(SECS) $(if $(T),fuzz_$(T),$(FUZZERS))
+.PHONY: fuzz_bin
+fuzz_bin: $(FUZZ_BIN)
+
+.PHONY: cover
+cover:  ## branch coverage of the unit tests; base must stay above 90 %
+	@$(MAKE) VARIANT=cover unit
+	@mkdir -p build/cover/html
+	gcovr --root . --object-directory build/cover/obj --filter 'sandbox/' --filter 'api/' \
+	    --filter 'policies/' --filter 'runtime/' --branches --txt build/cover/branches.txt \
+	    --html-details build/cover/html/index.html build/cover/obj
+	gcovr --root . --filter 'sandbox/base/' --branches --fail-under-branch 90 build/cover/obj
+
+.PHONY: lint
+lint: all  ## layers, sizes, links, hardening, words, format, cppcheck, shellcheck, codespell
+	@BIN=$(BIN) tests/lint/run.sh
+
+.PHONY: tidy
+tidy: compile_commands  ## clang-tidy over every C file (minutes)
+	@git ls-files '*.c' | xargs -P $$(nproc) -n 4 clang-tidy --quiet -p build
+
+.PHONY: format
+format:  ## clang-format in place
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+.PHONY: compile_commands
+compile_commands:  ## build/compile_commands.json for editors and clang-tidy
+	@mkdir -p build
+	@$(MAKE) -Bn V=1 all unit_bin | $(PYTHON) tests/support/compile_commands.py \
+	    > build/compile_commands.json
+
+SBIN := cloched
+BINS := cloche
+.PHONY: install
+install: all  ## into $(DESTDIR)$(prefix)
+	install -d $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(prefix)/bin \
+	    $(DESTDIR)$(prefix)/libexec/cloche $(DESTDIR)$(prefix)/share/cloche/policies
+	install -m 755 $(addprefix $(BIN)/,$(SBIN)) $(DESTDIR)$(prefix)/sbin
+	install -m 755 $(addprefix $(BIN)/,$(BINS)) $(DESTDIR)$(prefix)/bin
+	install -m 755 $(addprefix $(BIN)/,$(filter-out $(SBIN) $(BINS),$(PROGRAMS))) \
+	    $(DESTDIR)$(prefix)/libexec/cloche
+	install -m 644 $(wildcard policies/*.yaml policies/examples/*.yaml) \
+	    $(DESTDIR)$(prefix)/share/cloche/policies
+	for page in $(wildcard docs/man/*.[1-8]); do \
+	    install -D -m 644 $$page $(DESTDIR)$(prefix)/share/man/man$${page##*.}/$${page##*/}; \
+	done
 
 .PHONY: clean
 clean:  ## remove build/ and nothing else

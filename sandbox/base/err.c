@@ -72,18 +72,19 @@ int cl_err_set(struct cl_err *err, enum cl_err_kind kind, const char *file, int 
 
 int cl_err_context(struct cl_err *err, const char *format, ...)
 {
-    char before[sizeof(err->text)];
-    char text[sizeof(err->text)];
+    /* The fault itself matters more than where it was seen: context gets at most half. */
+    char context[sizeof(err->text) / 2];
     va_list args;
 
-    memcpy(before, err->text, sizeof(before));
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    vsnprintf(context, sizeof(context), format, args);
     va_end(args);
 
-    /* The fault itself matters more than where it was seen: context gets at most half. */
-    snprintf(err->text, sizeof(err->text), "%.*s: %s", (int)(sizeof(err->text) / 2), text,
-             before);
+    size_t length = strlen(context);
+    memmove(err->text + length + 2, err->text, sizeof(err->text) - length - 2);
+    memcpy(err->text, context, length);
+    memcpy(err->text + length, ": ", 2);
+    err->text[sizeof(err->text) - 1] = '\0';
     return -1;
 }
 

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs unit tests and replays the corpora, one line for each; the whole output of what failed.
+# BUILD=dir FUZZERS="..." unit.sh TEST...
+set -uo pipefail
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=0
+
+run() { # name, then the command
+    local name=$1
+    shift
+    if "$@" > "$log" 2>&1; then
+        printf '  ok    %-28s %s\n' "$name" "$(sed -n 's/^\[  PASSED  \] //p; s/^replayed //p' "$log" | tail -1)"
+        # A test that could not run says so; nothing is skipped silently.
+        sed -n 's/^\[  SKIPPED \] \([0-9]* test.*\)/        skipped: \1/p' "$log"
+    else
+        printf '  FAIL  %s (exit %s)\n' "$name" "$?"
+        sed 's/^/        /' "$log"
+        failed=1
+    fi
+}
+
+for test in "$@"; do
+    run "$test" timeout 120 "$BUILD/unit/$test"
+done
+for fuzzer in ${FUZZERS:-}; do
+    run "$fuzzer" timeout 300 "$BUILD/fuzz/$fuzzer" "fuzz/corpus/$fuzzer" "fuzz/regress/$fuzzer"
+done
+exit "$failed"
