@@ -17,6 +17,13 @@
 
 enum { CL_ENTER_EXIT = 64, CL_ENTER_CGROUPS_MAX = 4 };
 
+/* What the worker knows of its own jail, read back by the ids step. */
+struct cl_jail_seen {
+    uint64_t caps; /* effective | permitted | inheritable */
+    uint32_t no_new_privs;
+    uint32_t uid, gid;
+};
+
 struct cl_jail {
     const struct cl_policy *policy; /* limits, tiers */
     struct sock_fprog filter;       /* points into the mapped policy */
@@ -28,32 +35,26 @@ struct cl_jail {
     int status_fd;                  /* the zygote's control socket */
     int cgroup_dir;                 /* v2: the slot's directory; -1 on v1 */
     int cgroup_procs[CL_ENTER_CGROUPS_MAX]; /* v1: "0" is written into each; -1 when unused */
-};
-
-/* What the worker knows of its own jail, filled at the end of the entry. */
-struct cl_jail_seen {
-    uint64_t caps; /* effective | permitted | inheritable */
-    uint32_t no_new_privs;
-    uint32_t uid, gid;
+    struct cl_jail_seen seen; /* filled in the child */
 };
 
 /* Python's fork hooks, called around the clone (PyOS_BeforeFork, ...AfterFork_Parent,
- * ...AfterFork_Child). `after_child` runs after the jail is complete. */
+ * ...AfterFork_Child). `after_child` runs after the jail is complete, then `run`, the worker. */
 struct cl_fork_hooks {
     void (*before)(void);
     void (*after_parent)(void);
     void (*after_child)(void);
+    void (*run)(const struct cl_jail_seen *seen) __attribute__((noreturn));
 };
 
 /* clone3(CLONE_PARENT | NEWPID | NEWNS | PIDFD [| INTO_CGROUP]): the worker is a child of
  * cloched, which waits for it. In the parent: returns the pidfd (owned by the caller) and fills
- * jail->pid; -1 with err. In the child: enters the jail, runs hooks->after_child and `main`,
+ * jail->pid; -1 with err. In the child: enters the jail, runs hooks->after_child and hooks->run,
  * and never returns. */
-int cl_enter_clone(struct cl_jail *jail, const struct cl_fork_hooks *hooks,
-                   _Noreturn void (*main)(const struct cl_jail_seen *seen), struct cl_err *err);
+int cl_enter_clone(struct cl_jail *jail, const struct cl_fork_hooks *hooks, struct cl_err *err);
 
 /* Walks the table. Comes back only in a complete jail. */
-void cl_enter(struct cl_jail *jail, struct cl_jail_seen *seen);
+void cl_enter(struct cl_jail *jail);
 
 /* The zygote's own half, once per zygote, before it reads anything but its policy: private
  * mounts, the read-only tree on a tmpfs with the policy's binds, host name, pivot_root and the
