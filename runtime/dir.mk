@@ -3,3 +3,11 @@ PROGRAMS += cloche-zygote
 cloche-zygote_SRC := $(wildcard runtime/*.c) $(ENTER_SRC)
 cloche-zygote_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags python3-embed)) -I$(BUILD)/gen
 cloche-zygote_LIBS := $(shell pkg-config --libs python3-embed) -lcap
+
+# The kernel's names of its system calls, for the message of a refusal.
+SYSCALL_NAMES := $(BUILD)/gen/syscall_names.inc
+$(SYSCALL_NAMES): runtime/dir.mk
+	@mkdir -p $(@D)
+	@printf '#include <asm/unistd_64.h>\n' | $(CC) -E -dM -x c - | \
+	    sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p' | sort > $@
+$(BUILD)/obj/runtime/sigsys.o: $(SYSCALL_NAMES)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames out of the worker. Each is written whole under one mutex (threads may print while the
- * main thread ends the call). The final ones write, then _exit at once: no finalizer, no atexit.
+ * Frames out of the worker. Each is written whole under one lock (threads may print while the
+ * main thread ends the call), with write(2) and futex(2) alone. Async-signal-safe. The final ones write, then _exit at once: no finalizer, no atexit.
  * A full socket blocks (release the GIL first); a closed one ends the worker.
  */
 #ifndef CL_RUNTIME_EMIT_H
@@ -15,6 +15,8 @@
 /* Sets the caps that the worker itself keeps (the API counts again). */
 void cl_emit_open(int job_fd, const struct cl_frame_call *caps);
 void cl_emit_ready(int job_fd);
+
+void cl_emit_probed(const struct cl_frame_probed *probed);
 
 /* STDOUT or STDERR, split into frames at UTF-8 borders; over the output cap: ends with LIMIT. */
 void cl_emit_output(enum cl_frame_type stream, const char *text, size_t length);

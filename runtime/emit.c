@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes frames to the job socket, whole and in turn, and ends the process with the final one.
+ * Runs in: a worker; also from its SIGSYS handler, so everything here is async-signal-safe.
+ * Trusts: nobody has to trust it: the API checks and counts every byte again.
+ */
+#include "runtime/emit.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/futexlock.h"
+#include "runtime/utf8cut.h"
+#include "sandbox/base/own.h"
+
+enum {
+    PARTS_MAX = 5,
+    TOGETHER_MAX = 4096, /* frames up to this size are one write(2) */
+    TYPE_MAX = 256,
+    MESSAGE_MAX = 16 << 10,
+    EXIT_UNHEARD = 1, /* the API is gone: nobody will read why */
+};
+
+struct part {
+    const void *bytes;
+    size_t length;
+};
+
+static struct {
+    struct cl_futexlock lock;
+    int fd;
+    uint64_t output_most, output_sent;
+    uint64_t items_most, items_sent;
+    uint64_t files_most, files_sent;
+    uint64_t result_most;
+} emit = { .fd = CL_JOB_FD };
+
+void cl_emit_open(int job_fd, const struct cl_frame_call *caps)
+{
+    emit.fd = job_fd;
+    emit.output_most = caps->output_bytes;
+    emit.items_most = caps->result_bytes;
+    emit.result_most = caps->result_bytes;
+    emit.files_most = caps->files_bytes;
+    emit.output_sent = emit.items_sent = emit.files_sent = 0;
+}
+
+/* write(2) alone, so that the filter needs no other call for results. */
+static void write_all(const void *bytes, size_t length)
+{
+    const char *at = bytes;
+
+    while (length > 0) {
+        ssize_t wrote = write(emit.fd, at, length);
+
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            _exit(EXIT_UNHEARD);
+        at += wrote;
+        length -= (size_t)wrote;
+    }
+}
+
+static size_t length_of(const struct part *parts, size_t count)
+{
+    size_t length = 0;
+
+    for (size_t i = 0; i < count; i++)
+        length += parts[i].length;
+    return length;
+}
+
+/* The lock is held. A small frame is gathered and written at once; a large one, part by part. */
+static void write_frame(enum cl_frame_type type, const struct part *parts, size_t count)
+{
+    struct cl_frame head = cl_frame_make(type, length_of(parts, count));
+    char together[TOGETHER_MAX];
+    size_t used = sizeof(head);
+
+    memcpy(together, &head, sizeof(head));
+    for (size_t i = 0; i < count; i++) {
+        if (used + parts[i].length > sizeof(together)) {
+            write_all(together, used);
+            used = 0;
+        }
+        if (parts[i].length > sizeof(together)) {
+            write_all(parts[i].bytes, parts[i].length);
+        } else if (parts[i].length > 0) {
+            memcpy(together + used, parts[i].bytes, parts[i].length);
+            used += parts[i].length;
+        }
+    }
+    write_all(together, used);
+}
+
+/* The lock is held and never given back: nothing can follow the final frame. */
+static _Noreturn void finish(enum cl_frame_type type, const struct part *parts, size_t count)
+{
+    write_frame(type, parts, count);
+    _exit(0);
+}
+
+static _Noreturn void finish_limit(enum cl_limit limit, uint64_t value, uint64_t used)
+{
+    struct cl_frame_limit body = { (uint32_t)limit, 0, value, used };
+    struct part part = { &body, sizeof(body) };
+
+    finish(CL_F_LIMIT, &part, 1);
+}
+
+/* Adds to one of the sums that a call may not exceed. */
+static void count_or_finish(uint64_t *sent, uint64_t most, size_t length, enum cl_limit limit)
+{
+    *sent += length;
+    if (*sent > most)
+        finish_limit(limit, most, *sent);
+}
+
+void cl_emit_ready(int job_fd)
+{
+    emit.fd = job_fd;
+    cl_futexlock_take(&emit.lock);
+    write_frame(CL_F_READY, NULL, 0);
+    cl_futexlock_give(&emit.lock);
+}
+
+void cl_emit_probed(const struct cl_frame_probed *probed)
+{
+    struct part part = { probed, sizeof(*probed) };
+
+    cl_futexlock_take(&emit.lock);
+    write_frame(CL_F_PROBED, &part, 1);
+    cl_futexlock_give(&emit.lock);
+}
+
+static void write_output(enum cl_frame_type stream, const char *text, size_t length)
+{
+    while (length > 0) {
+        struct part part = { text, cl_utf8_cut(text, length, CL_FRAME_OUTPUT_MAX) };
+
+        write_frame(stream, &part, 1);
+        text += part.length;
+        length -= part.length;
+    }
+}
+
+void cl_emit_output(enum cl_frame_type stream, const char *text, size_t length)
+{
+    cl_futexlock_take(&emit.lock);
+    uint64_t left = emit.output_most - emit.output_sent;
+    bool fits = length <= left;
+
+    write_output(stream, text, fits ? length : cl_utf8_cut(text, length, (size_t)left));
+    count_or_finish(&emit.output_sent, emit.output_most, length, CL_LIMIT_OUTPUT);
+    cl_futexlock_give(&emit.lock);
+}
+
+void cl_emit_log(uint32_t level, const char *text, size_t length)
+{
+    struct cl_frame_log body = { level };
+    struct part parts[] = {
+        { &body, sizeof(body) },
+        { text, cl_utf8_cut(text, length, CL_FRAME_LOG_MAX) },
+    };
+
+    cl_futexlock_take(&emit.lock);
+    write_frame(CL_F_LOG, parts, CL_COUNT(parts));
+    cl_futexlock_give(&emit.lock);
+}
+
+void cl_emit_json(enum cl_frame_type type, const char *json, size_t length)
+{
+    struct part part = { json, length };
+
+    cl_futexlock_take(&emit.lock);
+    if (type == CL_F_ITEM)
+        count_or_finish(&emit.items_sent, emit.items_most, length, CL_LIMIT_RESULT);
+    if (type == CL_F_PROGRESS && length > CL_FRAME_OUTPUT_MAX)
+        finish_limit(CL_LIMIT_OUTPUT, CL_FRAME_OUTPUT_MAX, length);
+    if (length > CL_FRAME_OUT_MAX)
+        finish_limit(CL_LIMIT_RESULT, CL_FRAME_OUT_MAX, length);
+    write_frame(type, &part, 1);
+    cl_futexlock_give(&emit.lock);
+}
+
+void cl_emit_file(const char *path, size_t path_length, const char *content, size_t length)
+{
+    struct cl_frame_file body = { (uint32_t)path_length, 0 };
+    struct part parts[] = {
+        { &body, sizeof(body) }, { path, path_length }, { content, length }
+    };
+
+    cl_futexlock_take(&emit.lock);
+    count_or_finish(&emit.files_sent, emit.files_most, length, CL_LIMIT_FILES);
+    if (length_of(parts, CL_COUNT(parts)) > CL_FRAME_OUT_MAX)
+        finish_limit(CL_LIMIT_FILES, CL_FRAME_OUT_MAX, length);
+    write_frame(CL_F_FILE_OUT, parts, CL_COUNT(parts));
+    cl_futexlock_give(&emit.lock);
+}
+
+_Noreturn void cl_emit_result(const char *json, size_t length)
+{
+    struct part part = { json, length };
+    uint64_t most = emit.result_most < CL_FRAME_OUT_MAX ? emit.result_most : CL_FRAME_OUT_MAX;
+
+    cl_futexlock_take(&emit.lock);
+    if (length > most)
+        finish_limit(CL_LIMIT_RESULT, most, length);
+    finish(CL_F_RESULT, &part, 1);
+}
+
+/* NULL is an empty text. */
+static struct part text_part(const char *text, size_t most)
+{
+    struct part part = { text, text ? cl_utf8_cut(text, strlen(text), most) : 0 };
+
+    return part;
+}
+
+_Noreturn void cl_emit_error(const struct cl_frame_error *head, const char *type,
+                             const char *message, const char *traceback)
+{
+    struct cl_frame_error body = *head;
+    struct part parts[] = {
+        { &body, sizeof(body) },
+        text_part(type, TYPE_MAX),
+        text_part(message, MESSAGE_MAX),
+        text_part(traceback, CL_FRAME_TEXTS_MAX - TYPE_MAX - MESSAGE_MAX),
+    };
+
+    body.type_length = (uint32_t)parts[1].length;
+    body.message_length = (uint32_t)parts[2].length;
+    body.traceback_length = (uint32_t)parts[3].length;
+    cl_futexlock_take(&emit.lock);
+    finish(CL_F_ERROR, parts, CL_COUNT(parts));
+}
+
+_Noreturn void cl_emit_denied(const struct cl_frame_denied *head, const char *rule,
+                              const char *name, const char *message)
+{
+    struct cl_frame_denied body = *head;
+    struct part parts[] = {
+        { &body, sizeof(body) },
+        text_part(rule, TYPE_MAX),
+        text_part(name, TYPE_MAX),
+        text_part(message, MESSAGE_MAX),
+    };
+
+    body.rule_length = (uint32_t)parts[1].length;
+    body.name_length = (uint32_t)parts[2].length;
+    body.message_length = (uint32_t)parts[3].length;
+    cl_futexlock_take(&emit.lock);
+    finish(CL_F_DENIED, parts, CL_COUNT(parts));
+}
+
+_Noreturn void cl_emit_limit(enum cl_limit limit, uint64_t value, uint64_t used)
+{
+    cl_futexlock_take(&emit.lock);
+    finish_limit(limit, value, used);
+}
+
+_Noreturn void cl_emit_failed(const struct cl_err *err)
+{
+    struct part part = { err, sizeof(*err) };
+
+    cl_futexlock_take(&emit.lock);
+    finish(CL_F_FAILED, &part, 1);
+}
