@@ -11,3 +11,15 @@ $(SYSCALL_NAMES): runtime/dir.mk
 	@printf '#include <asm/unistd_64.h>\n' | $(CC) -E -dM -x c - | \
 	    sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p' | sort > $@
 $(BUILD)/obj/runtime/sigsys.o: $(SYSCALL_NAMES)
+
+UNIT += test_emit test_intake test_sigsys
+test_emit_SRC := runtime/emit.c
+test_intake_SRC := runtime/intake.c
+test_sigsys_SRC := runtime/sigsys.c runtime/probe.c runtime/emit.c
+
+# The shipped Python helpers, compiled here and now; no file of ours is read at run time.
+FROZEN := $(BUILD)/gen/runtime/frozen.h
+$(FROZEN): runtime/freeze.py $(wildcard runtime/py/*.py)
+	@mkdir -p $(@D)
+	$(PYTHON) -I $< $@ $(filter runtime/py/%,$^)
+$(BUILD)/obj/runtime/boot.o: $(FROZEN)

@@ -189,9 +189,9 @@ void cl_emit_json(enum cl_frame_type type, const char *json, size_t length)
 void cl_emit_file(const char *path, size_t path_length, const char *content, size_t length)
 {
     struct cl_frame_file body = { (uint32_t)path_length, 0 };
-    struct part parts[] = {
-        { &body, sizeof(body) }, { path, path_length }, { content, length }
-    };
+    struct part parts[] = { { &body, sizeof(body) },
+                            { path, path_length },
+                            { content, length } };
 
     cl_futexlock_take(&emit.lock);
     count_or_finish(&emit.files_sent, emit.files_most, length, CL_LIMIT_FILES);

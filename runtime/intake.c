@@ -21,8 +21,9 @@ struct slot {
     size_t count; /* offset of its size_t counter */
 };
 
-#define ONE(field)                1, offsetof(struct cl_call, field), 0
-#define MANY(most, field, number) (most), offsetof(struct cl_call, field), offsetof(struct cl_call, number)
+#define ONE(field) 1, offsetof(struct cl_call, field), 0
+#define MANY(most, field, number)                                                              \
+    (most), offsetof(struct cl_call, field), offsetof(struct cl_call, number)
 
 static const struct slot slots[] = {
     { CL_F_SOURCE, ONE(source) },
@@ -141,10 +142,10 @@ static int read_slot(struct cl_intake *intake, const struct slot *slot, size_t l
     size_t *count = slot->count ? (size_t *)(void *)((char *)call + slot->count) : &once;
 
     if (*count >= slot->most)
-        return cl_fail(err, CL_E_LOST, "more than %u frames of type %u", slot->most, slot->type);
+        return cl_fail(err, CL_E_LOST, "more than %u frames of type %u", slot->most,
+                       slot->type);
     size_t index = (*count)++;
-    if (slot->type == CL_F_FILE &&
-        read_path(intake, &length, &call->file_path[index], err) < 0)
+    if (slot->type == CL_F_FILE && read_path(intake, &length, &call->file_path[index], err) < 0)
         return -1;
     return read_text(intake, length, &text[index], err);
 }

@@ -10,7 +10,7 @@
 #include "sandbox/base/err.h"
 
 enum {
-    CL_INTAKE_BUFFER = 16 << 10,   /* an ordinary call is one read(2) */
+    CL_INTAKE_BUFFER = 16 << 10,    /* an ordinary call is one read(2) */
     CL_INTAKE_TOTAL_MAX = 64 << 20, /* bytes of all frames of one call */
 };
 

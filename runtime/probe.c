@@ -33,7 +33,8 @@ static uint32_t count_fds(void)
 static int make_syscall(const struct cl_frame_probe *probe)
 {
     const uint64_t *args = probe->args;
-    long got = syscall((long)probe->number, args[0], args[1], args[2], args[3], args[4], args[5]);
+    long got =
+        syscall((long)probe->number, args[0], args[1], args[2], args[3], args[4], args[5]);
 
     if (getpid() != 1)
         _exit(0); /* the call was a fork that should have been refused; the parent tells */

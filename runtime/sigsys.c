@@ -71,7 +71,8 @@ static _Noreturn void on_sigsys(int number, siginfo_t *info, void *context)
     if (!name)
         name = number_text((unsigned)info->si_syscall, digits);
     append(message, name);
-    append(message, is_native ? " is not allowed" : " of a foreign architecture is not allowed");
+    append(message,
+           is_native ? " is not allowed" : " of a foreign architecture is not allowed");
     cl_emit_denied(&nowhere, "syscall", name, message);
 }
 

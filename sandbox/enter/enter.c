@@ -33,8 +33,8 @@ struct step {
  *   seccomp   last: the filter refuses the calls that all the others needed.
  */
 static const struct step steps[] = {
-    { "cgroup", cl_enter_cgroup }, { "mounts", cl_enter_mounts },
-    { "rlimits", cl_enter_rlimits }, { "ids", cl_enter_ids },
+    { "cgroup", cl_enter_cgroup },     { "mounts", cl_enter_mounts },
+    { "rlimits", cl_enter_rlimits },   { "ids", cl_enter_ids },
     { "landlock", cl_enter_landlock }, { "fds", cl_enter_fds },
     { "seccomp", cl_enter_seccomp },
 };

@@ -61,7 +61,8 @@ static int set_ids(uid_t uid, struct cl_err *err)
         return cl_fail(err, CL_E_SYS, "setresgid");
     if (syscall(SYS_setresuid, uid, uid, uid) != 0)
         return cl_fail(err, CL_E_SYS, "setresuid");
-    if (getresuid(&uids[0], &uids[1], &uids[2]) < 0 || getresgid(&gids[0], &gids[1], &gids[2]) < 0)
+    if (getresuid(&uids[0], &uids[1], &uids[2]) < 0 ||
+        getresgid(&gids[0], &gids[1], &gids[2]) < 0)
         return cl_fail(err, CL_E_SYS, "read ids");
     for (int i = 0; i < 3; i++) {
         if (uids[i] != uid || gids[i] != uid)

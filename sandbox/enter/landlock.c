@@ -30,21 +30,21 @@ enum { ABI_NET = 4, ABI_SCOPED = 6, ABI_KNOWN = 7 };
 #define FIRST(n) (((uint64_t)1 << (n)) - 1)
 
 static const struct ruleset rulesets[ABI_KNOWN + 1] = {
-    [1] = { FIRST(13), 0, 0 },                  /* execute .. make_sym */
-    [2] = { FIRST(14), 0, 0 },                  /* + refer */
-    [3] = { FIRST(15), 0, 0 },                  /* + truncate */
-    [4] = { FIRST(15), FIRST(2), 0 },           /* + bind_tcp, connect_tcp */
-    [5] = { FIRST(16), FIRST(2), 0 },           /* + ioctl_dev */
-    [6] = { FIRST(16), FIRST(2), FIRST(2) },    /* + abstract unix socket, signal */
-    [7] = { FIRST(16), FIRST(2), FIRST(2) },    /* + audit control */
+    [1] = { FIRST(13), 0, 0 },               /* execute .. make_sym */
+    [2] = { FIRST(14), 0, 0 },               /* + refer */
+    [3] = { FIRST(15), 0, 0 },               /* + truncate */
+    [4] = { FIRST(15), FIRST(2), 0 },        /* + bind_tcp, connect_tcp */
+    [5] = { FIRST(16), FIRST(2), 0 },        /* + ioctl_dev */
+    [6] = { FIRST(16), FIRST(2), FIRST(2) }, /* + abstract unix socket, signal */
+    [7] = { FIRST(16), FIRST(2), FIRST(2) }, /* + audit control */
 };
 
 #define READ    (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define EXECUTE LANDLOCK_ACCESS_FS_EXECUTE
 /* Regular files and directories only: no device, socket, fifo; nothing is executed. */
-#define WRITE                                                                                   \
-    (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                            \
-     LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |                             \
+#define WRITE                                                                                  \
+    (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                           \
+     LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |                            \
      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SYM | (FIRST(15) - FIRST(13)))
 
 static int known_abi(void)

@@ -149,17 +149,18 @@ static int bind_policy(int root, const struct cl_policy *policy, struct cl_err *
 const char *const cl_trees_python[] = { "/usr/lib/python3.11", "/usr/lib/python3", NULL };
 const char *const cl_trees_libraries[] = { "/usr/lib/x86_64-linux-gnu", NULL };
 
-/* What Debian's extension modules and numpy need besides what the interpreter has loaded. Not
- * the whole directory: it brings 13,000 files and setgid programs. One that is not installed
- * has no module that needs it. */
+/* What the extension modules of Debian's stdlib, numpy and pandas need, besides what is loaded.
+ * Not the whole directory: it brings 13,000 files and setgid programs. A library that is not
+ * installed has no module that needs it; a module that needs another one has to be preloaded. */
 static const char *const libraries[] = {
-    "libblas.so.3",     "libbz2.so.1.0",      "libcrypto.so.3",    "libdb-5.3.so",
-    "libffi.so.8",      "libgcc_s.so.1",      "libgfortran.so.5",  "libgssapi_krb5.so.2",
-    "libk5crypto.so.3", "libcom_err.so.2",    "libkrb5.so.3",      "libkrb5support.so.0",
-    "libkeyutils.so.1", "liblapack.so.3",     "liblzma.so.5",      "libncursesw.so.6",
-    "libnsl.so.2",      "libpanelw.so.6",     "libquadmath.so.0",  "libreadline.so.8",
-    "libresolv.so.2",   "libsqlite3.so.0",    "libssl.so.3",       "libstdc++.so.6",
-    "libtinfo.so.6",    "libtirpc.so.3",      "libuuid.so.1",      "libcrypt.so.1",
+    "libblas.so.3",     "libbz2.so.1.0",    "libcom_err.so.2",     "libcrypt.so.1",
+    "libcrypto.so.3",   "libdb-5.3.so",     "libexpat.so.1",       "libffi.so.8",
+    "libgcc_s.so.1",    "libgfortran.so.5", "libgssapi_krb5.so.2", "libk5crypto.so.3",
+    "libkeyutils.so.1", "libkrb5.so.3",     "libkrb5support.so.0", "liblapack.so.3",
+    "liblzma.so.5",     "libm.so.6",        "libncursesw.so.6",    "libnsl.so.2",
+    "libpanelw.so.6",   "libquadmath.so.0", "libreadline.so.8",    "libresolv.so.2",
+    "libsqlite3.so.0",  "libssl.so.3",      "libstdc++.so.6",      "libtinfo.so.6",
+    "libtirpc.so.3",    "libuuid.so.1",     "libz.so.1",
 };
 
 /* Binds one file. The name may be a chain of links (Debian's BLAS goes through
