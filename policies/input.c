@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads whole policy files, capped before anything is kept.
+ * Runs in: cloche-policyc.
+ * Trusts: whoever opened the file to have checked its owner.
+ */
+#include "policies/input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "policies/load.h"
+#include "sandbox/base/own.h"
+
+static const char suffix[] = ".yaml";
+
+/* One byte more than allowed is read, so that a file that is too long shows. */
+static ssize_t read_all(int fd, char *text, size_t size, struct cl_err *err)
+{
+    size_t length = 0;
+
+    while (length < size) {
+        ssize_t got = pread(fd, text + length, size - length, (off_t)length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return cl_fail(err, CL_E_SYS, "read");
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    return (ssize_t)length;
+}
+
+int cl_input_fd(struct cl_set *set, const char *name, const char *path, int fd,
+                struct cl_report *report, struct cl_err *err)
+{
+    const size_t size = CL_LOAD_BYTES_MAX + 1;
+    cl_free_auto char *text = malloc(size);
+    struct stat seen;
+
+    CL_CHECK(text);
+    if (fstat(fd, &seen) < 0)
+        return cl_fail(err, CL_E_SYS, "%.120s", path);
+    if (!S_ISREG(seen.st_mode))
+        return cl_fail(err, CL_E_INPUT, "%.120s: not a regular file", path);
+    ssize_t length = read_all(fd, text, size, err);
+    if (length < 0)
+        return cl_err_context(err, "%.120s", path);
+    cl_set_add(set, name, path, text, (size_t)length, report);
+    return 0;
+}
+
+int cl_input_path(struct cl_set *set, const char *path, struct cl_report *report,
+                  struct cl_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *file = slash ? slash + 1 : path;
+    size_t length = strlen(file);
+    char name[CL_NAME_MAX];
+
+    if (length < sizeof(suffix) || strcmp(file + length - strlen(suffix), suffix) != 0 ||
+        length - strlen(suffix) >= sizeof(name))
+        return cl_fail(err, CL_E_INPUT, "%.120s: a policy file is called <name>.yaml", path);
+    memcpy(name, file, length - strlen(suffix));
+    name[length - strlen(suffix)] = '\0';
+
+    cl_close_auto int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return cl_fail(err, CL_E_SYS, "%.120s", path);
+    return cl_input_fd(set, name, path, fd, report, err);
+}

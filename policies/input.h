@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Brings policy files into a set, from descriptors and from paths. */
+#ifndef CL_POLICIES_INPUT_H
+#define CL_POLICIES_INPUT_H
+
+#include "policies/report.h"
+#include "policies/set.h"
+#include "sandbox/base/err.h"
+
+/* Reads a regular file to its end and adds it; the fd is borrowed. -1 with `err` when it can't be
+ * read. What is wrong with its text is in the report, not in `err`. */
+int cl_input_fd(struct cl_set *set, const char *name, const char *path, int fd,
+                struct cl_report *report, struct cl_err *err);
+
+/* The same for a path that ends in <name>.yaml. Marks nothing as asked that was not added. */
+int cl_input_path(struct cl_set *set, const char *path, struct cl_report *report,
+                  struct cl_err *err);
+
+#endif

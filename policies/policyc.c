@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cloche-policyc: checks policy files and compiles them.
+ * Runs in: cloche-policyc; `serve` as its own uid under cloched, the rest as the admin.
+ * Trusts: nothing of the files.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "policies/confine.h"
+#include "policies/serve.h"
+#include "policies/verbs.h"
+#include "sandbox/base/fdpass.h"
+#include "sandbox/base/log.h"
+#include "sandbox/base/own.h"
+#include "sandbox/base/wire.h"
+
+static int serve(int count, char **args)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)args;
+    if (count != 0)
+        return CL_VERB_USAGE;
+    cl_log_open("policyc", CL_INFO);
+    if (cl_fdpass_check(CL_CONTROL_FD, SOCK_SEQPACKET, &err) < 0 || cl_confine_run(&err) < 0 ||
+        cl_serve_run(CL_CONTROL_FD, &err) < 0) {
+        cl_log(CL_ERROR, "policyc.serve", "error=\"%s\"", err.text);
+        return CL_VERB_FAILED;
+    }
+    return CL_VERB_OK;
+}
+
+static const struct verb {
+    const char *name;
+    int (*run)(int count, char **args);
+    const char *usage;
+    const char *does;
+} verbs[] = {
+    { "check", cl_verb_check, "FILE...", "say what is wrong, like a compiler; exit 0 or 2" },
+    { "compile", cl_verb_compile, "NAME|FILE [FILE...] -o OUT", "write the compiled first policy" },
+    { "explain", cl_verb_explain, "NAME|FILE [FILE...] [--syscalls]",
+      "show the effective policy and where each value comes from" },
+    { "list", cl_verb_list, "", "name the embedded policies" },
+    { "reference", cl_verb_reference, "", "print the reference of all keys as markdown" },
+    { "serve", serve, "", "compile for cloched, on descriptor 3" },
+};
+
+static int usage(FILE *out)
+{
+    fputs("usage: cloche-policyc VERB ...\n", out);
+    for (size_t i = 0; i < CL_COUNT(verbs); i++)
+        fprintf(out, "  %-9s %-33s %s\n", verbs[i].name, verbs[i].usage, verbs[i].does);
+    return out == stdout ? CL_VERB_OK : CL_VERB_USAGE;
+}
+
+int main(int count, char **args)
+{
+    if (count == 2 && (strcmp(args[1], "--help") == 0 || strcmp(args[1], "-h") == 0))
+        return usage(stdout);
+    for (size_t i = 0; count > 1 && i < CL_COUNT(verbs); i++) {
+        if (strcmp(args[1], verbs[i].name) != 0)
+            continue;
+        int status = verbs[i].run(count - 2, args + 2);
+        return status == CL_VERB_USAGE ? usage(stderr) : status;
+    }
+    return usage(stderr);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Problems found in policy files, each with its place. Not struct cl_err: an admin wants all of
+ * them at once, with line, column and room to say what is allowed. A function that found one
+ * returns -1, as everywhere.
+ */
+#ifndef CL_POLICIES_REPORT_H
+#define CL_POLICIES_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct cl_doc;
+
+enum { CL_REPORT_MAX = 64, CL_PROBLEM_TEXT = 840 };
+
+/* Where in a file; doc NULL: nowhere (built in). */
+struct cl_place {
+    const struct cl_doc *doc; /* borrowed */
+    unsigned line, column;    /* from 1, in characters; 0: the file as a whole */
+    unsigned width;           /* characters to underline */
+};
+
+struct cl_problem {
+    struct cl_place place;
+    bool is_warning;
+    char text[CL_PROBLEM_TEXT];
+};
+
+struct cl_report {
+    struct cl_problem *problems; /* owned, in the order found */
+    size_t count;                /* at most CL_REPORT_MAX; what comes after is only counted */
+    size_t errors;               /* all of them */
+};
+
+#define CL_REPORT_INIT { NULL, 0, 0 }
+
+void cl_report_fini(struct cl_report *report);
+
+/* Always returns -1. */
+int cl_report_add(struct cl_report *report, struct cl_place place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void cl_report_warn(struct cl_report *report, struct cl_place place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Errors in files of this name. */
+size_t cl_report_count(const struct cl_report *report, const struct cl_doc *doc);
+
+/* "file:line:column: text"; the line and column are left out when there are none. */
+void cl_report_format(const struct cl_problem *problem, char *text, size_t size);
+
+/* Like a compiler: the message, the line, a caret under the place. */
+void cl_report_print(const struct cl_report *report, FILE *out);
+
+#endif
