@@ -53,6 +53,7 @@ static _Noreturn void run_child(struct cl_jail *jail, const struct cl_fork_hooks
     cl_enter(jail);
     hooks->after_child();
     hooks->run(&jail->seen);
+    _exit(1); /* the parent's frames are below: there is no way back, whatever `run` did */
 }
 
 int cl_enter_clone(struct cl_jail *jail, const struct cl_fork_hooks *hooks, struct cl_err *err)

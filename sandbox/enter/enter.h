@@ -39,12 +39,13 @@ struct cl_jail {
 };
 
 /* Python's fork hooks, called around the clone (PyOS_BeforeFork, ...AfterFork_Parent,
- * ...AfterFork_Child). `after_child` runs after the jail is complete, then `run`, the worker. */
+ * ...AfterFork_Child). `after_child` runs after the jail is complete, then `run`,
+ * the worker, which never returns. */
 struct cl_fork_hooks {
     void (*before)(void);
     void (*after_parent)(void);
     void (*after_child)(void);
-    void (*run)(const struct cl_jail_seen *seen) __attribute__((noreturn));
+    void (*run)(const struct cl_jail_seen *seen);
 };
 
 /* clone3(CLONE_PARENT | NEWPID | NEWNS | PIDFD [| INTO_CGROUP]): the worker is a child of

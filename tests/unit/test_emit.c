@@ -22,7 +22,7 @@ static const struct cl_frame_call caps = { .output_bytes = 100,
 
 struct heard {
     struct cl_frame head;
-    char *bytes; /* owned by the test program, for ever */
+    char *bytes; /* owned, until the next listen_to */
 };
 
 static struct heard heard[HEARD_MAX];
@@ -43,11 +43,18 @@ static size_t read_full(void *bytes, size_t length)
     return have;
 }
 
+static void forget_all(void)
+{
+    for (; heard_count > 0; heard_count--)
+        free(heard[heard_count - 1].bytes);
+}
+
 static void hear_all(void)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    for (heard_count = 0; heard_count < HEARD_MAX; heard_count++) {
+    forget_all();
+    for (; heard_count < HEARD_MAX; heard_count++) {
         struct heard *now = &heard[heard_count];
         size_t got = read_full(&now->head, sizeof(now->head));
 
@@ -56,6 +63,7 @@ static void hear_all(void)
         assert_int_equal(got, sizeof(now->head));
         assert_works(cl_frame_check(&now->head, true, &err), &err);
         now->bytes = calloc(1, now->head.length + 1);
+        assert_non_null(now->bytes);
         assert_int_equal(read_full(now->bytes, now->head.length), now->head.length);
     }
     fail_msg("too many frames");
@@ -387,6 +395,13 @@ static void worker_that_nobody_hears_ends(void **state)
     assert_int_equal(heard_count, 0);
 }
 
+static int forget(void **state)
+{
+    (void)state;
+    forget_all();
+    return 0;
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -406,5 +421,5 @@ int main(void)
         cmocka_unit_test(worker_that_nobody_hears_ends),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, forget);
 }

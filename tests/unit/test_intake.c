@@ -34,9 +34,33 @@ static int setup(void **state)
     return 0;
 }
 
+static void forget(struct cl_bytes *text)
+{
+    free((void *)(uintptr_t)text->bytes);
+}
+
+/* A worker never does this: it ends. */
+static void forget_call(void)
+{
+    struct cl_bytes *ones[] = { &call.source, &call.entry, &call.args, &call.kwargs,
+                                &call.stdin_text };
+
+    for (size_t i = 0; i < CL_COUNT(ones); i++)
+        forget(ones[i]);
+    for (size_t i = 0; i < call.file_count; i++) {
+        forget(&call.file_path[i]);
+        forget(&call.file_content[i]);
+    }
+    for (size_t i = 0; i < call.artifact_count; i++)
+        forget(&call.artifact[i]);
+    for (size_t i = 0; i < call.env_count; i++)
+        forget(&call.env[i]);
+}
+
 static int teardown(void **state)
 {
     (void)state;
+    forget_call();
     close(pair[0]);
     close(pair[1]);
     return 0;

@@ -28,7 +28,8 @@ static int pair[2];
 static void load_filter(void)
 {
     static const uint32_t allowed[] = { SYS_write,        SYS_exit_group, SYS_futex,
-                                        SYS_rt_sigreturn, SYS_lseek,      SYS_getpid };
+                                        SYS_rt_sigreturn, SYS_lseek,      SYS_getpid,
+                                        SYS_sigaltstack /* ASan, before _exit */ };
     struct sock_filter filter[2 * CL_COUNT(allowed) + 2] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
     };
