@@ -43,9 +43,8 @@ debootstrap --variant=minbase --include="$(echo "$packages" | tr '\n' ',')" \
     die "debootstrap failed, see $out/debootstrap.log"
 
 # The unit that runs the tests, in place of everything a real host would start.
-install -m 755 "$here/guest/vmtest.sh" "$tree/usr/local/sbin/vmtest"
-install -m 644 "$here/guest/vmtest.service" "$tree/etc/systemd/system/vmtest.service"
-ln -sf /etc/systemd/system/vmtest.service "$tree/etc/systemd/system/default.target"
+install -m 644 "$here/guest/vmtest.service" "$here/guest/vmtest.target" "$tree/etc/systemd/system/"
+ln -sf vmtest.target "$tree/etc/systemd/system/default.target"
 echo cloche-vmtest >"$tree/etc/hostname"
 echo '127.0.0.1 localhost cloche-vmtest' >"$tree/etc/hosts"
 echo '/dev/vda / ext4 rw,noatime 0 1' >"$tree/etc/fstab"
@@ -58,5 +57,5 @@ initrd=$(find "$tree/boot" -name 'initrd.img-*' | sort -V | tail -n 1)
 cp "$kernel" "$out/vmlinuz"
 cp "$initrd" "$out/initrd.img"
 rm -f "$out/root.ext4"
-mke2fs -q -t ext4 -d "$tree" "$out/root.ext4" "$root_size"
+mke2fs -q -t ext4 -d "$tree" "$out/root.ext4" "$root_size" >/dev/null
 say "guest is ready in $out"

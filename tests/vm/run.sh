@@ -1,0 +1,66 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Boots the guest of image.sh with a build and its tests, and exits with the status of the tests.
+# The guest disk is opened read-mostly (-snapshot): every run starts from the same state.
+# usage: run.sh OUT BIN [COMMAND]      COMMAND runs in the guest instead of pytest
+set -eu
+
+out=$1
+bin=$2
+command=${3:-"/usr/bin/python3 -m pytest -p no:cacheprovider -ra tests/integration tests/jailbreak"}
+# An emulated CPU is about ten times slower than the real one; deadlines of the tests stretch.
+slow=${CLOCHE_SLOW:-10}
+seconds=${VM_SECONDS:-3600}
+accel=${VM_ACCEL:-tcg,thread=multi}
+
+say() { echo "vmtest: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+command -v qemu-system-x86_64 >/dev/null || die "missing: apt-get install qemu-system-x86"
+[ -x "$bin/cloched" ] || die "no build in $bin"
+
+work=$(mktemp -d "$out/run.XXXXXX")
+qemu=
+leave()
+{
+    [ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap leave EXIT
+trap 'exit 130' INT TERM HUP
+payload=$work/payload
+mkdir -p "$payload/bin" "$payload/build" "$payload/tests"
+find "$bin" -maxdepth 1 -type f -exec cp {} "$payload/bin/" \;
+ln -s ../bin "$payload/build/bin"
+cp -r policies "$payload/policies"
+cp "$(dirname -- "$0")/guest/vmtest.sh" "$payload/"
+for part in conftest.py support integration jailbreak golden; do
+    [ ! -e "tests/$part" ] || cp -r "tests/$part" "$payload/tests/"
+done
+find "$payload/tests" -name __pycache__ -prune -exec rm -rf {} +
+printf 'CLOCHE_SLOW=%s CLOCHE_REQUIRE=all exec %s\n' "$slow" "$command" >"$payload/command"
+mke2fs -q -t ext4 -d "$payload" "$work/payload.ext4" 512M >/dev/null
+
+say "booting (console in $out/console.log)"
+: >"$out/pytest.log"
+timeout --foreground "$seconds" qemu-system-x86_64 -accel "$accel" -cpu max -smp 2 -m 3G \
+    -display none -monitor none -parallel none -no-reboot -nic none \
+    -kernel "$out/vmlinuz" -initrd "$out/initrd.img" \
+    -append "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.show_status=false" \
+    -drive "file=$out/root.ext4,format=raw,if=virtio,snapshot=on" \
+    -drive "file=$work/payload.ext4,format=raw,if=virtio,readonly=on" \
+    -device virtio-rng-pci -device virtio-serial-pci \
+    -chardev "file,id=log,path=$out/pytest.log" \
+    -device virtserialport,chardev=log,name=cloche.log \
+    -chardev "file,id=status,path=$work/status" \
+    -device virtserialport,chardev=status,name=cloche.status \
+    -serial "file:$out/console.log" </dev/null &
+qemu=$!
+tail -n +1 -f --pid="$qemu" "$out/pytest.log"
+wait "$qemu" || die "qemu failed or took longer than $seconds s"
+qemu=
+
+status=$(tr -dc 0-9 <"$work/status")
+[ -n "$status" ] || die "the guest ended without a result, see $out/console.log"
+say "tests ended with $status"
+exit "$status"
