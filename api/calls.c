@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /v1/calls: from a request to a job, and from its end to an answer.
+ * Runs in: cloche-api.
+ * Trusts: nothing of the request; of the outcome only what stream.c and verdict.c made of it.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/http1/exchange.h"
+#include "api/visit.h"
+#include "sandbox/base/clock.h"
+#include "sandbox/base/log.h"
+#include "sandbox/base/own.h"
+
+/* ------------------------------------------------------------------------------------- head */
+
+/* Whether a comma-separated field lists a token, whatever its parameters. */
+static bool lists(const char *field, const char *token)
+{
+    const size_t length = strlen(token);
+
+    while (field && *field) {
+        field += strspn(field, " \t,");
+        if (strncasecmp(field, token, length) == 0 && strchr(" \t,;=", field[length]))
+            return true;
+        field += strcspn(field, ",");
+    }
+    return false;
+}
+
+static enum cl_reply_form form_of(const char *accept)
+{
+    if (lists(accept, "application/x-ndjson"))
+        return CL_REPLY_NDJSON;
+    if (lists(accept, "text/event-stream"))
+        return CL_REPLY_SSE;
+    return CL_REPLY_PLAIN;
+}
+
+static int read_query(struct cl_visit *visit, const char *query, struct cl_refusal *refusal)
+{
+    if (*query == '\0')
+        return 0;
+    if (strcmp(query, "detach=1") == 0 || strcmp(query, "detach=0") == 0) {
+        visit->is_detached = query[7] == '1';
+        return 0;
+    }
+    return cl_refusal_set(refusal, CL_R_MALFORMED,
+                          "the only query here is detach=0 or detach=1");
+}
+
+int cl_calls_check(struct cl_visit *visit, struct cl_refusal *refusal)
+{
+    const struct cl_exchange *exchange = visit->exchange;
+
+    if (lists(cl_exchange_field(exchange, "prefer"), "respond-async"))
+        return cl_refusal_set(refusal, CL_R_NOT_IMPLEMENTED,
+                              "Prefer: respond-async needs the store of calls, which is not "
+                              "there yet; send the call without it");
+    if (cl_exchange_field(exchange, "idempotency-key"))
+        return cl_refusal_set(
+            refusal, CL_R_NOT_IMPLEMENTED,
+            "Idempotency-Key needs the store of calls, which is not there yet; "
+            "send the call without it");
+    visit->form = form_of(cl_exchange_field(exchange, "accept"));
+    return read_query(visit, cl_exchange_head(exchange)->query, refusal);
+}
+
+/* ------------------------------------------------------------------------------------- body */
+
+/* W3C trace context, version 00: fixed shape, or it is left out. */
+static bool is_traceparent(const char *text)
+{
+    static const char shape[] = "00-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
+
+    if (strlen(text) != sizeof(shape) - 1)
+        return false;
+    for (size_t i = 0; i < sizeof(shape) - 1; i++) {
+        const bool is_hex =
+            isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f');
+
+        if (shape[i] == 'h' ? !is_hex : text[i] != shape[i])
+            return false;
+    }
+    return true;
+}
+
+static int put_trace(struct cl_visit *visit, struct cl_request *request,
+                     struct cl_refusal *refusal)
+{
+    const char *parent = cl_exchange_field(visit->exchange, "traceparent");
+
+    if (!parent || !is_traceparent(parent))
+        return 0;
+    return cl_request_put_env(request, "TRACEPARENT", parent, refusal);
+}
+
+/* The pool that the request names, if the tenant may use it and the body fits its policy. */
+static struct cl_pool *find_pool(struct cl_visit *visit, const struct cl_request *request,
+                                 size_t length, struct cl_refusal *refusal)
+{
+    struct cl_pool *pool = cl_tenancy_find(visit->app->tenancy, visit->tenant, request->policy);
+
+    if (!pool) {
+        if (request->policy[0])
+            cl_refusal_point(refusal, "policy", strlen("policy"));
+        cl_refusal_set(refusal, CL_R_POLICY_NOT_ALLOWED, "no policy \"%s\" for this token",
+                       request->policy);
+        return NULL;
+    }
+    if (length > pool->policy->request_bytes) {
+        refusal->limit = pool->policy->request_bytes;
+        cl_refusal_set(refusal, CL_R_TOO_LARGE, "policy \"%s\" takes %" PRIu64 " bytes",
+                       pool->policy->name, refusal->limit);
+        return NULL;
+    }
+    return pool;
+}
+
+int cl_calls_run(struct cl_visit *visit, const char *body, size_t length,
+                 struct cl_refusal *refusal)
+{
+    struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
+    const uint32_t flags = visit->form == CL_REPLY_PLAIN ? 0 : CL_CALL_STREAM;
+    struct cl_pool *pool;
+    struct cl_job *job;
+
+    if (cl_request_parse(&request, body, length, refusal) < 0 ||
+        put_trace(visit, &request, refusal) < 0)
+        return -1;
+    pool = find_pool(visit, &request, length, refusal);
+    if (!pool || cl_request_seal(&request, pool->policy, flags, refusal) < 0)
+        return -1;
+    job = cl_job_new(visit->app->dispatch, pool, &request, flags, visit->form);
+    job->exchange = visit->exchange;
+    visit->job = job->id;
+    cl_dispatch_submit(visit->app->dispatch, job);
+    return 0;
+}
+
+/* -------------------------------------------------------------------------------------- job */
+
+static void on_start(void *self, struct cl_job *job)
+{
+    (void)self;
+    cl_reply_start(&job->reply, job->exchange, job->name);
+}
+
+static bool on_progress(void *self, struct cl_job *job)
+{
+    (void)self;
+    return cl_reply_send(&job->reply, job->exchange);
+}
+
+static void on_refused(void *self, struct cl_job *job, const struct cl_refusal *why)
+{
+    cl_log(CL_INFO, "call.refused", "id=%s tenant=%s policy=%s problem=%s", job->name,
+           job->pool->tenant->name, job->policy, cl_refusal_row(why->kind)->slug);
+    /* A streamed answer that has begun can only be broken off. */
+    if (job->exchange && job->reply.is_begun)
+        cl_exchange_abort(job->exchange);
+    else if (job->exchange)
+        cl_visit_refuse(self, job->exchange, why);
+}
+
+/* The worker said that it could not serve: ours to look into. */
+static void log_failed(const struct cl_job *job)
+{
+    struct cl_err err;
+
+    if (job->stream.final_type != CL_F_FAILED)
+        return;
+    memcpy(&err, job->stream.final.bytes, sizeof(err));
+    cl_err_distrust(&err);
+    cl_log(CL_ERROR, "call.failed", "id=%s from=worker kind=%s what=\"%s\"", job->name,
+           cl_err_kind_name(err.kind), err.text);
+}
+
+static void on_done(void *self, struct cl_job *job, const struct cl_verdict *verdict)
+{
+    struct cl_app *app = self;
+    struct cl_envelope envelope = {
+        .id = job->name,
+        .verdict = verdict,
+        .stream = &job->stream,
+        .metadata = &job->request.metadata,
+        .end = &job->end,
+        .queue_us = job->taken_us - job->arrived_us,
+        .policy = job->policy,
+        .generation = job->generation,
+    };
+    const uint64_t total_us = cl_clock_us() - job->arrived_us;
+
+    log_failed(job);
+    cl_reply_end(&job->reply, job->exchange, &envelope);
+    cl_metrics_count_call(&app->metrics, verdict->kind, total_us);
+    cl_log(CL_INFO, "call.end",
+           "id=%s tenant=%s policy=%s verdict=%s wall_us=%" PRIu64 " cpu_us=%" PRIu64
+           " total_us=%" PRIu64,
+           job->name, job->pool->tenant->name, job->policy, cl_verdict_name(verdict->kind),
+           job->end.wall_us, job->end.cpu_us, total_us);
+}
+
+const struct cl_dispatch_calls cl_calls_jobs = {
+    .on_start = on_start,
+    .on_progress = on_progress,
+    .on_refused = on_refused,
+    .on_done = on_done,
+};

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * no_new_privs, no core, not traceable, Landlock without any right, and a system call filter
+ * that lets through what an event loop over inherited sockets needs.
+ * Runs in: cloche-api, once, before it reads anything.
+ * Trusts: nothing that comes later; after this a caller who owns the process owns no file.
+ */
+#include "api/confine.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sandbox/base/own.h"
+
+/* Debian 12's headers know ABI 3; every right is handled and none is granted. */
+struct ruleset {
+    uint64_t fs, net, scoped;
+};
+
+enum { ABI_NET = 4, ABI_SCOPED = 6, ABI_KNOWN = 7 };
+
+#define FIRST(n) (((uint64_t)1 << (n)) - 1)
+
+static const struct {
+    struct ruleset rights;
+    size_t size;
+} rulesets[ABI_KNOWN + 1] = {
+    [1] = { { FIRST(13), 0, 0 }, offsetof(struct ruleset, net) },
+    [2] = { { FIRST(14), 0, 0 }, offsetof(struct ruleset, net) },
+    [3] = { { FIRST(15), 0, 0 }, offsetof(struct ruleset, net) },
+    [4] = { { FIRST(15), FIRST(2), 0 }, offsetof(struct ruleset, scoped) },
+    [5] = { { FIRST(16), FIRST(2), 0 }, offsetof(struct ruleset, scoped) },
+    [6] = { { FIRST(16), FIRST(2), FIRST(2) }, sizeof(struct ruleset) },
+    [7] = { { FIRST(16), FIRST(2), FIRST(2) }, sizeof(struct ruleset) },
+};
+
+static int confine_files(struct cl_err *err)
+{
+    /* 1: LANDLOCK_CREATE_RULESET_VERSION */
+    const long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
+    const long known = abi > ABI_KNOWN ? ABI_KNOWN : abi;
+    cl_close_auto int ruleset = -1;
+
+    if (abi <= 0)
+        return 0; /* a kernel without Landlock: the filter refuses open as well */
+    ruleset = (int)syscall(SYS_landlock_create_ruleset, &rulesets[known].rights,
+                           rulesets[known].size, 0);
+    if (ruleset < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+        return cl_fail(err, CL_E_SYS, "give up files by Landlock");
+    return 0;
+}
+
+#ifndef CL_ASAN
+
+/* Calls without a condition: none opens, names, starts or signals anything. */
+static const uint16_t allowed[] = {
+    /* sockets that we have, and what accept gives */
+    SYS_read,
+    SYS_write,
+    SYS_readv,
+    SYS_writev,
+    SYS_recvfrom,
+    SYS_sendto,
+    SYS_recvmsg,
+    SYS_sendmsg,
+    SYS_accept4,
+    SYS_accept,
+    SYS_shutdown,
+    SYS_close,
+    SYS_getsockopt,
+    SYS_setsockopt,
+    SYS_getsockname,
+    SYS_getpeername,
+    SYS_pread64,
+    /* the loop */
+    SYS_epoll_wait,
+    SYS_epoll_pwait,
+    SYS_epoll_ctl,
+    SYS_timerfd_settime,
+    SYS_poll,
+    /* policies and tokens that cloched hands over */
+    SYS_fcntl,
+    SYS_fstat,
+    SYS_newfstatat,
+    SYS_lseek,
+    /* memory; mmap and mprotect have a condition below */
+    SYS_brk,
+    SYS_munmap,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_mlock,
+    SYS_munlock,
+    /* time, chance, the end */
+    SYS_clock_gettime,
+    SYS_gettimeofday,
+    SYS_time,
+    SYS_getrandom,
+    SYS_getpid,
+    SYS_gettid,
+    SYS_rt_sigreturn,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigaction,
+    SYS_restart_syscall,
+    SYS_futex,
+    SYS_sched_yield,
+    SYS_exit,
+    SYS_exit_group,
+};
+
+/* Nothing of ours makes these; whoever does has taken the process over. */
+static const uint16_t killing[] = {
+    SYS_execve,
+    SYS_execveat,
+    SYS_fork,
+    SYS_vfork,
+    SYS_clone3,
+    SYS_ptrace,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_mount,
+    SYS_unshare,
+    SYS_setns,
+    SYS_bpf,
+    SYS_init_module,
+    SYS_finit_module,
+    SYS_io_uring_setup,
+    SYS_userfaultfd,
+    SYS_keyctl,
+};
+
+enum { FILTER_MAX = 192, PROT_EXEC_BIT = 4 };
+
+struct program {
+    struct sock_filter code[FILTER_MAX];
+    unsigned short length;
+};
+
+static void put(struct program *program, uint16_t code, uint32_t k, uint8_t yes, uint8_t no)
+{
+    CL_CHECK(program->length < FILTER_MAX);
+    program->code[program->length++] = (struct sock_filter){ code, yes, no, k };
+}
+
+/* If the loaded number is `number`, return `action`. */
+static void put_row(struct program *program, uint32_t number, uint32_t action)
+{
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1);
+    put(program, BPF_RET | BPF_K, action, 0, 0);
+}
+
+/* Memory that is executable is never made. Argument 2 is `prot`; its low word is enough. */
+static void put_unless_exec(struct program *program, uint32_t number)
+{
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, number, 0, 4);
+    put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2]), 0, 0);
+    put(program, BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC_BIT, 0, 1);
+    put(program, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+    put(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+}
+
+static void build(struct program *program)
+{
+    put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+    put(program, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+    put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
+    for (size_t i = 0; i < CL_COUNT(allowed); i++)
+        put_row(program, allowed[i], SECCOMP_RET_ALLOW);
+    for (size_t i = 0; i < CL_COUNT(killing); i++)
+        put_row(program, killing[i], SECCOMP_RET_KILL_PROCESS);
+    put_unless_exec(program, SYS_mmap);
+    put_unless_exec(program, SYS_mprotect);
+    /* The rest, x32 numbers too, is refused without harm: a library that asks gets an errno. */
+    put(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
+}
+
+static int confine_calls(struct cl_err *err)
+{
+    static struct program program;
+    struct sock_fprog prog = { 0, program.code };
+
+    build(&program);
+    prog.len = program.length;
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) != 0)
+        return cl_fail(err, CL_E_SYS, "load the system call filter");
+    return 0;
+}
+#endif
+
+int cl_confine(struct cl_err *err)
+{
+    static const struct rlimit none = { 0, 0 };
+
+    tzset(); /* reads /etc/localtime for the last time */
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+        return cl_fail(err, CL_E_SYS, "give up privileges");
+    if (confine_files(err) < 0)
+        return -1;
+#ifdef CL_ASAN
+    return 0; /* the sanitizer maps, reads and symbolizes as it likes */
+#else
+    return confine_calls(err);
+#endif
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Brings calls and jails together. A call gets the newest idle spare of its pool, or waits in
+ * the pool's queue: first in, first out, bounded in number, bytes and time. A pool belongs to
+ * one tenant, so nobody's queue stands in front of another's; of the room that all share, no
+ * tenant with company may take more than its part.
+ *
+ * One struct cl_job is one request: made by cl_job_new, freed by dispatch.c when it is over, in
+ * exactly one place. Everybody else holds its id.
+ */
+#ifndef CL_API_DISPATCH_H
+#define CL_API_DISPATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/reply.h"
+#include "api/request.h"
+#include "api/spare.h"
+#include "api/stream.h"
+#include "api/tenant.h"
+#include "api/ulid.h"
+
+struct cl_dispatch;
+struct cl_exchange;
+struct cl_jailclient;
+struct cl_job;
+
+struct cl_dispatch_caps {
+    uint32_t queue_pool;  /* calls that may wait for one pool */
+    uint32_t queue_all;   /* ... for all pools */
+    uint64_t queue_bytes; /* requests kept for them */
+    uint32_t queue_ms;    /* longest wait */
+};
+
+extern const struct cl_dispatch_caps cl_dispatch_caps_default;
+
+/* What the owner of a job hears. A job is gone when on_refused or on_done return. */
+struct cl_dispatch_calls {
+    void (*on_start)(void *self, struct cl_job *job); /* it has a worker */
+    /* New events are composed. False: stop reading until cl_dispatch_resume. */
+    bool (*on_progress)(void *self, struct cl_job *job);
+    /* It never had one. */
+    void (*on_refused)(void *self, struct cl_job *job, const struct cl_refusal *why);
+    void (*on_done)(void *self, struct cl_job *job, const struct cl_verdict *verdict);
+};
+
+enum cl_job_state {
+    CL_JOB_NEW = 0,
+    CL_JOB_QUEUED,
+    CL_JOB_TAKING,  /* narrowed memory or processes: waits for TAKEN */
+    CL_JOB_RUNNING, /* its frames are going out or are out */
+    CL_JOB_OVER,    /* FINISH or KILL is sent: only END matters */
+};
+
+struct cl_job {
+    uint64_t id;
+    char name[CL_ULID_SIZE];
+    enum cl_job_state state;
+    struct cl_list in_pool; /* pool->jobs while queued */
+    struct cl_list in_age;  /* all queued, oldest first */
+    struct cl_pool *pool;
+    struct cl_exchange *exchange; /* NULL: the client is gone */
+    struct cl_request request;
+    uint32_t flags; /* enum cl_call_flags */
+    char policy[CL_NAME_MAX];
+    uint32_t generation;
+
+    struct cl_spare *spare; /* owned from take to the end */
+    size_t sent;            /* bytes of request.frames */
+    struct cl_stream stream;
+    struct cl_reply reply;
+    struct cl_msg_end end;
+    bool has_end;
+    bool is_dry;    /* nothing more will be read from its socket */
+    bool is_unread; /* the worker died before it had read the whole call */
+    bool is_paused; /* a slow client */
+    unsigned attempts;
+
+    uint64_t arrived_us; /* the request was whole */
+    uint64_t taken_us;
+};
+
+struct cl_dispatch *cl_dispatch_new(struct event_base *base, struct cl_tenancy *tenancy,
+                                    const struct cl_dispatch_caps *caps,
+                                    const struct cl_dispatch_calls *calls, void *self);
+void cl_dispatch_free(struct cl_dispatch *dispatch);
+void cl_dispatch_set_client(struct cl_dispatch *dispatch, struct cl_jailclient *client);
+
+/* A job that was not submitted; takes the request. */
+struct cl_job *cl_job_new(struct cl_dispatch *dispatch, struct cl_pool *pool,
+                          struct cl_request *request, uint32_t flags, enum cl_reply_form form);
+struct cl_job *cl_job_find(const struct cl_dispatch *dispatch, uint64_t id);
+
+/* Starts it, queues it, or refuses it through on_refused. Returns its id, which may be dead. */
+uint64_t cl_dispatch_submit(struct cl_dispatch *dispatch, struct cl_job *job);
+/* The client took what was sent. */
+void cl_dispatch_resume(struct cl_dispatch *dispatch, uint64_t id);
+/* The client is gone: its call is cancelled, or runs on unheard. */
+void cl_dispatch_abandon(struct cl_dispatch *dispatch, uint64_t id, bool runs_on);
+
+/* What cloched says. */
+void cl_dispatch_on_spare(struct cl_dispatch *dispatch, const struct cl_msg_offer *offer,
+                          int *fd);
+void cl_dispatch_on_taken(struct cl_dispatch *dispatch, uint64_t spare);
+void cl_dispatch_on_end(struct cl_dispatch *dispatch, const struct cl_msg_end *end);
+void cl_dispatch_on_retire(struct cl_dispatch *dispatch, uint64_t spare);
+void cl_dispatch_on_change(void *dispatch, struct cl_pool *pool); /* a reload changed it */
+
+uint32_t cl_dispatch_queued(const struct cl_dispatch *dispatch);
+uint32_t cl_dispatch_running(const struct cl_dispatch *dispatch);
+uint32_t cl_dispatch_idle(const struct cl_dispatch *dispatch);
+uint64_t cl_dispatch_requeued(const struct cl_dispatch *dispatch);
+
+#endif

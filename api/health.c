@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /healthz, /readyz and /metrics.
+ * Runs in: cloche-api.
+ * Trusts: our own state; the requests carry nothing that matters.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "api/visit.h"
+#include "sandbox/base/own.h"
+
+enum { ANSWER_MAX = 64 << 10 };
+
+int cl_health_alive(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal)
+{
+    static const char alive[] = "{\"status\":\"alive\"}";
+
+    (void)body;
+    (void)length;
+    (void)refusal;
+    cl_exchange_answer(visit->exchange, 200, "application/json", alive, sizeof(alive) - 1);
+    return 0;
+}
+
+/* The first pool that cloched told of: the default policy of the first tenant. */
+static const struct cl_pool *first_pool(const struct cl_tenancy *tenancy)
+{
+    const struct cl_pool *first = NULL;
+
+    for (struct cl_pool *pool = cl_tenancy_next(tenancy, NULL, NULL); pool;
+         pool = cl_tenancy_next(tenancy, NULL, pool)) {
+        if (!first || pool->order < first->order)
+            first = pool;
+    }
+    return first;
+}
+
+int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal)
+{
+    const struct cl_app *app = visit->app;
+    const struct cl_pool *pool = first_pool(app->tenancy);
+    struct cl_buf CL_AUTO(cl_buf_fini) out = CL_BUF_INIT(ANSWER_MAX);
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)body;
+    (void)length;
+    refusal->retry_after_s = 1;
+    if (app->is_draining)
+        return cl_refusal_set(refusal, CL_R_NOT_READY, "the service is going down");
+    if (!pool)
+        return cl_refusal_set(refusal, CL_R_NOT_READY, "no policy is loaded yet");
+    if (!pool->had_spare)
+        return cl_refusal_set(refusal, CL_R_NOT_READY, "policy \"%s\" has no jail yet",
+                              pool->policy->name);
+    if (cl_buf_format(&out, &err, "{\"status\":\"ready\",\"generation\":%" PRIu32 "}",
+                      cl_tenancy_generation(app->tenancy)) < 0)
+        return cl_refusal_set(refusal, CL_R_NOT_READY, "%s", err.text);
+    cl_visit_answer(visit, "application/json", &out);
+    return 0;
+}
+
+int cl_health_metrics(struct cl_visit *visit, const char *body, size_t length,
+                      struct cl_refusal *refusal)
+{
+    const struct cl_app *app = visit->app;
+    const struct cl_metrics_now now = {
+        .queued = cl_dispatch_queued(app->dispatch),
+        .running = cl_dispatch_running(app->dispatch),
+        .idle = cl_dispatch_idle(app->dispatch),
+        .requeued = cl_dispatch_requeued(app->dispatch),
+        .connections = cl_http_server_connections(app->server),
+        .generation = cl_tenancy_generation(app->tenancy),
+    };
+    struct cl_buf CL_AUTO(cl_buf_fini) out = CL_BUF_INIT(ANSWER_MAX);
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)body;
+    (void)length;
+    if (cl_metrics_format(&app->metrics, &now, &out, &err) < 0)
+        return cl_refusal_set(refusal, CL_R_NOT_READY, "%s", err.text);
+    cl_visit_answer(visit, "text/plain; version=0.0.4; charset=utf-8", &out);
+    return 0;
+}

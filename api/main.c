@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cloche-api: the only process that reads what callers send. Started by cloched with its
+ * control socket as fd 3 and the listening socket as fd 4; lives as long as the control socket
+ * does.
+ * Runs in: cloche-api.
+ * Trusts: cloched, and the two inherited sockets once their type is checked.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "api/confine.h"
+#include "api/jailclient.h"
+#include "api/visit.h"
+#include "sandbox/base/clock.h"
+#include "sandbox/base/fdpass.h"
+#include "sandbox/base/log.h"
+#include "sandbox/base/own.h"
+
+enum {
+    LISTENER_FD = 4,
+    OWN_GRACE_MS = 10000, /* when SIGTERM came and not DRAIN */
+    DRAIN_LOOK_MS = 20,
+};
+
+struct drain {
+    struct event *look;
+    uint64_t until_us;
+};
+
+static struct cl_app app;
+static struct drain drain;
+
+/* ----------------------------------------------------------------------------- going down */
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    const bool is_idle =
+        cl_dispatch_queued(app.dispatch) + cl_dispatch_running(app.dispatch) == 0;
+
+    (void)fd;
+    (void)what;
+    (void)arg;
+    if ((is_idle && cl_http_server_connections(app.server) == 0) ||
+        cl_clock_us() > drain.until_us)
+        event_base_loopexit(app.base, NULL);
+}
+
+static void start_drain(uint64_t grace_ms)
+{
+    static const struct timeval every = { 0, DRAIN_LOOK_MS * 1000 };
+
+    if (app.is_draining)
+        return;
+    app.is_draining = true;
+    drain.until_us = cl_clock_us() + grace_ms * 1000;
+    cl_log(CL_INFO, "api.drain", "grace_ms=%" PRIu64 " running=%u queued=%u", grace_ms,
+           cl_dispatch_running(app.dispatch), cl_dispatch_queued(app.dispatch));
+    cl_http_server_drain(app.server);
+    drain.look = event_new(app.base, -1, EV_PERSIST, on_look, NULL);
+    CL_CHECK(drain.look && event_add(drain.look, &every) == 0);
+}
+
+static void on_sigterm(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    start_drain(OWN_GRACE_MS);
+}
+
+/* --------------------------------------------------------------------- what cloched says */
+
+_Noreturn static void lose(const struct cl_err *why)
+{
+    /* Without cloched nothing can be served; it starts another one, or is gone itself. */
+    cl_log(app.is_draining ? CL_INFO : CL_ERROR, "api.lost", "%s", why->text);
+    _exit(1);
+}
+
+static void on_lost(void *self, const struct cl_err *why)
+{
+    (void)self;
+    lose(why);
+}
+
+static void on_tenant(void *self, const struct cl_msg_tenant *msg, int fd)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)self;
+    if (cl_tenancy_on_tenant(app.tenancy, msg, fd, &err) < 0)
+        lose(&err);
+}
+
+static void on_policy(void *self, const struct cl_msg_policy *msg, int fd)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)self;
+    if (cl_tenancy_on_policy(app.tenancy, msg, fd, &err) < 0)
+        lose(&err);
+}
+
+static void on_loaded(void *self, const struct cl_msg_loaded *msg)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)self;
+    if (cl_tenancy_on_loaded(app.tenancy, msg, cl_dispatch_on_change, app.dispatch, &err) < 0)
+        lose(&err);
+    cl_log(CL_INFO, "api.loaded", "generation=%u policies=%u", msg->generation, msg->policies);
+}
+
+static void on_spare(void *self, const struct cl_msg_offer *msg, int *fd)
+{
+    (void)self;
+    cl_dispatch_on_spare(app.dispatch, msg, fd);
+}
+
+static void on_taken(void *self, uint64_t spare)
+{
+    (void)self;
+    cl_dispatch_on_taken(app.dispatch, spare);
+}
+
+static void on_end(void *self, const struct cl_msg_end *msg)
+{
+    (void)self;
+    cl_dispatch_on_end(app.dispatch, msg);
+}
+
+static void on_retire(void *self, uint64_t spare)
+{
+    (void)self;
+    cl_dispatch_on_retire(app.dispatch, spare);
+}
+
+static void on_drain(void *self, const struct cl_msg_drain *msg)
+{
+    (void)self;
+    start_drain(msg->grace_ms);
+}
+
+static const struct cl_jailclient_calls jail_calls = {
+    .on_tenant = on_tenant,
+    .on_policy = on_policy,
+    .on_loaded = on_loaded,
+    .on_spare = on_spare,
+    .on_taken = on_taken,
+    .on_end = on_end,
+    .on_retire = on_retire,
+    .on_drain = on_drain,
+    .on_lost = on_lost,
+};
+
+/* -------------------------------------------------------------------------------- coming up */
+
+static int check_listener(struct cl_err *err)
+{
+    socklen_t size = sizeof(int);
+    int is_listening = 0;
+
+    if (getsockopt(LISTENER_FD, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) < 0)
+        return cl_fail(err, CL_E_SYS, "fd %d is no socket", LISTENER_FD);
+    if (!is_listening)
+        return cl_fail(err, CL_E_INPUT, "fd %d does not listen", LISTENER_FD);
+    if (evutil_make_socket_nonblocking(LISTENER_FD) < 0 ||
+        evutil_make_socket_closeonexec(LISTENER_FD) < 0 ||
+        evutil_make_socket_closeonexec(CL_CONTROL_FD) < 0)
+        return cl_fail(err, CL_E_SYS, "set up fd %d", LISTENER_FD);
+    return 0;
+}
+
+static int start(struct cl_err *err)
+{
+    struct event *term;
+
+    if (cl_fdpass_check(CL_CONTROL_FD, SOCK_SEQPACKET, err) < 0 || check_listener(err) < 0)
+        return -1;
+    if (sodium_init() < 0)
+        return cl_fail(err, CL_E_SYS, "start libsodium");
+    app.base = event_base_new();
+    if (!app.base)
+        return cl_fail(err, CL_E_SYS, "start libevent");
+    term = evsignal_new(app.base, SIGTERM, on_sigterm, NULL);
+    if (!term || event_add(term, NULL) < 0)
+        return cl_fail(err, CL_E_SYS, "watch SIGTERM");
+
+    cl_auth_init(&app.auth);
+    app.tenancy = cl_tenancy_new();
+    app.dispatch =
+        cl_dispatch_new(app.base, app.tenancy, &cl_dispatch_caps_default, &cl_calls_jobs, &app);
+    app.server = cl_http_server_new(app.base, LISTENER_FD, &cl_http_caps_default,
+                                    &cl_visit_calls, &app, err);
+    if (!app.server)
+        return -1;
+    if (cl_confine(err) < 0)
+        return -1;
+    app.client = cl_jailclient_new(app.base, CL_CONTROL_FD, &jail_calls, NULL, err);
+    if (!app.client)
+        return -1;
+    cl_dispatch_set_client(app.dispatch, app.client);
+    return 0;
+}
+
+int main(void)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    cl_log_open("api", CL_INFO);
+    /* A terminal sends these to all; cloched decides what they mean. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    if (start(&err) < 0) {
+        cl_log(CL_ERROR, "api.start", "kind=%s errno=%d what=\"%s\"",
+               cl_err_kind_name(err.kind), err.sys, err.text);
+        return 1;
+    }
+    if (event_base_dispatch(app.base) < 0) {
+        cl_log(CL_ERROR, "api.loop", "errno=%d", errno);
+        return 1;
+    }
+    cl_log(CL_INFO, "api.stop", "running=%u queued=%u", cl_dispatch_running(app.dispatch),
+           cl_dispatch_queued(app.dispatch));
+    return 0;
+}

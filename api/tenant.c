@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tenants, their tokens and their pools, by generation.
+ * Runs in: cloche-api.
+ * Trusts: cloched; policies still pass cl_policyview_open, token files are read once and wiped.
+ */
+#include "api/tenant.h"
+
+#include <sodium.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sandbox/base/own.h"
+#include "sandbox/base/policyview.h"
+
+struct staged_tenant {
+    bool is_staged;
+    char name[CL_NAME_MAX];
+    uint8_t digest[CL_TOKEN_DIGEST];
+};
+
+struct staged_pool {
+    const struct cl_policy *policy; /* owned; NULL: not staged */
+    uint32_t tenant;
+    uint32_t order;
+};
+
+struct cl_tenancy {
+    uint8_t key[crypto_generichash_KEYBYTES]; /* digests mean nothing outside this process */
+    uint32_t generation;
+    uint32_t staging; /* generation that is arriving, 0: none */
+    uint32_t policies;
+    uint32_t pool_end;                                   /* highest index ever, plus 1 */
+    struct cl_tenant *tenants[CL_TENANTS_MAX];           /* in order of appearance */
+    struct cl_pool *pools[CL_POOLS_MAX];                 /* by index */
+    struct staged_tenant staged_tenants[CL_TENANTS_MAX]; /* by cloched's index */
+    struct staged_pool staged_pools[CL_POOLS_MAX];
+};
+
+struct cl_tenancy *cl_tenancy_new(void)
+{
+    struct cl_tenancy *tenancy = calloc(1, sizeof(*tenancy));
+
+    CL_CHECK(tenancy);
+    crypto_generichash_keygen(tenancy->key);
+    return tenancy;
+}
+
+static void drop_staged(struct cl_tenancy *tenancy)
+{
+    for (size_t i = 0; i < CL_POOLS_MAX; i++)
+        cl_policyview_close(tenancy->staged_pools[i].policy);
+    memset(tenancy->staged_pools, 0, sizeof(tenancy->staged_pools));
+    memset(tenancy->staged_tenants, 0, sizeof(tenancy->staged_tenants));
+    tenancy->staging = 0;
+    tenancy->policies = 0;
+}
+
+void cl_tenancy_free(struct cl_tenancy *tenancy)
+{
+    if (!tenancy)
+        return;
+    drop_staged(tenancy);
+    for (size_t i = 0; i < CL_POOLS_MAX; i++) {
+        if (tenancy->pools[i])
+            cl_policyview_close(tenancy->pools[i]->policy);
+        free(tenancy->pools[i]);
+    }
+    for (size_t i = 0; i < CL_TENANTS_MAX; i++)
+        free(tenancy->tenants[i]);
+    sodium_memzero(tenancy->key, sizeof(tenancy->key));
+    free(tenancy);
+}
+
+static void digest_of(const struct cl_tenancy *tenancy, const char *token, size_t length,
+                      uint8_t digest[CL_TOKEN_DIGEST])
+{
+    crypto_generichash(digest, CL_TOKEN_DIGEST, (const uint8_t *)token, length, tenancy->key,
+                       sizeof(tenancy->key));
+}
+
+static bool is_token(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] <= ' ' || text[i] > '~')
+            return false;
+    }
+    return length >= CL_TOKEN_MIN && length <= CL_TOKEN_MAX;
+}
+
+/* Reads the token into memory that is locked, guarded and wiped. */
+static int read_token(const struct cl_tenancy *tenancy, int fd, uint8_t digest[CL_TOKEN_DIGEST],
+                      struct cl_err *err)
+{
+    const size_t size =
+        CL_TOKEN_MAX + 2; /* a line end, and one byte to see that it is too long */
+    char *text = sodium_malloc(size);
+    ssize_t length;
+    int done = 0;
+
+    CL_CHECK(text);
+    length = pread(fd, text, size, 0);
+    if (length < 0)
+        done = cl_fail(err, CL_E_SYS, "read the token file");
+    if (length > 0 && text[length - 1] == '\n')
+        length--;
+    if (done == 0 && !is_token(text, (size_t)length))
+        done = cl_fail(err, CL_E_INPUT, "the token file holds no token of %d to %d characters",
+                       CL_TOKEN_MIN, CL_TOKEN_MAX);
+    if (done == 0)
+        digest_of(tenancy, text, (size_t)length, digest);
+    sodium_free(text);
+    return done;
+}
+
+static int check_staging(struct cl_tenancy *tenancy, uint32_t generation, struct cl_err *err)
+{
+    if (tenancy->staging == 0 && generation > tenancy->generation)
+        tenancy->staging = generation;
+    if (generation == 0 || generation != tenancy->staging)
+        return cl_fail(err, CL_E_LOST, "generation %u while %u arrives and %u is in force",
+                       generation, tenancy->staging, tenancy->generation);
+    return 0;
+}
+
+int cl_tenancy_on_tenant(struct cl_tenancy *tenancy, const struct cl_msg_tenant *msg, int fd,
+                         struct cl_err *err)
+{
+    struct staged_tenant *slot;
+
+    if (check_staging(tenancy, msg->generation, err) < 0)
+        return -1;
+    if (msg->tenant >= CL_TENANTS_MAX || tenancy->staged_tenants[msg->tenant].is_staged)
+        return cl_fail(err, CL_E_LOST, "tenant %u is out of range or told twice", msg->tenant);
+
+    slot = &tenancy->staged_tenants[msg->tenant];
+    if (read_token(tenancy, fd, slot->digest, err) < 0)
+        return cl_err_context(err, "tenant %s", msg->name);
+    memcpy(slot->name, msg->name, sizeof(slot->name));
+    slot->is_staged = true;
+    return 0;
+}
+
+/* An index stands for one tenant and one policy for as long as cloched lives. */
+static bool is_renamed(const struct cl_tenancy *tenancy, const struct cl_msg_policy *msg)
+{
+    const struct cl_pool *known = tenancy->pools[msg->pool];
+
+    return known &&
+           (strcmp(known->policy->name, msg->name) != 0 ||
+            strcmp(known->tenant->name, tenancy->staged_tenants[msg->tenant].name) != 0);
+}
+
+int cl_tenancy_on_policy(struct cl_tenancy *tenancy, const struct cl_msg_policy *msg, int fd,
+                         struct cl_err *err)
+{
+    struct staged_pool *slot;
+
+    if (check_staging(tenancy, msg->generation, err) < 0)
+        return -1;
+    if (msg->pool >= CL_POOLS_MAX || tenancy->staged_pools[msg->pool].policy)
+        return cl_fail(err, CL_E_LOST, "pool %u is out of range or told twice", msg->pool);
+    if (msg->tenant >= CL_TENANTS_MAX || !tenancy->staged_tenants[msg->tenant].is_staged)
+        return cl_fail(err, CL_E_LOST, "pool %u of an unknown tenant", msg->pool);
+
+    if (is_renamed(tenancy, msg))
+        return cl_fail(err, CL_E_LOST, "pool %u was another tenant's or policy's", msg->pool);
+
+    slot = &tenancy->staged_pools[msg->pool];
+    slot->policy = cl_policyview_open(fd, err);
+    if (!slot->policy)
+        return cl_err_context(err, "policy %s", msg->name);
+    if (strcmp(slot->policy->name, msg->name) != 0)
+        return cl_fail(err, CL_E_LOST, "policy %s calls itself %s", msg->name,
+                       slot->policy->name);
+    slot->tenant = msg->tenant;
+    slot->order = tenancy->policies++;
+    return 0;
+}
+
+/* Known by name, or new. */
+static struct cl_tenant *adopt_tenant(struct cl_tenancy *tenancy, const char *name)
+{
+    size_t i = 0;
+
+    while (i < CL_TENANTS_MAX && tenancy->tenants[i] &&
+           strcmp(tenancy->tenants[i]->name, name) != 0)
+        i++;
+    if (i == CL_TENANTS_MAX)
+        return NULL;
+    if (!tenancy->tenants[i]) {
+        tenancy->tenants[i] = calloc(1, sizeof(struct cl_tenant));
+        CL_CHECK(tenancy->tenants[i]);
+        snprintf(tenancy->tenants[i]->name, CL_NAME_MAX, "%s", name);
+    }
+    return tenancy->tenants[i];
+}
+
+static struct cl_pool *adopt_pool(struct cl_tenancy *tenancy, uint32_t index)
+{
+    struct cl_pool *pool = tenancy->pools[index];
+
+    if (!pool) {
+        pool = tenancy->pools[index] = calloc(1, sizeof(*pool));
+        CL_CHECK(pool);
+        pool->index = index;
+        cl_list_init(&pool->idle);
+        cl_list_init(&pool->jobs);
+        if (index >= tenancy->pool_end)
+            tenancy->pool_end = index + 1;
+    }
+    return pool;
+}
+
+static bool is_same_policy(const struct cl_policy *a, const struct cl_policy *b)
+{
+    return memcmp(a->digest, b->digest, sizeof(a->digest)) == 0 &&
+           strcmp(a->name, b->name) == 0;
+}
+
+/* Puts one staged pool in force; true when something about it is not as before. */
+static bool swap_pool(struct cl_tenancy *tenancy, uint32_t index, struct cl_tenant *tenant)
+{
+    struct staged_pool *staged = &tenancy->staged_pools[index];
+    struct cl_pool *pool = adopt_pool(tenancy, index);
+    const bool is_same =
+        pool->is_live && pool->tenant == tenant && is_same_policy(pool->policy, staged->policy);
+
+    cl_policyview_close(pool->policy);
+    pool->policy = cl_take_ptr(&staged->policy);
+    pool->tenant = tenant;
+    pool->order = staged->order;
+    pool->generation = tenancy->staging;
+    if (!is_same)
+        pool->since = tenancy->staging;
+    pool->is_live = true;
+    return !is_same;
+}
+
+static int swap_tenants(struct cl_tenancy *tenancy, struct cl_tenant *by_index[CL_TENANTS_MAX],
+                        struct cl_err *err)
+{
+    for (size_t i = 0; i < CL_TENANTS_MAX && tenancy->tenants[i]; i++)
+        tenancy->tenants[i]->is_live = false;
+    for (size_t i = 0; i < CL_TENANTS_MAX; i++) {
+        const struct staged_tenant *staged = &tenancy->staged_tenants[i];
+
+        if (!staged->is_staged)
+            continue;
+        by_index[i] = adopt_tenant(tenancy, staged->name);
+        if (!by_index[i])
+            return cl_fail(err, CL_E_LIMIT, "more than %d tenants were ever known",
+                           CL_TENANTS_MAX);
+        memcpy(by_index[i]->digest, staged->digest, CL_TOKEN_DIGEST);
+        by_index[i]->is_live = true;
+    }
+    return 0;
+}
+
+int cl_tenancy_on_loaded(struct cl_tenancy *tenancy, const struct cl_msg_loaded *msg,
+                         void (*on_change)(void *self, struct cl_pool *pool), void *self,
+                         struct cl_err *err)
+{
+    struct cl_tenant *by_index[CL_TENANTS_MAX] = { NULL };
+
+    if (check_staging(tenancy, msg->generation, err) < 0)
+        return -1;
+    if (msg->policies != tenancy->policies)
+        return cl_fail(err, CL_E_LOST, "%u policies announced, %u told", msg->policies,
+                       tenancy->policies);
+    if (swap_tenants(tenancy, by_index, err) < 0)
+        return -1;
+    for (uint32_t i = 0; i < CL_POOLS_MAX; i++) {
+        const struct staged_pool *staged = &tenancy->staged_pools[i];
+        struct cl_pool *pool = tenancy->pools[i];
+        bool is_changed = pool && pool->is_live;
+
+        if (staged->policy)
+            is_changed = swap_pool(tenancy, i, by_index[staged->tenant]);
+        else if (pool)
+            pool->is_live = false;
+        if (is_changed)
+            on_change(self, tenancy->pools[i]);
+    }
+    tenancy->generation = tenancy->staging;
+    drop_staged(tenancy);
+    return 0;
+}
+
+uint32_t cl_tenancy_generation(const struct cl_tenancy *tenancy)
+{
+    return tenancy->generation;
+}
+
+struct cl_tenant *cl_tenancy_by_token(const struct cl_tenancy *tenancy, const char *token,
+                                      size_t length)
+{
+    struct cl_tenant *found = NULL;
+    uint8_t digest[CL_TOKEN_DIGEST];
+
+    digest_of(tenancy, token, length, digest);
+    for (size_t i = 0; i < CL_TENANTS_MAX && tenancy->tenants[i]; i++) {
+        struct cl_tenant *tenant = tenancy->tenants[i];
+
+        if (sodium_memcmp(digest, tenant->digest, sizeof(digest)) == 0 && tenant->is_live)
+            found = tenant;
+    }
+    return found;
+}
+
+struct cl_pool *cl_tenancy_pool(const struct cl_tenancy *tenancy, uint32_t index)
+{
+    return index < CL_POOLS_MAX ? tenancy->pools[index] : NULL;
+}
+
+struct cl_pool *cl_tenancy_next(const struct cl_tenancy *tenancy,
+                                const struct cl_tenant *tenant, const struct cl_pool *previous)
+{
+    for (uint32_t i = previous ? previous->index + 1 : 0; i < tenancy->pool_end; i++) {
+        struct cl_pool *pool = tenancy->pools[i];
+
+        if (pool && pool->is_live && (!tenant || pool->tenant == tenant))
+            return pool;
+    }
+    return NULL;
+}
+
+struct cl_pool *cl_tenancy_find(const struct cl_tenancy *tenancy,
+                                const struct cl_tenant *tenant, const char *policy)
+{
+    struct cl_pool *best = NULL;
+
+    for (struct cl_pool *pool = cl_tenancy_next(tenancy, tenant, NULL); pool;
+         pool = cl_tenancy_next(tenancy, tenant, pool)) {
+        if (*policy && strcmp(pool->policy->name, policy) == 0)
+            return pool;
+        if (!*policy && (!best || pool->order < best->order))
+            best = pool;
+    }
+    return best;
+}

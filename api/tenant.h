@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who may call, and under which policies: what cloched tells before LOADED, put in force as one
+ * generation. A tenant and its pools live for ever once known, so pointers to them may be kept;
+ * what a reload took away is no longer `is_live`.
+ */
+#ifndef CL_API_TENANT_H
+#define CL_API_TENANT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policies/policy.h"
+#include "sandbox/base/list.h"
+#include "sandbox/base/wire.h"
+
+enum {
+    CL_TENANTS_MAX = 1024,
+    CL_POOLS_MAX = 4096,
+    CL_TOKEN_MIN = 16,
+    CL_TOKEN_MAX = 256,
+    CL_TOKEN_DIGEST = 32,
+};
+
+struct cl_tenant {
+    char name[CL_NAME_MAX];
+    uint8_t digest[CL_TOKEN_DIGEST]; /* of its token, under this process's own key */
+    bool is_live;
+    uint32_t queued; /* calls that wait, over all pools */
+    uint32_t running;
+};
+
+/* One (tenant, policy): what is ready and what waits for it. The lists belong to dispatch.c. */
+struct cl_pool {
+    uint32_t index; /* cloched's name for it */
+    struct cl_tenant *tenant;
+    const struct cl_policy *policy; /* owned mapping */
+    uint32_t generation;            /* of the policy in force */
+    uint32_t since;                 /* generation in which its content last changed */
+    uint32_t order; /* place among its tenant's policies; the first is the default */
+    bool is_live;
+    bool had_spare;
+    struct cl_list idle; /* struct cl_spare, parked and ready; the newest last */
+    struct cl_list jobs; /* struct cl_job, waiting; the oldest first */
+    uint32_t idle_count;
+    uint32_t queued;
+    uint32_t running;
+    double done_per_s; /* smoothed */
+    uint64_t done_at_us;
+};
+
+struct cl_tenancy;
+
+struct cl_tenancy *cl_tenancy_new(void);
+void cl_tenancy_free(struct cl_tenancy *tenancy);
+
+/* The three messages of a generation. fds are borrowed. CL_E_LOST when cloched contradicts
+ * itself; a token file that holds no token is CL_E_INPUT. Nothing is in force before loaded. */
+int cl_tenancy_on_tenant(struct cl_tenancy *tenancy, const struct cl_msg_tenant *msg, int fd,
+                         struct cl_err *err);
+int cl_tenancy_on_policy(struct cl_tenancy *tenancy, const struct cl_msg_policy *msg, int fd,
+                         struct cl_err *err);
+/* `on_change` hears of every pool whose policy is another one now, or is gone. */
+int cl_tenancy_on_loaded(struct cl_tenancy *tenancy, const struct cl_msg_loaded *msg,
+                         void (*on_change)(void *self, struct cl_pool *pool), void *self,
+                         struct cl_err *err);
+
+uint32_t cl_tenancy_generation(const struct cl_tenancy *tenancy); /* 0: nothing loaded yet */
+
+/* The tenant of a token: every live tenant is compared, in constant time. NULL: none. */
+struct cl_tenant *cl_tenancy_by_token(const struct cl_tenancy *tenancy, const char *token,
+                                      size_t length);
+
+struct cl_pool *cl_tenancy_pool(const struct cl_tenancy *tenancy, uint32_t index);
+/* The tenant's live pool of this policy; "" names its first. NULL: not allowed. */
+struct cl_pool *cl_tenancy_find(const struct cl_tenancy *tenancy,
+                                const struct cl_tenant *tenant, const char *policy);
+/* The live pools of a tenant (NULL: of all), by index: start with NULL. */
+struct cl_pool *cl_tenancy_next(const struct cl_tenancy *tenancy,
+                                const struct cl_tenant *tenant, const struct cl_pool *previous);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makes ids that sort by time and cannot be guessed.
+ * Runs in: cloche-api.
+ * Trusts: the clock for order only; uniqueness comes from 80 random bits.
+ */
+#include "api/ulid.h"
+
+#include <sodium.h>
+#include <time.h>
+
+static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/* `count` digits of `value`, most significant first. */
+static void put(char *text, uint64_t value, int count)
+{
+    for (int i = count - 1; i >= 0; i--) {
+        text[i] = digits[value & 31];
+        value >>= 5;
+    }
+}
+
+void cl_ulid_format(char text[CL_ULID_SIZE], uint64_t unix_ms, const uint8_t random[10])
+{
+    uint64_t high = 0;
+    uint64_t low = 0;
+
+    for (int i = 0; i < 5; i++) {
+        high = high << 8 | random[i];
+        low = low << 8 | random[5 + i];
+    }
+    put(text, unix_ms & 0xffffffffffff, 10);
+    put(text + 10, high, 8);
+    put(text + 18, low, 8);
+    text[26] = '\0';
+}
+
+void cl_ulid_make(char text[CL_ULID_SIZE])
+{
+    struct timespec now;
+    uint8_t random[10];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    randombytes_buf(random, sizeof(random));
+    cl_ulid_format(text, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, random);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The route table, and the way of every request through it.
+ * Runs in: cloche-api.
+ * Trusts: nothing of a request but its grammar, which http1/ checked.
+ */
+#include "api/visit.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/jsonscan.h"
+#include "sandbox/base/own.h"
+
+static const struct cl_route routes[] = {
+    { "POST", "/v1/calls", CL_ROUTE_TOKEN, true, cl_calls_check, cl_calls_run },
+    { "GET", "/v1/policies", CL_ROUTE_TOKEN, false, NULL, cl_policies_list },
+    { "GET", "/v1/policies/{}", CL_ROUTE_TOKEN, false, NULL, cl_policies_get },
+    { "GET", "/healthz", CL_ROUTE_OPEN, false, NULL, cl_health_alive },
+    { "GET", "/readyz", CL_ROUTE_OPEN, false, NULL, cl_health_ready },
+    { "GET", "/metrics", CL_ROUTE_TOKEN, false, NULL, cl_health_metrics },
+};
+
+/* ---------------------------------------------------------------------------------- answers */
+
+static int put_extra(const struct cl_refusal *refusal, struct cl_buf *extra, struct cl_err *err)
+{
+    const bool has_pointer = refusal->kind == CL_R_MALFORMED || refusal->pointer[0];
+
+    if (has_pointer &&
+        (cl_buf_put_text(extra, "\"pointer\":", err) < 0 ||
+         cl_json_put_string(extra, refusal->pointer, strlen(refusal->pointer), err) < 0))
+        return -1;
+    if (refusal->limit && cl_buf_format(extra, err, "%s\"limit\":%" PRIu64,
+                                        extra->length ? "," : "", refusal->limit) < 0)
+        return -1;
+    return cl_buf_put(extra, "", 1, err);
+}
+
+void cl_visit_refuse(struct cl_app *app, struct cl_exchange *exchange,
+                     const struct cl_refusal *refusal)
+{
+    const struct cl_refusal_row *row = cl_refusal_row(refusal->kind);
+    struct cl_buf CL_AUTO(cl_buf_fini) extra = CL_BUF_INIT(4096);
+    struct cl_err err = CL_ERR_INIT;
+    char seconds[16];
+
+    app->metrics.refused[refusal->kind]++;
+    if (refusal->kind == CL_R_UNAUTHORIZED)
+        cl_exchange_header(exchange, "WWW-Authenticate", "Bearer");
+    if (refusal->allow[0])
+        cl_exchange_header(exchange, "Allow", refusal->allow);
+    if (refusal->retry_after_s) {
+        snprintf(seconds, sizeof(seconds), "%" PRIu32, refusal->retry_after_s);
+        cl_exchange_header(exchange, "Retry-After", seconds);
+    }
+    if (put_extra(refusal, &extra, &err) < 0)
+        cl_buf_fini(&extra);
+    cl_exchange_problem(exchange, row->status, row->slug, row->title, refusal->detail,
+                        (const char *)extra.bytes);
+}
+
+void cl_visit_answer(struct cl_visit *visit, const char *type, const struct cl_buf *body)
+{
+    cl_exchange_answer(visit->exchange, 200, type, body->bytes, body->length);
+}
+
+/* ------------------------------------------------------------------------------------- head */
+
+static bool is_json(const char *type)
+{
+    static const char name[] = "application/json";
+    const size_t length = sizeof(name) - 1;
+
+    return type && strncasecmp(type, name, length) == 0 &&
+           (type[length] == '\0' || type[length] == ';' || type[length] == ' ');
+}
+
+/* Before the policy is known, the largest of those that the tenant may use counts. */
+static uint64_t most_body(const struct cl_visit *visit)
+{
+    const struct cl_tenancy *tenancy = visit->app->tenancy;
+    uint64_t most = 0;
+
+    for (struct cl_pool *pool = cl_tenancy_next(tenancy, visit->tenant, NULL); pool;
+         pool = cl_tenancy_next(tenancy, visit->tenant, pool)) {
+        if (pool->policy->request_bytes > most)
+            most = pool->policy->request_bytes;
+    }
+    return most;
+}
+
+static int check_body(struct cl_visit *visit, struct cl_refusal *refusal)
+{
+    const struct cl_http_head *head = cl_exchange_head(visit->exchange);
+    uint64_t most;
+
+    if (!visit->route->takes_body)
+        return head->has_body && (head->is_chunked || head->content_length > 0)
+                   ? cl_refusal_set(refusal, CL_R_MALFORMED, "no body has a meaning here")
+                   : 0;
+    if (!head->has_body)
+        return cl_refusal_set(refusal, CL_R_LENGTH_REQUIRED,
+                              "send Content-Length, or Transfer-Encoding: chunked");
+    if (!is_json(cl_exchange_field(visit->exchange, "content-type")))
+        return cl_refusal_set(refusal, CL_R_MEDIA_TYPE, "send Content-Type: application/json");
+    most = most_body(visit);
+    refusal->limit = most;
+    if (head->content_length > most)
+        return cl_refusal_set(refusal, CL_R_TOO_LARGE,
+                              "the body has %" PRIu64 " bytes, at most %" PRIu64 " are taken",
+                              head->content_length, most);
+    refusal->limit = 0;
+    cl_exchange_want_body(visit->exchange, (size_t)most);
+    return 0;
+}
+
+static int enter(struct cl_visit *visit, struct cl_refusal *refusal)
+{
+    struct cl_app *app = visit->app;
+    const struct cl_http_head *head = cl_exchange_head(visit->exchange);
+
+    visit->route = cl_route_find(routes, CL_COUNT(routes), head->method, head->path,
+                                 visit->param, refusal);
+    if (!visit->route)
+        return -1;
+    if (visit->route->auth == CL_ROUTE_TOKEN) {
+        visit->tenant = cl_auth_check(&app->auth, app->tenancy,
+                                      cl_exchange_field(visit->exchange, "authorization"),
+                                      cl_exchange_peer(visit->exchange), refusal);
+        if (!visit->tenant)
+            return -1;
+    }
+    if (check_body(visit, refusal) < 0)
+        return -1;
+    return visit->route->check ? visit->route->check(visit, refusal) : 0;
+}
+
+static void on_head(struct cl_exchange *exchange, void *server)
+{
+    struct cl_refusal refusal = CL_REFUSAL_INIT;
+    struct cl_visit *visit = calloc(1, sizeof(*visit));
+
+    CL_CHECK(visit);
+    visit->app = server;
+    visit->exchange = exchange;
+    cl_exchange_set_user(exchange, visit);
+    if (enter(visit, &refusal) < 0) {
+        visit->route = NULL;
+        cl_visit_refuse(visit->app, exchange, &refusal);
+    }
+}
+
+/* ----------------------------------------------------------------------- body, way out, end */
+
+static void on_body(struct cl_exchange *exchange, const char *body, size_t length)
+{
+    struct cl_refusal refusal = CL_REFUSAL_INIT;
+    struct cl_visit *visit = cl_exchange_user(exchange);
+
+    if (!visit || !visit->route)
+        return;
+    /* A reload may have taken the tenant away while its body came. */
+    if (visit->tenant && !visit->tenant->is_live)
+        cl_refusal_set(&refusal, CL_R_UNAUTHORIZED, "send Authorization: Bearer <token>");
+    else if (visit->route->run(visit, body, length, &refusal) == 0)
+        return;
+    cl_visit_refuse(visit->app, exchange, &refusal);
+}
+
+static void on_drained(struct cl_exchange *exchange)
+{
+    const struct cl_visit *visit = cl_exchange_user(exchange);
+
+    if (visit && visit->job)
+        cl_dispatch_resume(visit->app->dispatch, visit->job);
+}
+
+static void on_end(struct cl_exchange *exchange, bool complete)
+{
+    struct cl_visit *visit = cl_exchange_user(exchange);
+
+    (void)complete; /* a job that is still there has not answered, so its client is gone */
+    if (!visit)
+        return;
+    cl_exchange_set_user(exchange, NULL);
+    if (visit->job)
+        cl_dispatch_abandon(visit->app->dispatch, visit->job, visit->is_detached);
+    free(visit);
+}
+
+const struct cl_exchange_calls cl_visit_calls = {
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_drained = on_drained,
+    .on_end = on_end,
+};

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request on its way through the API: from its head over route, token and body to a
+ * handler, and its end. Also the few things that all handlers share.
+ */
+#ifndef CL_API_VISIT_H
+#define CL_API_VISIT_H
+
+#include "api/auth.h"
+#include "api/dispatch.h"
+#include "api/http1/server.h"
+#include "api/metrics.h"
+#include "api/route.h"
+
+/* Everything this process has; one, made by main.c. */
+struct cl_app {
+    struct event_base *base;
+    struct cl_http_server *server;
+    struct cl_jailclient *client;
+    struct cl_tenancy *tenancy;
+    struct cl_dispatch *dispatch;
+    struct cl_auth auth;
+    struct cl_metrics metrics;
+    bool is_draining;
+};
+
+struct cl_visit {
+    struct cl_app *app;
+    struct cl_exchange *exchange;
+    const struct cl_route *route;
+    struct cl_tenant *tenant; /* NULL on open routes */
+    char param[CL_ROUTE_PARAM_MAX];
+    /* of a call */
+    uint64_t job; /* 0: none */
+    enum cl_reply_form form;
+    bool is_detached; /* runs on when the client goes away */
+};
+
+extern const struct cl_exchange_calls cl_visit_calls; /* server user: struct cl_app */
+extern const struct cl_dispatch_calls cl_calls_jobs;  /* self: struct cl_app */
+
+/* Answers with a problem. */
+void cl_visit_refuse(struct cl_app *app, struct cl_exchange *exchange,
+                     const struct cl_refusal *refusal);
+/* 200 with a body of this type. */
+void cl_visit_answer(struct cl_visit *visit, const char *type, const struct cl_buf *body);
+
+/* Handlers, one file per resource: calls.c, policies.c, health.c. */
+int cl_calls_check(struct cl_visit *visit, struct cl_refusal *refusal);
+int cl_calls_run(struct cl_visit *visit, const char *body, size_t length,
+                 struct cl_refusal *refusal);
+int cl_policies_list(struct cl_visit *visit, const char *body, size_t length,
+                     struct cl_refusal *refusal);
+int cl_policies_get(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal);
+int cl_health_alive(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal);
+int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal);
+int cl_health_metrics(struct cl_visit *visit, const char *body, size_t length,
+                      struct cl_refusal *refusal);
+
+#endif
