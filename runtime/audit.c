@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Refuses audit events that the policy does not open.
+ * Runs in: worker (installed in the zygote).
+ * Trusts: nothing; a second line that gives clear errors.
+ */
+#include "runtime/audit.h"
+
+#include <string.h>
+
+#include "runtime/denial.h"
+#include "runtime/modules.h"
+#include "runtime/pyref.h"
+
+enum feature {
+    NEVER = 0,
+    FILES = 1 << 0,   /* the policy grants a /tmp or a folder */
+    THREADS = 1 << 1, /* the policy grants threads */
+    LOOP = 1 << 2,    /* the policy grants asyncio's own loop */
+};
+
+enum reach {
+    ANYONE, /* refused whoever does it */
+    CALLER, /* refused to the caller's own code; libraries do it for good reasons */
+};
+
+/* `event` ending in '.' or '*' is a prefix. `modules`: listing one of them opens the row (the
+ * kernel is the boundary). The first row that matches decides; an event without a row is free. */
+static struct row {
+    const char *event;
+    const char *rule;
+    const char *modules;
+    enum feature feature;
+    enum reach reach;
+    bool is_open;
+} rows[] = {
+    { "open", "files", NULL, FILES, ANYONE, false },
+    { "os.chdir", "files", "os", FILES, ANYONE, false },
+    { "os.exec", "processes", "os", NEVER, ANYONE, false },
+    { "os.fork*", "processes", "os", NEVER, ANYONE, false },
+    { "os.kill*", "processes", "os", NEVER, ANYONE, false },
+    { "os.posix_spawn", "processes", "os", NEVER, ANYONE, false },
+    { "os.spawn", "processes", "os", NEVER, ANYONE, false },
+    { "os.system", "processes", "os", NEVER, ANYONE, false },
+    { "os.putenv", "environment", "os", NEVER, ANYONE, false },
+    { "os.unsetenv", "environment", "os", NEVER, ANYONE, false },
+    { "os.", "files", "os", FILES, ANYONE, false },
+    { "shutil.", "files", "shutil", FILES, ANYONE, false },
+    { "tempfile.", "files", "tempfile", FILES, ANYONE, false },
+    { "glob.", "files", "glob", FILES, ANYONE, false },
+    { "pathlib.", "files", "pathlib", FILES, ANYONE, false },
+    { "fcntl.", "files", "fcntl", FILES, ANYONE, false },
+    { "mmap.", "files", "mmap", FILES, ANYONE, false },
+    { "socket.", "network", "socket", LOOP, ANYONE, false },
+    { "urllib.", "network", "urllib.request", NEVER, ANYONE, false },
+    { "http.", "network", "http.client urllib.request", NEVER, ANYONE, false },
+    { "ftplib.", "network", "ftplib", NEVER, ANYONE, false },
+    { "imaplib.", "network", "imaplib", NEVER, ANYONE, false },
+    { "nntplib.", "network", "nntplib", NEVER, ANYONE, false },
+    { "poplib.", "network", "poplib", NEVER, ANYONE, false },
+    { "smtplib.", "network", "smtplib", NEVER, ANYONE, false },
+    { "telnetlib.", "network", "telnetlib", NEVER, ANYONE, false },
+    { "webbrowser.", "network", "webbrowser", NEVER, ANYONE, false },
+    { "subprocess.", "processes", "subprocess", NEVER, ANYONE, false },
+    { "pty.", "processes", "pty", NEVER, ANYONE, false },
+    { "_thread.", "processes", NULL, THREADS, ANYONE, false },
+    { "signal.", "processes", "signal", NEVER, ANYONE, false },
+    { "syslog.", "introspection", "syslog", NEVER, ANYONE, false },
+    { "resource.", "introspection", "resource", NEVER, ANYONE, false },
+    { "ctypes.", "ctypes", "ctypes", NEVER, ANYONE, false },
+    { "cpython.", "introspection", NULL, NEVER, ANYONE, false },
+    { "marshal.", "introspection", "marshal", NEVER, CALLER, false },
+    { "pickle.", "introspection", "pickle", NEVER, CALLER, false },
+    { "code.", "introspection", "types", NEVER, CALLER, false },
+    { "function.", "introspection", "types", NEVER, CALLER, false },
+    { "gc.", "introspection", "gc", NEVER, CALLER, false },
+    { "sys.", "introspection", "sys inspect", NEVER, CALLER, false },
+    { "object.__getattr__", "introspection", "inspect traceback types", NEVER, CALLER, false },
+};
+
+static bool is_active;
+
+void cl_audit_set(bool active)
+{
+    is_active = active;
+}
+
+static bool matches(const char *pattern, const char *event)
+{
+    size_t length = strlen(pattern);
+    char last = pattern[length - 1];
+
+    if (last == '.')
+        return strncmp(pattern, event, length) == 0;
+    if (last == '*')
+        return strncmp(pattern, event, length - 1) == 0;
+    return strcmp(pattern, event) == 0;
+}
+
+static const struct row *find_row(const char *event)
+{
+    for (size_t i = 0; i < CL_COUNT(rows); i++) {
+        if (rows[i].event[0] == event[0] && matches(rows[i].event, event))
+            return &rows[i];
+    }
+    return NULL;
+}
+
+/* Attributes that lead from a traceback or generator to running frames. The rest of what raises
+ * this event (`__code__`, `__defaults__`) shows the caller nothing but its own functions. */
+static bool is_harmless(const char *event, PyObject *args)
+{
+    PyObject *b_name;
+    const char *name;
+
+    if (strcmp(event, "object.__getattr__") != 0)
+        return false;
+    if (!PyTuple_Check(args) || PyTuple_GET_SIZE(args) != 2)
+        return true;
+    b_name = PyTuple_GET_ITEM(args, 1);
+    name = PyUnicode_Check(b_name) ? PyUnicode_AsUTF8(b_name) : NULL;
+    return !name || !strstr(name, "_frame");
+}
+
+/* What the refusal names: the path for `open`, else the event. Owned. */
+static PyObject *name_of(const char *event, PyObject *args)
+{
+    if (strcmp(event, "open") == 0 && PyTuple_Check(args) && PyTuple_GET_SIZE(args) > 0) {
+        PyObject *b_path = PyTuple_GET_ITEM(args, 0);
+
+        return PyUnicode_CheckExact(b_path) ? Py_NewRef(b_path) : PyObject_Repr(b_path);
+    }
+    return PyUnicode_FromString(event);
+}
+
+static int refuse(const struct row *row, const char *event, PyObject *args)
+{
+    cl_pyref_auto PyObject *name = name_of(event, args);
+
+    if (!name)
+        return -1;
+    if (strcmp(event, "open") == 0)
+        return cl_denial_raise(PyExc_PermissionError, row->rule, name, "opening %R", name);
+    return cl_denial_raise(PyExc_PermissionError, row->rule, name, "%s", event);
+}
+
+/* A hook runs with whatever exception is set left alone, and may set one only to refuse. */
+static int on_event(const char *event, PyObject *args, void *unused)
+{
+    const struct row *row;
+
+    (void)unused;
+    if (!is_active)
+        return 0;
+    row = find_row(event);
+    if (!row || row->is_open || is_harmless(event, args))
+        return 0;
+    if (row->reach == CALLER && !cl_modules_is_caller())
+        return 0;
+    return refuse(row, event, args);
+}
+
+static unsigned features_of(const struct cl_policy *policy)
+{
+    unsigned features = 0;
+
+    if (policy->files_bytes > 0 || policy->binds.count > 0)
+        features |= FILES;
+    if (policy->processes > 1 || (policy->tiers & CL_TIER_THREADS))
+        features |= THREADS;
+    if (policy->tiers & CL_TIER_ASYNCIO)
+        features |= LOOP;
+    return features;
+}
+
+static bool lists_any(const char *modules)
+{
+    char name[32];
+
+    while (modules && *modules) {
+        size_t length = strcspn(modules, " ");
+
+        CL_CHECK(length < sizeof(name));
+        memcpy(name, modules, length);
+        name[length] = '\0';
+        if (cl_modules_allows(name))
+            return true;
+        modules += length + (modules[length] == ' ');
+    }
+    return false;
+}
+
+int cl_audit_prepare(const struct cl_policy *policy, struct cl_err *err)
+{
+    unsigned features = features_of(policy);
+
+    for (size_t i = 0; i < CL_COUNT(rows); i++)
+        rows[i].is_open = (rows[i].feature & features) || lists_any(rows[i].modules);
+    if (PySys_AddAuditHook(on_event, NULL) < 0)
+        return cl_fail(err, CL_E_LOST, "install the audit hook");
+    return 0;
+}

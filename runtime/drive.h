@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From what the entry returned to JSON: awaits what is awaitable, takes generators item by item.
+ */
+#ifndef CL_RUNTIME_DRIVE_H
+#define CL_RUNTIME_DRIVE_H
+
+#include "runtime/call.h"
+#include "runtime/convert.h"
+#include "sandbox/base/err.h"
+
+int cl_drive_prepare(struct cl_err *err);
+
+/* Validated JSON text to a Python value (owned). */
+PyObject *cl_drive_parse(const char *json, size_t length);
+
+/* Writes the result of `returned` (borrowed) into convert->out; with `is_streaming` each item of a
+ * generator also becomes an ITEM frame. A coroutine runs in asyncio's loop where that is loaded,
+ * or allowed and named in the caller's source; else by hand. -1 as cl_convert_put. */
+int cl_drive_put(struct cl_convert *convert, PyObject *returned, struct cl_bytes source,
+                 bool is_streaming);
+
+#endif

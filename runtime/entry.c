@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Compiles the caller's source, runs it as a module and calls the entry.
+ * Runs in: worker.
+ * Trusts: nothing.
+ */
+#include "runtime/entry.h"
+
+#include <string.h>
+
+#include "runtime/drive.h"
+#include "runtime/modules.h"
+#include "runtime/report.h"
+
+static PyObject *entry_error; /* owned, for ever */
+static const char default_entry[] = "main";
+
+int cl_entry_prepare(void)
+{
+    entry_error = PyErr_NewException("cloche.EntryError", PyExc_NameError, NULL);
+    return entry_error ? 0 : -1;
+}
+
+int cl_entry_arguments(struct cl_entry *entry, const struct cl_call *call)
+{
+    cl_pyref_auto PyObject *list = NULL;
+
+    if (call->args.length > 0)
+        list = cl_drive_parse(call->args.bytes, call->args.length);
+    else
+        list = PyList_New(0);
+    if (!list || !PyList_CheckExact(list))
+        return -1;
+    entry->args = PyList_AsTuple(list);
+    if (call->kwargs.length > 0)
+        entry->kwargs = cl_drive_parse(call->kwargs.bytes, call->kwargs.length);
+    else
+        entry->kwargs = PyDict_New();
+    return entry->args && entry->kwargs && PyDict_CheckExact(entry->kwargs) ? 0 : -1;
+}
+
+void cl_entry_fini(struct cl_entry *entry)
+{
+    Py_CLEAR(entry->args);
+    Py_CLEAR(entry->kwargs);
+}
+
+static PyObject *compile_source(struct cl_bytes source)
+{
+    static const char mark[] = "\xef\xbb\xbf"; /* some editors put it first */
+    PyCompilerFlags flags = { .cf_flags = PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE,
+                              .cf_feature_version = PY_MINOR_VERSION };
+    const char *text = source.bytes ? source.bytes : "";
+
+    if (memchr(text, '\0', source.length)) {
+        PyErr_SetString(PyExc_SyntaxError, "source code cannot contain null bytes");
+        return NULL;
+    }
+    if (strncmp(text, mark, sizeof(mark) - 1) == 0)
+        text += sizeof(mark) - 1;
+    return Py_CompileStringExFlags(text, CL_SOURCE_NAME, Py_file_input, &flags, -1);
+}
+
+/* A module that sys.modules knows, as dataclasses, typing and pickle expect. */
+static PyObject *make_module(void)
+{
+    cl_pyref_auto PyObject *module = PyModule_New(CL_MODULE_NAME);
+    cl_pyref_auto PyObject *file = PyUnicode_FromString(CL_SOURCE_NAME);
+    PyObject *b_modules = PyImport_GetModuleDict();
+
+    if (!module || !file || PyObject_SetAttrString(module, "__file__", file) < 0 ||
+        PyObject_SetAttrString(module, "__builtins__", cl_modules_builtins()) < 0)
+        return NULL;
+    if (PyDict_SetItemString(b_modules, CL_MODULE_NAME, module) < 0 ||
+        PyDict_SetItemString(b_modules, "__main__", module) < 0)
+        return NULL;
+    return cl_take_ptr(&module);
+}
+
+static PyObject *run_module(struct cl_bytes source)
+{
+    cl_pyref_auto PyObject *code = compile_source(source);
+    cl_pyref_auto PyObject *module = code ? make_module() : NULL;
+    cl_pyref_auto PyObject *nothing = NULL;
+    PyObject *b_dict;
+
+    if (!module)
+        return NULL;
+    b_dict = PyModule_GetDict(module);
+    nothing = PyEval_EvalCode(code, b_dict, b_dict);
+    return nothing ? cl_take_ptr(&module) : NULL;
+}
+
+static void raise_missing(PyObject *name, PyObject *part)
+{
+    if (PyUnicode_CompareWithASCIIString(name, default_entry) == 0)
+        PyErr_Format(entry_error, "the source defines no function 'main'; define `def main(...)` "
+                                  "or name another one as entry");
+    else if (PyUnicode_Compare(name, part) == 0)
+        PyErr_Format(entry_error, "the source defines no function '%U'", name);
+    else
+        PyErr_Format(entry_error, "the entry '%U' is not there: no '%U'", name, part);
+}
+
+/* Follows a dotted name from the module. Owned. */
+static PyObject *find_entry(PyObject *module, PyObject *name)
+{
+    cl_pyref_auto PyObject *dot = PyUnicode_FromString(".");
+    cl_pyref_auto PyObject *parts = dot ? PyUnicode_Split(name, dot, -1) : NULL;
+    cl_pyref_auto PyObject *found = Py_NewRef(module);
+
+    for (Py_ssize_t i = 0; parts && i < PyList_GET_SIZE(parts); i++) {
+        PyObject *b_part = PyList_GET_ITEM(parts, i);
+
+        Py_SETREF(found, PyObject_GetAttr(found, b_part));
+        if (found)
+            continue;
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError))
+            return NULL;
+        PyErr_Clear();
+        raise_missing(name, b_part);
+        return NULL;
+    }
+    return parts ? cl_take_ptr(&found) : NULL;
+}
+
+PyObject *cl_entry_run(const struct cl_entry *entry, const struct cl_call *call)
+{
+    cl_pyref_auto PyObject *module = run_module(call->source);
+    cl_pyref_auto PyObject *name = NULL;
+    cl_pyref_auto PyObject *function = NULL;
+
+    if (!module)
+        return NULL;
+    if (call->entry.length > 0)
+        name = PyUnicode_DecodeUTF8(call->entry.bytes, (Py_ssize_t)call->entry.length, "replace");
+    else
+        name = PyUnicode_FromString(default_entry);
+    function = name ? find_entry(module, name) : NULL;
+    if (!function)
+        return NULL;
+    if (!PyCallable_Check(function))
+        return PyErr_Format(entry_error, "the entry '%U' is not a function but a %.100s", name,
+                            Py_TYPE(function)->tp_name);
+    return PyObject_Call(function, entry->args, entry->kwargs);
+}

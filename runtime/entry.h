@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The caller's source as a module, and the call of its entry function. */
+#ifndef CL_RUNTIME_ENTRY_H
+#define CL_RUNTIME_ENTRY_H
+
+#include "runtime/call.h"
+#include "runtime/pyref.h"
+
+struct cl_entry {
+    PyObject *args;   /* tuple, owned */
+    PyObject *kwargs; /* dict, owned */
+};
+
+#define CL_ENTRY_INIT { NULL, NULL }
+
+/* In the zygote: makes the exception type. -1 with an exception set. */
+int cl_entry_prepare(void);
+
+/* Parses ARGS and KWARGS; absent ones are empty. */
+int cl_entry_arguments(struct cl_entry *entry, const struct cl_call *call);
+
+/* Runs the source as module "main", finds the entry and calls it. Returns what it returned
+ * (owned), NULL with an exception set. */
+PyObject *cl_entry_run(const struct cl_entry *entry, const struct cl_call *call);
+
+void cl_entry_fini(struct cl_entry *entry);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guarded `__import__` and `__builtins__` of the caller's code.
+ * Runs in: worker (prepared in the zygote).
+ * Trusts: nothing the caller passes; it is a second line, the kernel jail is the boundary.
+ */
+#include "runtime/modules.h"
+
+#include <string.h>
+
+#include "runtime/denial.h"
+#include "runtime/mapped.h"
+#include "runtime/boot.h"
+#include "runtime/view.h"
+#include "sandbox/base/policyview.h"
+
+static struct {
+    PyObject *builtins; /* owned, for ever, like all here */
+    PyObject *allowed;  /* set of whole dotted names */
+    PyObject *parents;  /* set of the proper prefixes of those */
+} state;
+
+PyObject *cl_modules_builtins(void)
+{
+    return state.builtins;
+}
+
+bool cl_modules_is_caller(void)
+{
+    return PyEval_GetBuiltins() == state.builtins;
+}
+
+bool cl_modules_allows(const char *name)
+{
+    cl_pyref_auto PyObject *text = PyUnicode_FromString(name);
+    int found = text ? PySet_Contains(state.allowed, text) : 0;
+
+    PyErr_Clear();
+    return found == 1;
+}
+
+static int refuse(PyObject *name)
+{
+    return cl_denial_raise(PyExc_ImportError, "modules", name, "module '%U'", name);
+}
+
+/* One name of `from package import name`: a module among them must be listed itself. */
+static int check_item(PyObject *package, PyObject *item, bool is_listed)
+{
+    cl_pyref_auto PyObject *whole = NULL;
+    int found;
+
+    if (!PyUnicode_CheckExact(item)) {
+        PyErr_SetString(PyExc_TypeError, "an imported name is exactly a str");
+        return -1;
+    }
+    if (PyUnicode_CompareWithASCIIString(item, "*") == 0)
+        return is_listed ? 0 : refuse(package);
+    whole = PyUnicode_FromFormat("%U.%U", package, item);
+    if (!whole)
+        return -1;
+    found = PySet_Contains(state.allowed, whole);
+    if (found == 0 && !is_listed)
+        found = PySet_Contains(state.parents, whole);
+    if (found != 0)
+        return found < 0 ? -1 : 0;
+    if (!is_listed || cl_mapped_has(whole))
+        return refuse(whole);
+    return cl_view_check(package, item);
+}
+
+static int check_items(PyObject *package, PyObject *items, bool is_listed)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); i++) {
+        if (check_item(package, PyTuple_GET_ITEM(items, i), is_listed) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* `import a.b.c` binds `a`: the module itself where it is listed, else a view that holds the way
+ * to what was asked for. */
+static PyObject *import_top(PyObject *name)
+{
+    cl_pyref_auto PyObject *top = PyImport_ImportModuleLevelObject(name, NULL, NULL, NULL, 0);
+    cl_pyref_auto PyObject *top_name = NULL;
+    Py_ssize_t dot;
+
+    if (!top)
+        return NULL;
+    dot = PyUnicode_FindChar(name, '.', 0, PyUnicode_GET_LENGTH(name), 1);
+    top_name = dot < 0 ? Py_NewRef(name) : PyUnicode_Substring(name, 0, dot);
+    if (!top_name)
+        return NULL;
+    if (PySet_Contains(state.allowed, top_name) == 1)
+        return cl_view_public(top_name, top);
+    return cl_view_path(name, state.allowed);
+}
+
+static PyObject *import_from(PyObject *name, PyObject *items, bool is_listed)
+{
+    cl_pyref_auto PyObject *module = NULL;
+
+    if (check_items(name, items, is_listed) < 0)
+        return NULL;
+    module = PyImport_ImportModuleLevelObject(name, NULL, NULL, items, 0);
+    if (!module)
+        return NULL;
+    if (is_listed)
+        return cl_view_public(name, module);
+    return cl_view_items(name, items, state.allowed);
+}
+
+static PyObject *guarded_import(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = { "name", "globals", "locals", "fromlist", "level", NULL };
+    PyObject *name, *globals = NULL, *locals = NULL, *items = NULL;
+    cl_pyref_auto PyObject *tuple = NULL;
+    int level = 0, listed;
+
+    (void)self;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|OOOi:__import__", names, &name, &globals,
+                                     &locals, &items, &level))
+        return NULL;
+    if (!PyUnicode_CheckExact(name))
+        return PyErr_Format(PyExc_TypeError, "a module's name is exactly a str");
+    if (level != 0)
+        return PyErr_Format(PyExc_ImportError,
+                            "attempted relative import with no known parent package");
+    tuple = items && items != Py_None ? PySequence_Tuple(items) : PyTuple_New(0);
+    if (!tuple)
+        return NULL;
+    listed = PySet_Contains(state.allowed, name);
+    if (listed == 0 && (PyTuple_GET_SIZE(tuple) == 0 ||
+                        PySet_Contains(state.parents, name) != 1))
+        refuse(name);
+    if (PyErr_Occurred())
+        return NULL;
+    if (PyTuple_GET_SIZE(tuple) == 0)
+        return import_top(name);
+    return import_from(name, tuple, listed == 1);
+}
+
+/* What stands in for a builtin that the policy takes away; self is its name. */
+static PyObject *removed_builtin(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    (void)args;
+    (void)keywords;
+    cl_denial_raise(PyExc_PermissionError, "builtins", self, "builtin '%U'", self);
+    return NULL;
+}
+
+static PyMethodDef import_def = { "__import__", (PyCFunction)(void (*)(void))guarded_import,
+                                  METH_VARARGS | METH_KEYWORDS, NULL };
+static PyMethodDef removed_def = { "removed", (PyCFunction)(void (*)(void))removed_builtin,
+                                   METH_VARARGS | METH_KEYWORDS, NULL };
+
+static int remove_builtins(const struct cl_policy *policy)
+{
+    const char *name = NULL;
+
+    while ((name = cl_policyview_text(policy, &policy->builtins_removed, name))) {
+        cl_pyref_auto PyObject *text = PyUnicode_InternFromString(name);
+        cl_pyref_auto PyObject *stub = text ? PyCFunction_New(&removed_def, text) : NULL;
+
+        if (!stub)
+            return -1;
+        if (PyDict_Contains(state.builtins, text) == 1 &&
+            PyDict_SetItem(state.builtins, text, stub) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int make_builtins(const struct cl_policy *policy)
+{
+    cl_pyref_auto PyObject *import = PyCFunction_New(&import_def, NULL);
+
+    state.builtins = PyDict_Copy(PyEval_GetBuiltins());
+    if (!state.builtins || !import ||
+        PyDict_SetItemString(state.builtins, "__import__", import) < 0)
+        return -1;
+    return remove_builtins(policy);
+}
+
+static int allow(const char *name)
+{
+    cl_pyref_auto PyObject *text = PyUnicode_InternFromString(name);
+
+    if (!text || PySet_Add(state.allowed, text) < 0)
+        return -1;
+    for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
+        cl_pyref_auto PyObject *parent = PyUnicode_FromStringAndSize(name, dot - name);
+
+        if (!parent || PySet_Add(state.parents, parent) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int cl_modules_prepare(const struct cl_policy *policy, struct cl_err *err)
+{
+    const char *name = NULL;
+
+    state.allowed = PySet_New(NULL);
+    state.parents = PySet_New(NULL);
+    if (!state.allowed || !state.parents || allow("cloche") < 0)
+        return cl_boot_failed(err, "prepare the import guard");
+    while ((name = cl_policyview_text(policy, &policy->modules, name))) {
+        if (allow(name) < 0)
+            return cl_boot_failed(err, "prepare the import guard");
+    }
+    if (make_builtins(policy) < 0 || cl_view_prepare(policy) < 0)
+        return cl_boot_failed(err, "prepare the import guard");
+    return 0;
+}

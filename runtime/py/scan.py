@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find everything that a policy's modules need, in a scratch child of the zygote.
+
+The child imports all of it, writes the bytecode of every Python module into a memfd and tells the
+zygote where each lies; then it is gone, and the zygote has grown by one small table.
+"""
+
+import marshal
+import posix
+import sys
+from _frozen_importlib_external import (ExtensionFileLoader, NamespaceLoader, PathFinder,
+                                        SourceFileLoader, SourcelessFileLoader)
+
+# What stdlib functions import only when they are called, so that importing does not show it.
+LAZY = {
+    "asyncio": ("concurrent.futures.thread",),
+    "concurrent.futures": ("concurrent.futures.thread",),
+    "datetime": ("_strptime",),
+    "functools": ("typing", "types", "weakref"),
+    "logging": ("traceback",),
+    "time": ("_strptime",),
+    "zoneinfo": ("importlib.resources",),
+}
+ALWAYS = ("_json", "copyreg", "gc", "unicodedata", "warnings", "stringprep")
+# Optional for those who import them, dear for every clone; only where a policy names them.
+OPTIONAL = ("ssl", "_ssl", "_hashlib", "_curses", "readline", "multiprocessing")
+
+PYTHON, EXTENSION, BUILTIN, FROZEN, NAMESPACE = range(5)
+KINDS = {SourceFileLoader: PYTHON, SourcelessFileLoader: PYTHON,
+         ExtensionFileLoader: EXTENSION, NamespaceLoader: NAMESPACE}
+
+
+def kind_of(spec):
+    if spec.origin == "built-in":
+        return BUILTIN
+    if spec.origin == "frozen":
+        return FROZEN
+    return KINDS.get(type(spec.loader))
+
+
+class Blob:
+    """Appends code to a memfd."""
+
+    def __init__(self, fd):
+        self.fd = fd
+        self.at = 0
+
+    def put(self, code):
+        text = marshal.dumps(code)
+        start = self.at
+        while self.at < start + len(text):
+            self.at += posix.write(self.fd, text[self.at - start:])
+        return start, len(text)
+
+
+def describe(name, spec, blob):
+    """(kind, is_package, origin, search locations, offset, length), or None if unknown."""
+    kind = kind_of(spec)
+    if kind is None:
+        return None
+    offset = length = 0
+    if kind == PYTHON:
+        offset, length = blob.put(spec.loader.get_code(name))
+    where = spec.submodule_search_locations
+    return kind, where is not None, spec.origin, where and list(where), offset, length
+
+
+def codecs(blob):
+    """Every codec written in Python, unimported: `str.encode` asks for them by name."""
+    import encodings
+    index = {}
+    for file in sorted(posix.listdir(encodings.__path__[0])):
+        name = "encodings." + file.removesuffix(".py")
+        if not file.endswith(".py") or file == "__init__.py":
+            continue
+        spec = PathFinder.find_spec(name, encodings.__path__)
+        index[name] = describe(name, spec, blob)
+    return index
+
+
+def import_all(names):
+    """Returns what failed: [(name, why)]; a module that is not there has `why` None."""
+    failed = []
+    for name in names:
+        try:
+            __import__(name)
+        except ModuleNotFoundError as error:
+            absent = error.name and (name + ".").startswith(error.name + ".")
+            failed.append((name, None if absent else str(error)))
+        except BaseException as error:
+            failed.append((name, f"{type(error).__name__}: {error}"))
+    return failed
+
+
+def child(names, base, fd):
+    blob = Blob(fd)
+    wanted = list(names)
+    for name in names:
+        wanted += LAZY.get(name, ())
+    for name in OPTIONAL:
+        if not any((listed + ".").startswith(name + ".") for listed in names):
+            sys.modules[name] = None
+    failed = import_all([*wanted, *ALWAYS])
+    index = codecs(blob)
+    for name, module in list(sys.modules.items()):
+        spec = getattr(module, "__spec__", None)
+        if name in base or spec is None or spec.name != name:
+            continue
+        entry = describe(name, spec, blob)
+        if entry:
+            index[name] = entry
+    return index, failed
+
+
+def scan(names, base, fd):
+    """Fill the memfd; returns (index, failed) as `child` made them."""
+    reader, writer = posix.pipe()
+    pid = posix.fork()
+    if pid == 0:
+        status = 1
+        try:
+            posix.close(reader)
+            Blob(writer).put(child(names, base, fd))
+            status = 0
+        finally:
+            posix._exit(status)
+    posix.close(writer)
+    parts = []
+    while part := posix.read(reader, 1 << 16):
+        parts.append(part)
+    posix.close(reader)
+    _, status = posix.waitpid(pid, 0)
+    if status:
+        raise RuntimeError(f"the scan of modules ended with status {status:#x}")
+    return marshal.loads(b"".join(parts))
+
+
+def unlisted(names, index, base):
+    """Under `transitive: listed`: what is needed and neither listed nor part of a listed module."""
+    listed = set(names)
+    roots = {name.partition(".")[0] for name in names}
+
+    def is_covered(name):
+        root, _, rest = name.partition(".")
+        return name in listed or root.startswith("_") or (rest and root in roots)
+
+    implied = {*ALWAYS, *sum((LAZY.get(name, ()) for name in names), ())}
+    return [name for name in index
+            if name not in base and name not in implied
+            and not name.startswith("encodings.") and not is_covered(name)]

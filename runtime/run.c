@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs one call: files, arguments, the caller's module, its entry, the final frame.
+ * Runs in: worker (prepared in the zygote).
+ * Trusts: nothing of the call; the kernel jail is around it.
+ */
+#include "runtime/run.h"
+
+#include <string.h>
+
+#include "runtime/asyncloop.h"
+#include "runtime/audit.h"
+#include "runtime/boot.h"
+#include "runtime/denial.h"
+#include "runtime/drive.h"
+#include "runtime/emit.h"
+#include "runtime/entry.h"
+#include "runtime/events.h"
+#include "runtime/mapped.h"
+#include "runtime/modules.h"
+#include "runtime/report.h"
+#include "runtime/stdio.h"
+#include "runtime/warm.h"
+#include "runtime/workdir.h"
+
+static const char root[] = "/tmp"; /* the call's own file system, where the policy grants one */
+
+static struct cl_report report;
+
+int cl_run_prepare(const struct cl_policy *policy, struct cl_run_loaded *loaded,
+                   struct cl_err *err)
+{
+    report.policy = policy;
+    cl_denial_open(policy->name);
+    if (cl_boot_start(err) < 0 || cl_stdio_prepare(err) < 0)
+        return -1;
+    if (cl_convert_prepare() < 0 || cl_entry_prepare() < 0 || cl_events_prepare() < 0 ||
+        cl_asyncloop_prepare(policy) < 0)
+        return cl_boot_failed(err, "prepare the interpreter");
+    if (cl_mapped_prepare(policy, loaded, err) < 0 || cl_modules_prepare(policy, err) < 0 ||
+        cl_audit_prepare(policy, err) < 0 || cl_drive_prepare(err) < 0)
+        return -1;
+    return cl_warm_prepare(policy, err);
+}
+
+void cl_run_park(void)
+{
+    cl_warm_reseed();
+    cl_warm_run();
+    cl_stdio_drop();
+}
+
+static _Noreturn void end_failed(const char *what)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    cl_boot_failed(&err, what);
+    cl_emit_failed(&err);
+}
+
+static _Noreturn void end_files(const struct cl_err *err)
+{
+    struct cl_frame_denied head = { .line = 0 };
+
+    if (err->kind == CL_E_LIMIT)
+        cl_emit_limit(CL_LIMIT_FILES, report.policy->files_bytes, 0);
+    if (report.policy->files_bytes > 0 && err->kind != CL_E_INPUT)
+        cl_emit_failed(err);
+    cl_emit_denied(&head, "files", "files", err->text);
+}
+
+static void send_artifacts(const struct cl_call *call)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    if (cl_workdir_send(root, call, &err) < 0)
+        end_files(&err);
+}
+
+/* sys.exit() and sys.exit(0) end a call well, with no result; other codes are an error. */
+static bool is_good_exit(PyObject *exception)
+{
+    cl_pyref_auto PyObject *code = NULL;
+    long number;
+
+    if ((PyObject *)Py_TYPE(exception) != PyExc_SystemExit)
+        return false;
+    code = PyObject_GetAttrString(exception, "code");
+    number = code && PyLong_CheckExact(code) ? PyLong_AsLong(code) : -1;
+    PyErr_Clear();
+    return code == Py_None || number == 0;
+}
+
+/* The exception that is set ends the call. */
+static _Noreturn void end_raised(const struct cl_call *call)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback)
+        PyException_SetTraceback(value, traceback);
+    cl_stdio_flush();
+    send_artifacts(call);
+    if (is_good_exit(value))
+        cl_emit_result("null", 4);
+    cl_report_end(&report, value);
+}
+
+static int set_environment(const struct cl_call *call)
+{
+    for (size_t i = 0; i < call->env_count; i++) {
+        const char *text = call->env[i].bytes;
+        const char *equals = memchr(text, '=', call->env[i].length);
+        cl_pyref_auto PyObject *os = PyImport_ImportModule("os");
+        cl_pyref_auto PyObject *environ = os ? PyObject_GetAttrString(os, "environ") : NULL;
+        cl_pyref_auto PyObject *name = NULL;
+        cl_pyref_auto PyObject *value = NULL;
+
+        if (!environ || !equals)
+            return -1;
+        name = PyUnicode_DecodeFSDefaultAndSize(text, equals - text);
+        value = PyUnicode_DecodeFSDefault(equals + 1);
+        if (!name || !value || PyObject_SetItem(environ, name, value) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void bring_in(const struct cl_call *call)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    if (cl_workdir_put(root, call, &err) < 0)
+        end_files(&err);
+    if (set_environment(call) < 0)
+        end_failed("set the environment");
+    if (call->stdin_text.length > 0 &&
+        cl_stdio_feed(call->stdin_text.bytes, call->stdin_text.length) < 0)
+        end_failed("feed stdin");
+}
+
+static _Noreturn void end_returned(const struct cl_call *call, PyObject *value)
+{
+    struct cl_buf out = CL_BUF_INIT(call->head.result_bytes);
+    struct cl_convert convert = { .out = &out, .depth_max = call->head.depth };
+
+    if (convert.depth_max == 0 || convert.depth_max > CL_DEPTH_MAX)
+        convert.depth_max = CL_DEPTH_MAX;
+    if (cl_drive_put(&convert, value, call->source, call->head.flags & CL_CALL_STREAM) < 0) {
+        if (convert.limit == CL_LIMIT_NONE)
+            end_raised(call);
+        cl_stdio_flush();
+        cl_emit_limit(convert.limit, convert.limit == CL_LIMIT_DEPTH ? convert.depth_max
+                                                                     : call->head.result_bytes, 0);
+    }
+    cl_stdio_flush();
+    send_artifacts(call);
+    cl_emit_result((const char *)out.bytes, out.length);
+}
+
+/* Restricted evaluation needs its own walker; code that would run as a module is not it. */
+static _Noreturn void end_eval(void)
+{
+    struct cl_frame_denied head = { .line = 0 };
+
+    cl_emit_denied(&head, "eval", "eval", "eval is not allowed by this policy");
+}
+
+_Noreturn void cl_run_call(const struct cl_call *call)
+{
+    struct cl_entry entry = CL_ENTRY_INIT;
+    PyObject *value;
+
+    if (call->head.flags & CL_CALL_EVAL)
+        end_eval();
+    report.source = call->source;
+    bring_in(call);
+    if (cl_entry_arguments(&entry, call) < 0)
+        end_failed("read the arguments");
+    cl_audit_set(true);
+    value = cl_entry_run(&entry, call);
+    if (!value)
+        end_raised(call);
+    end_returned(call, value);
+}

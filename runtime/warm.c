@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs small calls of our own to warm up, and replaces shared random states.
+ * Runs in: zygote (prepare) and worker (before its call).
+ * Trusts: only our own source text runs here.
+ */
+#include "runtime/warm.h"
+
+#include "runtime/boot.h"
+#include "runtime/drive.h"
+#include "runtime/entry.h"
+#include "runtime/report.h"
+
+static const char good_source[] =
+    "def main(x, *rest, scale=2):\n"
+    "    rows = [{'n': n, 't': str(n)} for n in range(8)]\n"
+    "    total = sum(row['n'] for row in rows) * scale\n"
+    "    print(f'{x} {total:.2f}', len(rest))\n"
+    "    return {'rows': rows, 'total': total + 0.5, 'rest': sorted(rest)}\n";
+static const char bad_source[] = "class E(ValueError):\n"
+                                 "    pass\n"
+                                 "def main():\n"
+                                 "    try:\n"
+                                 "        {}['x']\n"
+                                 "    except KeyError as e:\n"
+                                 "        raise E('warm') from e\n";
+
+static struct cl_call call_of(const char *source, size_t length)
+{
+    struct cl_call call = { .head = { .depth = CL_DEPTH_MAX } };
+
+    call.source = (struct cl_bytes){ source, length };
+    return call;
+}
+
+static int run_good(void)
+{
+    static const char args[] = "[1, \"two\", \"\xc3\xa9\"]", kwargs[] = "{\"scale\": 1.5}";
+    struct cl_call call = call_of(good_source, sizeof(good_source) - 1);
+    CL_AUTO(cl_buf_fini) struct cl_buf out = CL_BUF_INIT(64 << 10);
+    CL_AUTO(cl_entry_fini) struct cl_entry entry = CL_ENTRY_INIT;
+    struct cl_convert convert = { .out = &out, .depth_max = CL_DEPTH_MAX };
+    cl_pyref_auto PyObject *value = NULL;
+
+    call.args = (struct cl_bytes){ args, sizeof(args) - 1 };
+    call.kwargs = (struct cl_bytes){ kwargs, sizeof(kwargs) - 1 };
+    if (cl_entry_arguments(&entry, &call) < 0)
+        return -1;
+    value = cl_entry_run(&entry, &call);
+    return value ? cl_drive_put(&convert, value, call.source, false) : -1;
+}
+
+/* Also walks the printing of a traceback. 0 when it raised what it should. */
+static int run_bad(const struct cl_policy *policy)
+{
+    struct cl_call call = call_of(bad_source, sizeof(bad_source) - 1);
+    struct cl_report report = { policy, call.source };
+    CL_AUTO(cl_entry_fini) struct cl_entry entry = CL_ENTRY_INIT;
+    cl_pyref_auto PyObject *value = NULL;
+    cl_pyref_auto PyObject *type = NULL;
+    cl_pyref_auto PyObject *exception = NULL;
+    cl_pyref_auto PyObject *traceback = NULL;
+    cl_pyref_auto PyObject *text = NULL;
+
+    if (cl_entry_arguments(&entry, &call) < 0)
+        return -1;
+    value = cl_entry_run(&entry, &call);
+    PyErr_Fetch(&type, &exception, &traceback);
+    PyErr_NormalizeException(&type, &exception, &traceback);
+    if (value || !exception)
+        return -1;
+    if (traceback)
+        PyException_SetTraceback(exception, traceback);
+    text = cl_report_traceback(&report, exception);
+    return text ? 0 : -1;
+}
+
+/* The caller must not find a module of ours under its own names. */
+static int forget_module(void)
+{
+    PyObject *b_modules = PyImport_GetModuleDict();
+
+    return PyDict_DelItemString(b_modules, CL_MODULE_NAME) < 0 ||
+                   PyDict_DelItemString(b_modules, "__main__") < 0
+               ? -1
+               : 0;
+}
+
+static int freeze_heap(void)
+{
+    cl_pyref_auto PyObject *gc = PyImport_ImportModule("gc");
+    cl_pyref_auto PyObject *done = NULL;
+
+    PyGC_Collect();
+    done = gc ? PyObject_CallMethod(gc, "freeze", NULL) : NULL;
+    return done ? 0 : -1;
+}
+
+int cl_warm_prepare(const struct cl_policy *policy, struct cl_err *err)
+{
+    if (run_good() < 0 || run_bad(policy) < 0 || run_good() < 0 || forget_module() < 0 ||
+        freeze_heap() < 0)
+        return cl_boot_failed(err, "warm up");
+    return 0;
+}
+
+/* `random` reseeds its own generator in a fork hook. numpy's old global one is a copy. */
+void cl_warm_reseed(void)
+{
+    PyObject *b_module = cl_pyref_module("numpy.random");
+    cl_pyref_auto PyObject *done = NULL;
+
+    if (b_module)
+        done = PyObject_CallMethod(b_module, "seed", NULL);
+    PyErr_Clear();
+}
+
+void cl_warm_run(void)
+{
+    if (run_good() < 0 || forget_module() < 0)
+        PyErr_Clear();
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Work done before a call arrives: in the zygote the paths of a call are walked once, so that
+ * what they set up is shared; in the worker again, so that the pages they dirty are its own.
+ */
+#ifndef CL_RUNTIME_WARM_H
+#define CL_RUNTIME_WARM_H
+
+#include "policies/policy.h"
+#include "sandbox/base/err.h"
+
+/* Walks the paths, also those of an error, then collects and freezes the heap. */
+int cl_warm_prepare(const struct cl_policy *policy, struct cl_err *err);
+
+/* In the worker: replaces what clones of one zygote share and must not. */
+void cl_warm_reseed(void);
+
+/* In the worker: one small call, output muted. */
+void cl_warm_run(void);
+
+#endif
