@@ -21,6 +21,7 @@
 enum {
     EVENT_MAX = 2048, /* bytes of "event key=value ..." before escaping */
     LINE_MAX_ = 4096, /* PIPE_BUF: a write of this size is never interleaved */
+    END_BYTES = 4,    /* "...\n" */
 };
 
 static const char *const level_names[] = { "error", "warn", "info", "debug" };
@@ -31,6 +32,7 @@ static enum cl_log_level log_most = CL_INFO;
 struct line {
     char bytes[LINE_MAX_];
     size_t length;
+    bool is_cut;
 };
 
 void cl_log_open(const char *process, enum cl_log_level most)
@@ -64,6 +66,7 @@ static void put_time(struct line *line)
                      (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60),
                      (int)(now.tv_nsec / 1000000));
     line->length = wrote > 0 ? (size_t)wrote : 0;
+    line->is_cut = false;
 }
 
 static bool is_continuation(const unsigned char *at, size_t count)
@@ -97,18 +100,17 @@ static size_t shown_length(const unsigned char *at)
     return 0;
 }
 
-/* Room for "..." and the newline stays free: a cut line says so and still ends. */
+/* Keeps room for the end of the line; what does not fit is left out, and all that follows it. */
 static void put_escaped(struct line *line, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
 
-    while (*at) {
+    while (*at && !line->is_cut) {
         size_t shown = shown_length(at);
         size_t needed = shown ? shown : 4;
 
-        if (line->length + needed > sizeof(line->bytes) - 4) {
-            memcpy(line->bytes + line->length, "...", 3);
-            line->length += 3;
+        if (line->length + needed > sizeof(line->bytes) - END_BYTES) {
+            line->is_cut = true;
             return;
         }
         if (shown)
@@ -120,11 +122,19 @@ static void put_escaped(struct line *line, const char *text)
     }
 }
 
+static void put_end(struct line *line)
+{
+    const char *end = line->is_cut ? "...\n" : "\n";
+
+    memcpy(line->bytes + line->length, end, strlen(end));
+    line->length += strlen(end);
+}
+
 void cl_log(enum cl_log_level level, const char *event, const char *format, ...)
 {
     int saved = errno;
     struct line line;
-    char text[EVENT_MAX];
+    char text[EVENT_MAX] = "";
     va_list args;
 
     if (level > log_most)
@@ -143,10 +153,9 @@ void cl_log(enum cl_log_level level, const char *event, const char *format, ...)
     if (length > 0)
         put_escaped(&line, " ");
     put_escaped(&line, text);
-    if (length >= (int)sizeof(text))
-        put_escaped(&line, "...");
+    line.is_cut = line.is_cut || length >= (int)sizeof(text);
+    put_end(&line);
 
-    line.bytes[line.length++] = '\n';
     /* A log that cannot be written has nowhere to complain. */
     ssize_t wrote = write(STDERR_FILENO, line.bytes, line.length);
     (void)wrote;

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Log lines: one write, one line, and no text that can forge another one.
+ * Runs in: tests only.
+ * Trusts: -
+ */
+#include "tests/support/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sandbox/base/log.h"
+
+static int stderr_copy;
+static int ends[2];
+
+static int catch_stderr(void **state)
+{
+    (void)state;
+    stderr_copy = dup(STDERR_FILENO);
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -1;
+    return dup2(ends[1], STDERR_FILENO) < 0 ? -1 : 0;
+}
+
+static int release_stderr(void **state)
+{
+    (void)state;
+    dup2(stderr_copy, STDERR_FILENO);
+    close(stderr_copy);
+    close(ends[0]);
+    close(ends[1]);
+    cl_log_open("cloche", CL_INFO);
+    return 0;
+}
+
+/* What was written since the last call. */
+static char *caught(void)
+{
+    static char text[8192];
+    ssize_t length = read(ends[0], text, sizeof(text) - 1);
+
+    text[length > 0 ? length : 0] = '\0';
+    return text;
+}
+
+/* The line behind its time. */
+static const char *caught_event(void)
+{
+    char *line = caught();
+
+    return strlen(line) > 25 ? line + 25 : line;
+}
+
+static void line_has_time_level_process_event_and_pairs(void **state)
+{
+    struct tm parts = { 0 };
+
+    (void)state;
+    cl_log_open("api", CL_INFO);
+    time_t before = time(NULL);
+    cl_log(CL_WARN, "pool.refill", "policy=%s ready=%d", "default", 3);
+    time_t after = time(NULL);
+    char *line = caught();
+
+    char *rest = strptime(line, "%Y-%m-%dT%H:%M:%S.", &parts);
+    assert_non_null(rest);
+    time_t shown = timegm(&parts);
+    assert_true(shown >= before && shown <= after);
+    assert_int_equal(strspn(rest, "0123456789"), 3);
+    assert_string_equal(rest + 3, "Z warn api pool.refill policy=default ready=3\n");
+}
+
+static void every_level_has_its_word(void **state)
+{
+    (void)state;
+    cl_log_open("p", CL_DEBUG);
+    cl_log(CL_ERROR, "e", "a=1");
+    assert_string_equal(caught_event(), "error p e a=1\n");
+    cl_log(CL_INFO, "e", "a=1");
+    assert_string_equal(caught_event(), "info p e a=1\n");
+    cl_log(CL_DEBUG, "e", "a=1");
+    assert_string_equal(caught_event(), "debug p e a=1\n");
+}
+
+static void levels_above_the_highest_are_not_written(void **state)
+{
+    (void)state;
+    cl_log_open("p", CL_WARN);
+    cl_log(CL_INFO, "e", "a=1");
+    assert_string_equal(caught(), "");
+    cl_log(CL_WARN, "e", "a=1");
+    assert_string_equal(caught_event(), "warn p e a=1\n");
+}
+
+static void event_without_pairs_ends_without_a_space(void **state)
+{
+    (void)state;
+    cl_log(CL_INFO, "start", "%s", "");
+    assert_string_equal(caught_event(), "info cloche start\n");
+}
+
+static void hostile_bytes_are_escaped(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *shown;
+    } cases[] = {
+        { "a\nb\r\t\x1b[2J\x7f", "a\\x0ab\\x0d\\x09\\x1b[2J\\x7f" },
+        { "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x94\x94",
+          "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x94\x94" },
+        { "\xc2\x9f\xc2\xa0", "\\xc2\\x9f\xc2\xa0" },   /* C1 control, then not */
+        { "\xc0\xaf\xc1\xbf", "\\xc0\\xaf\\xc1\\xbf" }, /* overlong, 2 bytes */
+        { "\xe0\x9f\xbf\xe0\xa0\x80", "\\xe0\\x9f\\xbf\xe0\xa0\x80" }, /* overlong, 3 bytes */
+        { "\xed\xa0\x80\xed\x9f\xbf", "\\xed\\xa0\\x80\xed\x9f\xbf" }, /* surrogate, then not */
+        { "\xf0\x8f\xbf\xbf", "\\xf0\\x8f\\xbf\\xbf" },                /* overlong, 4 bytes */
+        { "\xf4\x8f\xbf\xbf\xf4\x90\x80\x80", "\xf4\x8f\xbf\xbf\\xf4\\x90\\x80\\x80" },
+        { "\xf5\x80\x80\x80\xff", "\\xf5\\x80\\x80\\x80\\xff" },
+        { "\xe2\x82", "\\xe2\\x82" }, /* cut off */
+        { "\xf0\x9f\x94", "\\xf0\\x9f\\x94" },
+        { "\xc3", "\\xc3" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char wanted[256];
+        cl_log(CL_INFO, "e", "%s", cases[i].text);
+        snprintf(wanted, sizeof(wanted), "info cloche e %s\n", cases[i].shown);
+        assert_string_equal(caught_event(), wanted);
+    }
+}
+
+static void long_text_is_cut_and_says_so(void **state)
+{
+    char text[6000];
+
+    (void)state;
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    cl_log(CL_INFO, "e", "%s", text);
+    const char *line = caught();
+    assert_true(strlen(line) < 2200);
+    assert_string_equal(line + strlen(line) - 5, "x...\n");
+
+    memset(text, '\1', sizeof(text) - 1); /* four bytes each when escaped */
+    cl_log(CL_INFO, "e", "%s", text);
+    line = caught();
+    assert_true(strlen(line) <= 4096 && strlen(line) > 4080);
+    assert_string_equal(line + strlen(line) - 8, "\\x01...\n");
+}
+
+static void errno_survives_and_a_dead_stderr_is_harmless(void **state)
+{
+    (void)state;
+    close(STDERR_FILENO);
+    errno = ENOENT;
+    cl_log(CL_INFO, "e", "a=1");
+    assert_int_equal(errno, ENOENT);
+}
+
+static void levels_are_parsed_by_name(void **state)
+{
+    (void)state;
+    assert_int_equal(cl_log_level_parse("error"), CL_ERROR);
+    assert_int_equal(cl_log_level_parse("warn"), CL_WARN);
+    assert_int_equal(cl_log_level_parse("info"), CL_INFO);
+    assert_int_equal(cl_log_level_parse("debug"), CL_DEBUG);
+    assert_int_equal(cl_log_level_parse("Error"), -1);
+    assert_int_equal(cl_log_level_parse(""), -1);
+}
+
+#define caught_test(name) cmocka_unit_test_setup_teardown(name, catch_stderr, release_stderr)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        caught_test(line_has_time_level_process_event_and_pairs),
+        caught_test(every_level_has_its_word),
+        caught_test(levels_above_the_highest_are_not_written),
+        caught_test(event_without_pairs_ends_without_a_space),
+        caught_test(hostile_bytes_are_escaped),
+        caught_test(long_text_is_cut_and_says_so),
+        caught_test(errno_survives_and_a_dead_stderr_is_harmless),
+        cmocka_unit_test(levels_are_parsed_by_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
