@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the body of POST /v1/calls from a command line. */
+#ifndef CL_CLI_BODY_H
+#define CL_CLI_BODY_H
+
+#include "api/cli/verb.h"
+#include "sandbox/base/buf.h"
+
+enum { CL_BODY_MAX = 64 << 20 };
+
+/* -a and -k values go in as the text that was typed, once it is known to be JSON. */
+int cl_body_make(struct cl_buf *body, const struct cl_args *args, struct cl_err *err);
+
+#endif
