@@ -17,9 +17,9 @@
 #include "sandbox/base/err.h"
 
 struct cl_json_caps {
-    size_t bytes;
+    size_t bytes;         /* at most UINT32_MAX */
     size_t nodes;         /* values and keys together */
-    unsigned depth;       /* 1 for a scalar; at most 64 */
+    unsigned depth;       /* arrays and objects inside each other, at most 64; 0: only scalars */
     unsigned number_bytes; /* longest number */
 };
 

@@ -33,14 +33,17 @@ struct cl_http_head {
     bool is_chunked;
     bool expects_continue;
     bool keep_alive;
+    bool is_http10;            /* HTTP/1.0: no chunked answers, closes unless it asked not to */
 };
 
-/* What a handler wants to hear of. All run on the event loop and must not block. */
+/* What a handler wants to hear of. All run on the event loop and must not block. on_drained and
+ * on_end are never called from inside a cl_exchange_* function, always from the loop. */
 struct cl_exchange_calls {
     /* The head is complete, no body byte was read. Either answer now, or set how much body is
      * welcome with cl_exchange_want_body and return. */
     void (*on_head)(struct cl_exchange *x, void *server);
-    /* The whole body is here (at once after on_head when there is none). */
+    /* The whole body is here (at once after on_head when there is none). The bytes stay where
+     * they are until on_end. */
     void (*on_body)(struct cl_exchange *x, const char *body, size_t length);
     /* Everything written so far has left for the kernel: write the next piece. */
     void (*on_drained)(struct cl_exchange *x);
@@ -61,10 +64,12 @@ void cl_exchange_want_body(struct cl_exchange *x, size_t most_bytes);
 void cl_exchange_set_user(struct cl_exchange *x, void *user);
 void *cl_exchange_user(const struct cl_exchange *x);
 
-/* Add a header to the answer that follows; name and value are checked (no CR, LF, NUL). */
+/* Add a header to the answer that follows. Name and value are checked; one that may not be sent
+ * (CR, LF, NUL, framing such as Content-Length) is logged and left out. */
 void cl_exchange_header(struct cl_exchange *x, const char *name, const char *value);
 
-/* A whole answer. The body is copied. */
+/* A whole answer. The body is copied. Once an answer has begun a second one is ignored: the server
+ * answers by itself when a body is too large or too slow. */
 void cl_exchange_answer(struct cl_exchange *x, int status, const char *content_type,
                         const void *body, size_t length);
 /* The same, moving the bytes of an evbuffer. */

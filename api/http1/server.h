@@ -25,7 +25,8 @@ struct cl_http_caps {
 
 extern const struct cl_http_caps cl_http_caps_default;
 
-/* Serves an already listening, non-blocking socket (borrowed). `server_user` is on_head's second argument. */
+/* Serves an already listening, non-blocking socket (borrowed). `server_user` is on_head's second
+ * argument. SIGPIPE is ignored from now on in the whole process. */
 struct cl_http_server *cl_http_server_new(struct event_base *base, int listener,
                                           const struct cl_http_caps *caps,
                                           const struct cl_exchange_calls *calls,
@@ -34,11 +35,15 @@ struct cl_http_server *cl_http_server_new(struct event_base *base, int listener,
 void cl_http_server_drain(struct cl_http_server *server);
 /* Open connections, for the end of a drain. */
 uint32_t cl_http_server_connections(const struct cl_http_server *server);
+/* Ends every exchange (complete = false). Not from inside a handler. */
 void cl_http_server_free(struct cl_http_server *server);
 
 /* RFC 9457. `type` is the slug behind "urn:cloche:problem:"; detail may be NULL; `extra` is NULL or
  * more members as JSON text without braces ("\"pointer\":\"/source\""). */
 void cl_exchange_problem(struct cl_exchange *x, int status, const char *type, const char *title,
                          const char *detail, const char *extra);
+/* The problem of an error: status by its kind (api/status.h); what an error of the operating system
+ * says is logged, not sent. */
+void cl_exchange_fail(struct cl_exchange *x, const struct cl_err *err);
 
 #endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of the server, shared by conn.c (the way in), exchange.c and output.c (the way out)
+ * and server.c (listening, counting). One exchange at a time lives in its connection.
+ *
+ *           first byte        head parsed        body read       answer complete
+ *   IDLE ------------> HEAD -------------> BODY -----------> CALL --------------> FLUSH
+ *    ^                                                                              |
+ *    +---------------------------- drained, kept alive <----------------------------+
+ *                                  drained, to be closed: LINGER, then freed
+ *
+ * A connection is freed only by its own events, never inside a cl_exchange_* call: those mark it
+ * and kick it.
+ */
+#ifndef CL_HTTP1_CONN_H
+#define CL_HTTP1_CONN_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <netinet/in.h>
+#include <sys/uio.h>
+
+#include "api/http1/body.h"
+#include "api/http1/server.h"
+#include "sandbox/base/buf.h"
+#include "sandbox/base/list.h"
+
+struct bufferevent;
+struct evconnlistener;
+struct sockaddr;
+
+enum { CL_INPUT_SPARE = 32 << 10 }; /* bytes read ahead, over the cap of a head */
+
+enum cl_conn_state {
+    CL_CONN_IDLE = 1, /* no byte of a request yet */
+    CL_CONN_HEAD,
+    CL_CONN_BODY,
+    CL_CONN_CALL,   /* the handler has it all and is not done answering */
+    CL_CONN_FLUSH,  /* the answer is complete, not all of it has left */
+    CL_CONN_LINGER, /* sent FIN; reading so that no RST destroys the answer */
+};
+
+enum cl_answer_state {
+    CL_ANSWER_NONE = 0,
+    CL_ANSWER_STREAM,  /* begun, not finished */
+    CL_ANSWER_DONE,    /* complete */
+    CL_ANSWER_ABORTED, /* broken off: close without a proper end */
+};
+
+struct cl_exchange {
+    struct cl_conn *conn;
+    uint64_t id;
+    void *user; /* the handler's */
+    struct cl_http_head head;
+    struct cl_buf extra; /* header lines added by the handler */
+    size_t body_most;
+    enum cl_answer_state answer;
+    bool is_announced;   /* on_head was called, so on_end will be */
+    bool body_is_in;     /* nothing of the request is left unread */
+    bool keeps_alive;    /* decided when the answer's head is made */
+    bool is_chunked;     /* the answer */
+    bool has_retry_after;
+    bool owes_drained;   /* something was written since the last on_drained */
+};
+
+struct cl_conn {
+    struct cl_list link; /* server->conns */
+    struct cl_http_server *server;
+    struct bufferevent *stream; /* owned, owns fd */
+    struct event timer;
+    struct event kick;
+    struct in6_addr peer_key;
+    enum cl_conn_state state;
+    int fd;
+    uint64_t deadline_us; /* 0: none */
+    uint64_t armed_us;    /* when the timer will fire, 0: not armed */
+    uint64_t since_us;    /* start of head or body */
+    uint64_t received;    /* bytes since then, or drained while lingering */
+    struct cl_head_scan scan;
+    struct cl_buf head_text;
+    struct cl_body framing;
+    struct cl_buf body;
+    struct cl_buf pending; /* answer bytes not yet offered to the kernel */
+    bool is_broken;        /* a write failed */
+    bool saw_eof;
+    struct cl_exchange exchange;
+    char peer[INET6_ADDRSTRLEN];
+    struct cl_http_field fields[CL_HEAD_FIELDS_MAX];
+};
+
+enum { CL_PEER_BUCKETS = 256 };
+
+struct cl_http_server {
+    struct event_base *base;          /* borrowed */
+    struct evconnlistener *listener;  /* owned; its fd is not */
+    struct event resume;              /* accepts again after descriptors ran out */
+    struct cl_http_caps caps;
+    struct cl_exchange_calls calls;
+    void *user;
+    struct cl_list conns;
+    uint32_t conn_count;
+    struct cl_list peers[CL_PEER_BUCKETS];
+    uint64_t peer_seed;
+    uint64_t next_id;
+    int reserve; /* a descriptor to give up when there is none left */
+    bool is_draining;
+    int64_t date_second;
+    char date[32];
+};
+
+/* Takes `fd`, also when it fails. */
+struct cl_conn *cl_conn_new(struct cl_http_server *server, int fd, struct cl_err *err);
+/* Ends the exchange under way (complete = false) and frees the connection with its fd. */
+void cl_conn_free(struct cl_conn *conn);
+/* The server drains: closes if no request has begun. */
+void cl_conn_on_drain(struct cl_conn *conn);
+/* Runs cl_conn_on_kick from the loop: now, before new input, or after looking at other sockets. */
+void cl_conn_kick(struct cl_conn *conn);
+void cl_conn_kick_later(struct cl_conn *conn);
+/* Answers with a problem and closes behind it. */
+void cl_conn_refuse(struct cl_conn *conn, const struct cl_http_fault *fault);
+void cl_conn_set_deadline(struct cl_conn *conn, uint64_t now_us, uint64_t after_ms);
+void cl_conn_clear_deadline(struct cl_conn *conn);
+
+/* input.c: what to do with the bytes that are there, by state. May free the connection, but only
+ * while it lingers. */
+void cl_input_read(struct cl_conn *conn);
+/* The body's deadline passed, or the time to look at its pace has come. */
+void cl_input_check_pace(struct cl_conn *conn, uint64_t now_us);
+/* While the handler works, input only waits. Once the cap of it is reached nothing is read, so the
+ * end of the connection would go unnoticed: then the socket is asked now and then. */
+void cl_input_watch_for_end(struct cl_conn *conn);
+
+/* output.c: bytes to the kernel. cl_output_put sends at once, behind everything put before;
+ * cl_output_hold collects small pieces until the next kick. */
+void cl_output_put(struct cl_conn *conn, const struct iovec *pieces, size_t count);
+void cl_output_hold(struct cl_conn *conn, const struct iovec *pieces, size_t count);
+void cl_output_move(struct cl_conn *conn, struct evbuffer *bytes);
+void cl_output_flush(struct cl_conn *conn);
+size_t cl_output_unsent(const struct cl_conn *conn);
+
+/* exchange.c */
+void cl_exchange_reset(struct cl_exchange *x);
+void cl_exchange_refuse(struct cl_exchange *x, const struct cl_http_fault *fault);
+
+/* server.c: a connection is gone. */
+void cl_http_server_forget(struct cl_conn *conn);
+
+#endif

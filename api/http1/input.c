@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way in: from bytes of a connection to a head, a body and the handler's calls.
+ * Runs in: cloche-api.
+ * Trusts: nothing; the client may send anything, in pieces of any size.
+ */
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+
+#include "api/http1/conn.h"
+#include "sandbox/base/clock.h"
+
+enum {
+    LINGER_BYTES = 1 << 20,  /* how much of an unwanted request is read while lingering */
+    RATE_AFTER_MS = 5000,    /* a body may start slowly */
+    RATE_EVERY_MS = 1000,
+    GONE_EVERY_MS = 250,     /* see cl_input_watch_for_end */
+};
+
+static const struct cl_http_fault no_memory = { 503, "there is no memory for this request now" };
+static const struct cl_http_fault too_slow = { 408, "the request did not arrive in time" };
+
+static void finish_body(struct cl_conn *conn)
+{
+    struct cl_exchange *x = &conn->exchange;
+    const char *body = conn->body.length > 0 ? (const char *)conn->body.bytes : "";
+
+    conn->state = CL_CONN_CALL;
+    cl_conn_clear_deadline(conn);
+    x->body_is_in = true;
+    conn->server->calls.on_body(x, body, conn->body.length);
+}
+
+/* Takes one contiguous run out of the input; false when the request was refused. */
+static bool take_run(struct cl_conn *conn, struct evbuffer *input, const struct evbuffer_iovec *run)
+{
+    struct cl_http_fault fault = { 0, NULL };
+    struct cl_err err = CL_ERR_INIT;
+    const char *content;
+    size_t length;
+    ssize_t taken = cl_body_next(&conn->framing, run->iov_base, run->iov_len, &content, &length,
+                                 &fault);
+
+    if (taken < 0) {
+        cl_conn_refuse(conn, &fault);
+        return false;
+    }
+    if (cl_buf_put(&conn->body, content, length, &err) < 0) {
+        cl_conn_refuse(conn, &no_memory);
+        return false;
+    }
+    conn->received += (size_t)taken;
+    evbuffer_drain(input, (size_t)taken);
+    return true;
+}
+
+static void read_body(struct cl_conn *conn)
+{
+    struct evbuffer *input = bufferevent_get_input(conn->stream);
+    struct evbuffer_iovec run;
+
+    while (!cl_body_is_complete(&conn->framing)) {
+        if (evbuffer_peek(input, -1, NULL, &run, 1) < 1)
+            return;
+        if (!take_run(conn, input, &run))
+            return;
+    }
+    finish_body(conn);
+}
+
+void cl_input_check_pace(struct cl_conn *conn, uint64_t now_us)
+{
+    const struct cl_http_caps *caps = &conn->server->caps;
+    uint64_t spent_ms = (now_us - conn->since_us) / 1000;
+
+    if (spent_ms >= caps->body_ms ||
+        (spent_ms >= RATE_AFTER_MS && conn->received < spent_ms / 1000 * caps->body_rate)) {
+        cl_conn_refuse(conn, &too_slow);
+        return;
+    }
+    uint64_t next_ms = spent_ms < RATE_AFTER_MS ? RATE_AFTER_MS - spent_ms : RATE_EVERY_MS;
+    uint64_t left_ms = caps->body_ms - spent_ms;
+    cl_conn_set_deadline(conn, now_us, next_ms < left_ms ? next_ms : left_ms);
+}
+
+static void begin_body(struct cl_conn *conn)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct evbuffer *input = bufferevent_get_input(conn->stream);
+    struct cl_exchange *x = &conn->exchange;
+    struct iovec piece = { (void *)(uintptr_t)go_on, sizeof(go_on) - 1 };
+
+    if (x->head.content_length > x->body_most || (x->head.is_chunked && x->body_most == 0)) {
+        cl_conn_refuse(conn, &(struct cl_http_fault){
+                         413, x->body_most ? "the body is larger than this resource takes"
+                                           : "this resource takes no body" });
+        return;
+    }
+    if (x->head.is_chunked)
+        cl_body_init_chunked(&conn->framing, x->body_most);
+    conn->body.limit = x->body_most;
+    conn->state = CL_CONN_BODY;
+    conn->since_us = cl_clock_us();
+    conn->received = 0;
+    if (x->head.expects_continue && evbuffer_get_length(input) == 0)
+        cl_output_put(conn, &piece, 1);
+    read_body(conn);
+    if (conn->state == CL_CONN_BODY)
+        cl_input_check_pace(conn, conn->since_us);
+}
+
+static void begin_exchange(struct cl_conn *conn)
+{
+    struct cl_exchange *x = &conn->exchange;
+
+    conn->state = CL_CONN_CALL;
+    cl_conn_clear_deadline(conn);
+    x->id = ++conn->server->next_id;
+    cl_body_init_length(&conn->framing, x->head.content_length);
+    x->body_is_in = !x->head.is_chunked && x->head.content_length == 0;
+    x->is_announced = true;
+    conn->server->calls.on_head(x, conn->server->user);
+    if (x->answer != CL_ANSWER_NONE)
+        return; /* with an unread body the connection closes behind the answer */
+    if (x->body_is_in)
+        finish_body(conn);
+    else
+        begin_body(conn);
+}
+
+/* Moves a complete head out of the input and parses it. */
+static void take_head(struct cl_conn *conn, struct evbuffer *input, size_t length)
+{
+    const struct cl_http_caps *caps = &conn->server->caps;
+    struct cl_head_caps head_caps = { caps->head_bytes, caps->fields };
+    struct cl_http_fault fault = { 0, NULL };
+    struct cl_err err = CL_ERR_INIT;
+    uint8_t *text = cl_buf_room(&conn->head_text, length, &err);
+
+    if (!text) {
+        cl_conn_refuse(conn, &no_memory);
+        return;
+    }
+    evbuffer_remove(input, text, length);
+    if (cl_head_parse((char *)text, length, &head_caps, &conn->exchange.head, conn->fields,
+                      &fault) < 0)
+        cl_conn_refuse(conn, &fault);
+    else
+        begin_exchange(conn);
+}
+
+static void read_head(struct cl_conn *conn)
+{
+    struct evbuffer *input = bufferevent_get_input(conn->stream);
+    const struct cl_http_caps *caps = &conn->server->caps;
+    struct cl_head_caps head_caps = { caps->head_bytes, caps->fields };
+    struct cl_http_fault fault = { 0, NULL };
+    size_t length = evbuffer_get_length(input);
+
+    if (length == 0)
+        return;
+    if (length > caps->head_bytes)
+        length = caps->head_bytes;
+
+    const char *bytes = (const char *)evbuffer_pullup(input, (ssize_t)length);
+    if (!bytes) {
+        cl_conn_refuse(conn, &no_memory);
+        return;
+    }
+    ssize_t end = cl_head_scan(&conn->scan, bytes, length, &head_caps, &fault);
+    if (end > 0) {
+        take_head(conn, input, (size_t)end);
+    } else if (end < 0) {
+        cl_conn_refuse(conn, &fault);
+    } else if (conn->state == CL_CONN_IDLE) {
+        conn->state = CL_CONN_HEAD;
+        cl_conn_set_deadline(conn, cl_clock_us(), caps->head_ms);
+    }
+}
+
+void cl_input_watch_for_end(struct cl_conn *conn)
+{
+    struct evbuffer *input = bufferevent_get_input(conn->stream);
+
+    if (conn->deadline_us == 0 &&
+        evbuffer_get_length(input) >= conn->server->caps.head_bytes + CL_INPUT_SPARE)
+        cl_conn_set_deadline(conn, cl_clock_us(), GONE_EVERY_MS);
+}
+
+static void drain_input(struct cl_conn *conn)
+{
+    struct evbuffer *input = bufferevent_get_input(conn->stream);
+
+    conn->received += evbuffer_get_length(input);
+    evbuffer_drain(input, evbuffer_get_length(input));
+    if (conn->received > LINGER_BYTES)
+        cl_conn_free(conn);
+}
+
+void cl_input_read(struct cl_conn *conn)
+{
+    switch (conn->state) {
+    case CL_CONN_IDLE:
+    case CL_CONN_HEAD:
+        read_head(conn);
+        return;
+    case CL_CONN_BODY:
+        read_body(conn);
+        return;
+    case CL_CONN_CALL:
+    case CL_CONN_FLUSH:
+        cl_input_watch_for_end(conn);
+        return;
+    case CL_CONN_LINGER:
+        drain_input(conn);
+        return;
+    }
+}
