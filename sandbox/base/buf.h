@@ -20,7 +20,9 @@ struct cl_buf {
     size_t limit; /* most bytes it may ever hold */
 };
 
+/* clang-format off */
 #define CL_BUF_INIT(limit_bytes) { NULL, 0, 0, (limit_bytes) }
+/* clang-format on */
 
 void cl_buf_fini(struct cl_buf *buf); /* frees and restores the empty state, limit kept */
 void cl_buf_clear(struct cl_buf *buf);

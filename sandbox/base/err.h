@@ -29,7 +29,9 @@ struct cl_err {
 
 _Static_assert(sizeof(struct cl_err) == 256, "an error is one fixed record");
 
+/* clang-format off */
 #define CL_ERR_INIT { 0, 0, 0, { 0 }, { 0 } }
+/* clang-format on */
 
 /* Record a fault where it happened; saves errno for CL_E_SYS. Always returns -1. */
 #define cl_fail(err, kind, ...) cl_err_set((err), (kind), __FILE__, __LINE__, __VA_ARGS__)
@@ -50,10 +52,10 @@ const char *cl_err_kind_name(uint32_t kind);
 
 /* A bug, not an error: logs the expression and aborts; stays on in release builds. Never tests
  * anything that a client, a worker or an admin's file can influence. */
-#define CL_CHECK(x)                                                                             \
-    do {                                                                                        \
-        if (!(x))                                                                               \
-            cl_check_failed(#x, __FILE__, __LINE__);                                            \
+#define CL_CHECK(x)                                                                            \
+    do {                                                                                       \
+        if (!(x))                                                                              \
+            cl_check_failed(#x, __FILE__, __LINE__);                                           \
     } while (0)
 
 _Noreturn void cl_check_failed(const char *expression, const char *file, int line);

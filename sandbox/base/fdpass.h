@@ -16,8 +16,8 @@ enum { CL_FDPASS_MAX = 8 };
 
 /* Sends one message; fds are borrowed. CL_E_BUSY when the socket is full (non-blocking),
  * CL_E_LOST when the peer is gone. Never raises SIGPIPE. */
-int cl_fdpass_send(int socket, const void *bytes, size_t length, const int *fds, size_t fd_count,
-                   struct cl_err *err);
+int cl_fdpass_send(int socket, const void *bytes, size_t length, const int *fds,
+                   size_t fd_count, struct cl_err *err);
 
 /* Receives one message of at most `size` bytes. `fds` has room for CL_FDPASS_MAX and is filled
  * with -1 beyond *fd_count. Returns the length; 0 means the peer closed; CL_E_BUSY when nothing

@@ -38,12 +38,12 @@ static inline void cl_list_unlink(struct cl_list *node)
     cl_list_init(node);
 }
 
-#define cl_list_entry(node, type, member)                                                       \
-    ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define cl_list_entry(node, type, member)                                                      \
+    ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 /* The body may unlink and free `node` itself, nothing else. */
-#define cl_list_each(node, keep, head)                                                          \
-    for (struct cl_list *node = (head)->next, *keep = node->next; node != (head);               \
+#define cl_list_each(node, keep, head)                                                         \
+    for (struct cl_list *node = (head)->next, *keep = node->next; node != (head);              \
          node = keep, keep = keep->next)
 
 #endif

@@ -42,11 +42,11 @@ static inline int cl_take_fd(int *fd)
     return taken;
 }
 
-#define cl_take_ptr(p)                                                                          \
-    (__extension__({                                                                            \
-        __typeof__(*(p)) cl_taken_ = *(p);                                                      \
-        *(p) = NULL;                                                                            \
-        cl_taken_;                                                                              \
+#define cl_take_ptr(p)                                                                         \
+    (__extension__({                                                                           \
+        __typeof__(*(p)) cl_taken_ = *(p);                                                     \
+        *(p) = NULL;                                                                           \
+        cl_taken_;                                                                             \
     }))
 
 #define CL_COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -19,8 +19,8 @@ void cl_policyview_close(const struct cl_policy *policy);
 int cl_policyview_check(const void *bytes, size_t length, struct cl_err *err);
 
 /* Iterate a text span: returns the first (previous NULL) or next string, NULL at the end. */
-const char *cl_policyview_text(const struct cl_policy *policy, const struct cl_policy_span *span,
-                               const char *previous);
+const char *cl_policyview_text(const struct cl_policy *policy,
+                               const struct cl_policy_span *span, const char *previous);
 /* The start of a span of records. */
 const void *cl_policyview_records(const struct cl_policy *policy,
                                   const struct cl_policy_span *span);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of all frames and messages, and the checks that read them.
+ * The table of all messages, the check that reads it, and their way over a socket.
  * Runs in: every process.
- * Trusts: nothing that was received; a frame or message that is sent was made by our own code.
+ * Trusts: nothing that was received; a message that is sent was made by our own code.
  */
 #include "sandbox/base/wire.h"
 
@@ -11,113 +11,6 @@
 
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/own.h"
-
-/* ------------------------------------------------------------------ frames on the job socket
- */
-
-struct frame_rule {
-    uint16_t type; /* enum cl_frame_type */
-    bool from_worker;
-    bool is_final;
-    uint32_t least; /* bytes of the fixed part */
-    uint32_t most;
-};
-
-#define FIXED(type)     sizeof(struct type), sizeof(struct type)
-#define HEADED(type, m) sizeof(struct type), sizeof(struct type) + (m)
-
-static const struct frame_rule frame_rules[] = {
-    { CL_F_CALL, false, false, FIXED(cl_frame_call) },
-    { CL_F_SOURCE, false, false, 0, CL_FRAME_IN_MAX },
-    { CL_F_ENTRY, false, false, 1, CL_FRAME_NAME_MAX },
-    { CL_F_ARGS, false, false, 2, CL_FRAME_IN_MAX },
-    { CL_F_KWARGS, false, false, 2, CL_FRAME_IN_MAX },
-    { CL_F_STDIN, false, false, 0, CL_FRAME_IN_MAX },
-    { CL_F_FILE, false, false, sizeof(struct cl_frame_file), CL_FRAME_IN_MAX },
-    { CL_F_ARTIFACT, false, false, 1, CL_FRAME_NAME_MAX },
-    { CL_F_ENV, false, false, 2, CL_FRAME_ENV_MAX },
-    { CL_F_GO, false, false, 0, 0 },
-    { CL_F_PROBE, false, false, FIXED(cl_frame_probe) },
-    { CL_F_READY, true, false, 0, 0 },
-    { CL_F_STDOUT, true, false, 0, CL_FRAME_OUTPUT_MAX },
-    { CL_F_STDERR, true, false, 0, CL_FRAME_OUTPUT_MAX },
-    { CL_F_LOG, true, false, HEADED(cl_frame_log, CL_FRAME_LOG_MAX) },
-    { CL_F_PROGRESS, true, false, 2, CL_FRAME_OUTPUT_MAX },
-    { CL_F_ITEM, true, false, 1, CL_FRAME_OUT_MAX },
-    { CL_F_FILE_OUT, true, false, sizeof(struct cl_frame_file), CL_FRAME_OUT_MAX },
-    { CL_F_PROBED, true, false, FIXED(cl_frame_probed) },
-    { CL_F_RESULT, true, true, 1, CL_FRAME_OUT_MAX },
-    { CL_F_ERROR, true, true, HEADED(cl_frame_error, CL_FRAME_TEXTS_MAX) },
-    { CL_F_DENIED, true, true, HEADED(cl_frame_denied, CL_FRAME_TEXTS_MAX) },
-    { CL_F_LIMIT, true, true, FIXED(cl_frame_limit) },
-    { CL_F_FAILED, true, true, FIXED(cl_err) },
-};
-
-static const struct frame_rule *frame_rule_of(uint32_t type)
-{
-    for (size_t i = 0; i < CL_COUNT(frame_rules); i++) {
-        if (frame_rules[i].type == type)
-            return &frame_rules[i];
-    }
-    return NULL;
-}
-
-struct cl_frame cl_frame_make(enum cl_frame_type type, size_t length)
-{
-    const struct frame_rule *rule = frame_rule_of((uint32_t)type);
-
-    CL_CHECK(rule && length >= rule->least && length <= rule->most);
-    struct cl_frame frame = { CL_FRAME_MAGIC, (uint16_t)type, (uint32_t)length };
-    return frame;
-}
-
-int cl_frame_check(const struct cl_frame *frame, bool from_worker, struct cl_err *err)
-{
-    const struct frame_rule *rule = frame_rule_of(frame->type);
-
-    if (frame->magic != CL_FRAME_MAGIC)
-        return cl_fail(err, CL_E_LOST, "a frame starts with 0x%04x", frame->magic);
-    if (!rule || rule->from_worker != from_worker)
-        return cl_fail(err, CL_E_LOST, "frame %u may not come from the %s", frame->type,
-                       from_worker ? "worker" : "API");
-    if (frame->length < rule->least || frame->length > rule->most)
-        return cl_fail(err, CL_E_LOST, "frame %u of %u bytes, not %u to %u", frame->type,
-                       frame->length, rule->least, rule->most);
-
-    return 0;
-}
-
-bool cl_frame_is_final(uint32_t type)
-{
-    const struct frame_rule *rule = frame_rule_of(type);
-
-    return rule && rule->is_final;
-}
-
-static const struct {
-    const char *name;
-    const char *unit;
-} limit_words[] = {
-    [CL_LIMIT_WALL] = { "wall", "ms" },        [CL_LIMIT_CPU] = { "cpu", "ms" },
-    [CL_LIMIT_MEMORY] = { "memory", "bytes" }, [CL_LIMIT_PROCESSES] = { "processes", "count" },
-    [CL_LIMIT_OUTPUT] = { "output", "bytes" }, [CL_LIMIT_RESULT] = { "result", "bytes" },
-    [CL_LIMIT_FILES] = { "files", "bytes" },   [CL_LIMIT_DEPTH] = { "depth", "levels" },
-};
-
-_Static_assert(CL_COUNT(limit_words) == CL_LIMIT_COUNT_, "every limit has its words");
-
-const char *cl_limit_name(uint32_t limit)
-{
-    return limit < CL_COUNT(limit_words) ? limit_words[limit].name : NULL;
-}
-
-const char *cl_limit_unit(uint32_t limit)
-{
-    return limit < CL_COUNT(limit_words) ? limit_words[limit].unit : NULL;
-}
-
-/* --------------------------------------------------------------- messages on control sockets
- */
 
 enum { TEXTS_MAX = 2 };
 
@@ -136,88 +29,48 @@ struct msg_rule {
     struct text_field texts[TEXTS_MAX]; /* must be terminated */
 };
 
-#define TEXT(type, field)                                                                      \
-    {                                                                                          \
-        offsetof(struct type, field), sizeof(((struct type *)0)->field)                        \
-    }
-#define SIZE(type) sizeof(struct type)
+/* clang-format off */
+#define TEXT(type, field) { offsetof(struct type, field), sizeof(((struct type *)0)->field) }
+#define NO_TEXT           { { 0, 0 } }
+#define TEXTS(...)        { __VA_ARGS__ }
+#define SIZE(type)        sizeof(struct type)
 
 static const struct msg_rule msg_rules[] = {
-    { "HELLO", CL_M_HELLO, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_hello), 0, 0, { { 0, 0 } } },
-    { "TAKE", CL_M_TAKE, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_take), 0, 0, { { 0, 0 } } },
-    { "FINISH", CL_M_FINISH, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_spare), 0, 0, { { 0, 0 } } },
-    { "KILL", CL_M_KILL, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_kill), 0, 0, { { 0, 0 } } },
-    { "WANT", CL_M_WANT, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_want), 0, 0, { { 0, 0 } } },
-    { "DROP", CL_M_DROP, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_spare), 0, 0, { { 0, 0 } } },
+    { "HELLO", CL_M_HELLO, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_hello), 0, 0, NO_TEXT },
+    { "TAKE", CL_M_TAKE, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_take), 0, 0, NO_TEXT },
+    { "FINISH", CL_M_FINISH, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_spare), 0, 0, NO_TEXT },
+    { "KILL", CL_M_KILL, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_kill), 0, 0, NO_TEXT },
+    { "WANT", CL_M_WANT, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_want), 0, 0, NO_TEXT },
+    { "DROP", CL_M_DROP, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_spare), 0, 0, NO_TEXT },
 
-    { "POLICY",
-      CL_M_POLICY,
-      CL_WAY_CLOCHED_TO_API,
-      SIZE(cl_msg_policy),
-      1,
-      1,
-      { TEXT(cl_msg_policy, name) } },
-    { "TENANT",
-      CL_M_TENANT,
-      CL_WAY_CLOCHED_TO_API,
-      SIZE(cl_msg_tenant),
-      1,
-      1,
-      { TEXT(cl_msg_tenant, name) } },
-    { "LOADED", CL_M_LOADED, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_loaded), 0, 0, { { 0, 0 } } },
-    { "SPARE", CL_M_SPARE, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_offer), 1, 1, { { 0, 0 } } },
-    { "TAKEN", CL_M_TAKEN, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_spare), 0, 0, { { 0, 0 } } },
-    { "END", CL_M_END, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_end), 0, 0, { { 0, 0 } } },
-    { "RETIRE", CL_M_RETIRE, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_spare), 0, 0, { { 0, 0 } } },
-    { "DRAIN", CL_M_DRAIN, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_drain), 0, 0, { { 0, 0 } } },
+    { "POLICY", CL_M_POLICY, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_policy), 1, 1,
+      TEXTS(TEXT(cl_msg_policy, name)) },
+    { "TENANT", CL_M_TENANT, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_tenant), 1, 1,
+      TEXTS(TEXT(cl_msg_tenant, name)) },
+    { "LOADED", CL_M_LOADED, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_loaded), 0, 0, NO_TEXT },
+    { "SPARE", CL_M_SPARE, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_offer), 1, 1, NO_TEXT },
+    { "TAKEN", CL_M_TAKEN, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_spare), 0, 0, NO_TEXT },
+    { "END", CL_M_END, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_end), 0, 0, NO_TEXT },
+    { "RETIRE", CL_M_RETIRE, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_spare), 0, 0, NO_TEXT },
+    { "DRAIN", CL_M_DRAIN, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_drain), 0, 0, NO_TEXT },
 
-    { "SPAWN",
-      CL_M_SPAWN,
-      CL_WAY_CLOCHED_TO_ZYGOTE,
-      SIZE(cl_msg_spawn),
-      1,
-      CL_FDPASS_MAX,
-      { { 0, 0 } } },
-    { "UP", CL_M_UP, CL_WAY_ZYGOTE_TO_CLOCHED, SIZE(cl_msg_up), 0, 0, { { 0, 0 } } },
-    { "SPAWNED",
-      CL_M_SPAWNED,
-      CL_WAY_ZYGOTE_TO_CLOCHED,
-      SIZE(cl_msg_spawned),
-      1,
-      1,
-      { { 0, 0 } } },
-    { "FAILED",
-      CL_M_FAILED,
-      CL_WAY_ZYGOTE_TO_CLOCHED,
-      SIZE(cl_msg_failed),
-      0,
-      0,
-      { TEXT(cl_msg_failed, err.file), TEXT(cl_msg_failed, err.text) } },
+    { "SPAWN", CL_M_SPAWN, CL_WAY_CLOCHED_TO_ZYGOTE, SIZE(cl_msg_spawn), 1, CL_FDPASS_MAX,
+      NO_TEXT },
+    { "UP", CL_M_UP, CL_WAY_ZYGOTE_TO_CLOCHED, SIZE(cl_msg_up), 0, 0, NO_TEXT },
+    { "SPAWNED", CL_M_SPAWNED, CL_WAY_ZYGOTE_TO_CLOCHED, SIZE(cl_msg_spawned), 1, 1, NO_TEXT },
+    { "FAILED", CL_M_FAILED, CL_WAY_ZYGOTE_TO_CLOCHED, SIZE(cl_msg_failed), 0, 0,
+      TEXTS(TEXT(cl_msg_failed, err.file), TEXT(cl_msg_failed, err.text)) },
 
-    { "SOURCE",
-      CL_M_SOURCE,
-      CL_WAY_CLOCHED_TO_POLICYC,
-      SIZE(cl_msg_source),
-      0,
-      1,
-      { TEXT(cl_msg_source, name) } },
-    { "COMPILE", CL_M_COMPILE, CL_WAY_CLOCHED_TO_POLICYC, SIZE(cl_msg), 0, 0, { { 0, 0 } } },
-    { "COMPILED",
-      CL_M_COMPILED,
-      CL_WAY_POLICYC_TO_CLOCHED,
-      SIZE(cl_msg_compiled),
-      1,
-      1,
-      { TEXT(cl_msg_compiled, name) } },
-    { "REFUSED",
-      CL_M_REFUSED,
-      CL_WAY_POLICYC_TO_CLOCHED,
-      SIZE(cl_msg_refused),
-      0,
-      0,
-      { TEXT(cl_msg_refused, name), TEXT(cl_msg_refused, text) } },
-    { "DONE", CL_M_DONE, CL_WAY_POLICYC_TO_CLOCHED, SIZE(cl_msg_done), 0, 0, { { 0, 0 } } },
+    { "SOURCE", CL_M_SOURCE, CL_WAY_CLOCHED_TO_POLICYC, SIZE(cl_msg_source), 0, 1,
+      TEXTS(TEXT(cl_msg_source, name)) },
+    { "COMPILE", CL_M_COMPILE, CL_WAY_CLOCHED_TO_POLICYC, SIZE(cl_msg), 0, 0, NO_TEXT },
+    { "COMPILED", CL_M_COMPILED, CL_WAY_POLICYC_TO_CLOCHED, SIZE(cl_msg_compiled), 1, 1,
+      TEXTS(TEXT(cl_msg_compiled, name)) },
+    { "REFUSED", CL_M_REFUSED, CL_WAY_POLICYC_TO_CLOCHED, SIZE(cl_msg_refused), 0, 0,
+      TEXTS(TEXT(cl_msg_refused, name), TEXT(cl_msg_refused, text)) },
+    { "DONE", CL_M_DONE, CL_WAY_POLICYC_TO_CLOCHED, SIZE(cl_msg_done), 0, 0, NO_TEXT },
 };
+/* clang-format on */
 
 static const struct msg_rule *msg_rule_of(uint32_t type)
 {

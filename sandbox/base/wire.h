@@ -2,7 +2,7 @@
 /*
  * Every message between Cloche's processes; docs/protocol.md tells the story. Two kinds:
  *
- *   frames    on the job socket (AF_UNIX SOCK_STREAM), API <-> worker: an 8 byte head, then bytes
+ *   frames    on the job socket, API <-> worker: frame.h
  *   messages  on control sockets (AF_UNIX SOCK_SEQPACKET), one fixed struct each, fds by
  *             SCM_RIGHTS: API <-> cloched ("monitor"), cloched <-> zygote, cloched <-> policyc
  *
@@ -12,160 +12,18 @@
 #ifndef CL_BASE_WIRE_H
 #define CL_BASE_WIRE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "sandbox/base/err.h"
+#include "sandbox/base/frame.h"
 
 enum {
     CL_WIRE_VERSION = 1,
-    CL_FRAME_MAGIC = 0x4c43,          /* "CL" */
-    CL_FRAME_IN_MAX = 16 << 20,       /* most bytes of one frame API -> worker */
-    CL_FRAME_OUT_MAX = 16 << 20,      /* most bytes of one frame worker -> API */
-    CL_FRAME_OUTPUT_MAX = 64 << 10,   /* most bytes of one STDOUT or STDERR frame */
-    CL_FRAME_LOG_MAX = 512,           /* most bytes of one log text */
-    CL_FRAME_NAME_MAX = 4 << 10,      /* most bytes of one ENTRY or ARTIFACT */
-    CL_FRAME_ENV_MAX = 128 << 10,     /* most bytes of one NAME=value */
-    CL_FRAME_TEXTS_MAX = 256 << 10,   /* most bytes of the texts of one ERROR or DENIED */
-    CL_NAME_MAX = 64,                 /* a policy's, tenant's, entry's name with its NUL */
-    CL_JOB_FD = 3,                    /* the worker's only socket */
-    CL_CONTROL_FD = 3,                /* the control socket of API, zygote and policyc */
-    CL_DEPTH_MAX = 64,                /* nesting of any JSON value that crosses a border */
-    CL_MSG_MAX = 1024,                /* most bytes of one control message */
+    CL_NAME_MAX = 64,  /* a policy's, tenant's, entry's name with its NUL */
+    CL_CONTROL_FD = 3, /* the control socket of API, zygote and policyc */
+    CL_MSG_MAX = 1024, /* most bytes of one control message */
 };
-
-/* ------------------------------------------------------------------ frames on the job socket */
-
-struct cl_frame {
-    uint16_t magic;  /* CL_FRAME_MAGIC */
-    uint16_t type;   /* enum cl_frame_type */
-    uint32_t length; /* bytes that follow */
-};
-
-_Static_assert(sizeof(struct cl_frame) == 8, "frame head");
-
-enum cl_frame_type {
-    /* API -> worker: CALL first, GO last, the rest in any order at most once unless noted */
-    CL_F_CALL = 1,      /* struct cl_frame_call */
-    CL_F_SOURCE = 2,    /* Python source, UTF-8 */
-    CL_F_ENTRY = 3,     /* dotted name of the function, UTF-8 */
-    CL_F_ARGS = 4,      /* JSON array, already validated */
-    CL_F_KWARGS = 5,    /* JSON object, already validated */
-    CL_F_STDIN = 6,     /* UTF-8 */
-    CL_F_FILE = 7,      /* many: struct cl_frame_file, path, content */
-    CL_F_ARTIFACT = 8,  /* many: a glob below the working folder, UTF-8 */
-    CL_F_ENV = 9,       /* many: NAME=value */
-    CL_F_GO = 10,       /* empty: start */
-    CL_F_PROBE = 11,    /* cloched's self-test instead of a call: struct cl_frame_probe */
-
-    /* worker -> API */
-    CL_F_READY = 64,     /* empty, once, first: the jail is complete and the worker is parked */
-    CL_F_STDOUT = 65,    /* bytes */
-    CL_F_STDERR = 66,    /* bytes */
-    CL_F_LOG = 67,       /* struct cl_frame_log, text */
-    CL_F_PROGRESS = 68,  /* JSON object {"value", "total", "message"} */
-    CL_F_ITEM = 69,      /* JSON value: one yield of a generator */
-    CL_F_FILE_OUT = 70,  /* struct cl_frame_file, path, content: one artifact */
-    CL_F_PROBED = 71,    /* struct cl_frame_probed: answer to PROBE */
-    /* exactly one of these ends the conversation; nothing may follow */
-    CL_F_RESULT = 80, /* JSON value */
-    CL_F_ERROR = 81,  /* struct cl_frame_error, then its texts */
-    CL_F_DENIED = 82, /* struct cl_frame_denied, then its texts */
-    CL_F_LIMIT = 83,  /* struct cl_frame_limit: a limit that the worker itself keeps */
-    CL_F_FAILED = 84, /* struct cl_err: the worker could not serve (our fault: verdict lost) */
-};
-
-enum cl_call_flags {
-    CL_CALL_STREAM = 1 << 0, /* send items and output at once */
-    CL_CALL_EVAL = 1 << 1,   /* SOURCE is one restricted expression, KWARGS its context */
-};
-
-struct cl_frame_call {
-    uint32_t flags; /* enum cl_call_flags */
-    uint32_t depth; /* deepest result, at most CL_DEPTH_MAX */
-    uint64_t output_bytes;
-    uint64_t result_bytes;
-    uint64_t files_bytes;
-};
-
-struct cl_frame_file {
-    uint32_t path_length; /* path, then content, follow */
-    uint32_t mode;        /* 0 */
-};
-
-struct cl_frame_log {
-    uint32_t level; /* enum cl_log_level */
-};
-
-/* Texts follow in the order of the lengths; all UTF-8, none terminated. */
-struct cl_frame_error {
-    int32_t line;   /* in the caller's source, 0 when unknown */
-    int32_t column; /* 1-based, 0 when unknown */
-    uint32_t type_length;
-    uint32_t message_length;
-    uint32_t traceback_length;
-};
-
-struct cl_frame_denied {
-    int32_t line;
-    int32_t column;
-    uint32_t rule_length; /* "modules", "eval.attribute", "syscall", "network", "files", ... */
-    uint32_t name_length; /* what was asked for: "socket" */
-    uint32_t message_length;
-};
-
-enum cl_limit {
-    CL_LIMIT_NONE = 0,
-    CL_LIMIT_WALL,      /* ms */
-    CL_LIMIT_CPU,       /* ms */
-    CL_LIMIT_MEMORY,    /* bytes */
-    CL_LIMIT_PROCESSES, /* count */
-    CL_LIMIT_OUTPUT,    /* bytes */
-    CL_LIMIT_RESULT,    /* bytes */
-    CL_LIMIT_FILES,     /* bytes */
-    CL_LIMIT_DEPTH,     /* levels */
-    CL_LIMIT_COUNT_
-};
-
-struct cl_frame_limit {
-    uint32_t limit; /* enum cl_limit */
-    uint32_t reserved;
-    uint64_t value; /* the limit */
-    uint64_t used;  /* what was asked for, 0 when unknown */
-};
-
-enum cl_probe_kind {
-    CL_PROBE_SYSCALL = 1, /* make `number` with `args`; the errno comes back, or the worker dies */
-    CL_PROBE_JAIL = 2,    /* fill struct cl_frame_probed with what the worker sees of itself */
-};
-
-struct cl_frame_probe {
-    uint32_t kind;
-    uint32_t number;
-    uint64_t args[6];
-};
-
-struct cl_frame_probed {
-    int32_t sys;      /* errno of the call, 0 if it succeeded */
-    int32_t pid;      /* getpid() inside: 1 */
-    uint32_t uid;     /* inside the user namespace */
-    uint32_t gid;
-    uint32_t fd_count;     /* open descriptors below 64 */
-    uint32_t no_new_privs; /* as kept at the entry of the jail */
-    uint64_t caps;         /* effective | permitted | inheritable, read at the entry */
-};
-
-/* Fills a head; cl_frame_check refuses a wrong magic, a type that `from_worker` may not send, a
- * length under that type's fixed part or over its cap (CL_E_LOST). Making a frame of an unknown
- * type or over its cap is a bug of the sender. */
-struct cl_frame cl_frame_make(enum cl_frame_type type, size_t length);
-int cl_frame_check(const struct cl_frame *frame, bool from_worker, struct cl_err *err);
-bool cl_frame_is_final(uint32_t type);
-const char *cl_limit_name(uint32_t limit); /* "wall", ...; NULL for an unknown one */
-const char *cl_limit_unit(uint32_t limit); /* "ms", "bytes", "count", "levels" */
-
-/* --------------------------------------------------------------- messages on control sockets */
 
 enum cl_msg_type {
     /* API -> cloched: the monitor's whole authority */
@@ -195,7 +53,7 @@ enum cl_msg_type {
     CL_M_FAILED = 98,  /* struct cl_msg_failed: a spawn or an entry step failed */
 
     /* cloched -> policyc */
-    CL_M_SOURCE = 128, /* struct cl_msg_source + 1 fd: one YAML file, open for reading */
+    CL_M_SOURCE = 128,  /* struct cl_msg_source + 1 fd: one YAML file, open for reading */
     CL_M_COMPILE = 129, /* struct cl_msg: that was all of them */
 
     /* policyc -> cloched */
@@ -409,8 +267,8 @@ int cl_msg_recv(int socket, enum cl_msg_way way, union cl_msg_any *msg, int *fds
                 size_t *fd_count, struct cl_err *err);
 
 /* The check alone, for tests and fuzzing. */
-int cl_msg_check(const union cl_msg_any *msg, size_t length, size_t fd_count, enum cl_msg_way way,
-                 struct cl_err *err);
+int cl_msg_check(const union cl_msg_any *msg, size_t length, size_t fd_count,
+                 enum cl_msg_way way, struct cl_err *err);
 
 const char *cl_msg_name(uint32_t type);
 

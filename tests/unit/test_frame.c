@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames of the job socket (wire.c): who may send which, and how long.
+ * Frames of the job socket (frame.c): who may send which, and how long.
  * Runs in: tests only.
  * Trusts: -
  */
 #include "tests/support/unit.h"
 
+#include "sandbox/base/frame.h"
 #include "sandbox/base/own.h"
-#include "sandbox/base/wire.h"
 
 /* The contract again, written down apart from the code: a change of either must be seen. */
 static const struct {
