@@ -83,7 +83,7 @@ static void look_v1(struct cl_fact *fact)
         return;
     }
     cl_fact_set(fact, CL_FACT_NOTE,
-                "v2 is better: kills a whole group at once, cheaper to enter "
+                "v2 is better: it ends a group at once "
                 "(systemd.unified_cgroup_hierarchy=1)",
                 "v1 with memory, pids, cpu");
 }
@@ -189,8 +189,8 @@ static void look_userns(struct cl_fact *fact)
         cl_fact_set(fact, CL_FACT_OK, NULL, "only for root, %s at most", most);
     else
         cl_fact_set(fact, CL_FACT_NOTE,
-                    "Cloche makes its own as root: sysctl kernel.unprivileged_userns_clone=0 "
-                    "where the kernel has it",
+                    "Cloche needs it for root only: kernel.unprivileged_userns_clone=0 "
+                    "if there",
                     "for everybody, %s at most", most);
 }
 

@@ -23,8 +23,8 @@ static int run(const struct cl_args *args)
     if (as_json < 0)
         return cl_verb_fail(CL_EXIT_USAGE, "%s", err.text);
     printf(as_json ? "{\"version\":\"%s\",\"json_c\":\"%s\",\"curl\":\"%s\"}\n"
-                   : "cloche %s (json-c %s, %s)\n",
-           CL_VERSION, json_c_version(), curl_version());
+                   : "cloche %s (json-c %s, curl %s)\n",
+           CL_VERSION, json_c_version(), curl_version_info(CURLVERSION_NOW)->version);
     return CL_EXIT_OK;
 }
 

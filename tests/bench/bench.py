@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures Cloche against what people would use instead, on this machine, in one run. Every round runs every
+case once, in turn, so that a noisy minute hits all of them; a figure is the median over the rounds. Writes
+latest.json and latest.svg into build/bench and compares with the run before."""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from chart import draw  # noqa: E402
+from service import BIN, Service, wait_until  # noqa: E402
+
+OUT = ROOT / "build/bench"
+PYTHON = ["/usr/bin/python3", "-I", "-S", "-c", "print(sum(range(1000)))"]
+BODY = {"source": "def main():\n    return sum(range(1000))\n"}
+SPARES = 32
+TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
+
+# name -> argv of one call, or None for the service itself; a program that is not installed is left out
+PEERS = {
+    "cloche": None,
+    "python3": PYTHON,
+    "bubblewrap": ["/usr/bin/bwrap", "--unshare-all", "--ro-bind", "/", "/", *PYTHON],
+    "nsjail": ["/usr/bin/nsjail", "-Mo", "-Q", "--chroot", "/", "--", *PYTHON],
+}
+# name -> (clients, gap in ms, share of --seconds)
+PATTERNS = {"1": (1, 0, 1), "2": (2, 0, 1), "8": (8, 0, 1), "gap30": (1, 30, 2)}
+FIGURES = ("p50_us", "p95_us", "p99_us", "rate", "cpu_us")
+
+
+def load(clients, gap_ms, seconds, *what):
+    command = [BIN / "cloche-load", "-c", clients, "-g", gap_ms, "-t", seconds, *what]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"bench: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def ticks(pid, with_children):
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(int(field) for field in fields[11:15 if with_children else 13])
+
+
+def cpu_us(service):
+    """CPU of cloched, the workers it has reaped, the API and the zygotes."""
+    others = service.api() + service.zygotes()
+    return TICK_US * (ticks(service.pid, True) + sum(ticks(pid, False) for pid in others))
+
+
+class Case:
+    def __init__(self, peer, pattern):
+        self.peer, self.pattern = peer, pattern
+        self.rounds = []
+
+    def run(self, service, seconds, body, token):
+        clients, gap_ms, share = PATTERNS[self.pattern]
+        if PEERS[self.peer]:
+            figures = load(clients, gap_ms, seconds * share, "exec", *PEERS[self.peer])
+            figures["cpu_us"] = figures.pop("child_cpu_us")
+        else:
+            address, port = service.url.removeprefix("http://").rsplit(":", 1)
+            before = cpu_us(service)
+            # Without warm-up: all calls count for the CPU of all processes.
+            figures = load(clients, gap_ms, seconds * share, "-w", 0, "http", address, port, token, body)
+            figures["cpu_us"] = (cpu_us(service) - before) / max(1, figures["calls"])
+        self.rounds.append(figures)
+
+    def result(self):
+        middle = {name: round(statistics.median(row[name] for row in self.rounds), 1) for name in FIGURES}
+        spread = [row["p50_us"] for row in self.rounds]
+        return {"peer": self.peer, "pattern": self.pattern, **middle, "p50_least_us": min(spread),
+                "p50_most_us": max(spread), "calls": sum(row["calls"] for row in self.rounds),
+                "errors": sum(row["errors"] for row in self.rounds)}
+
+
+def measure(rounds, seconds):
+    cases = [Case(peer, pattern) for pattern in PATTERNS for peer in PEERS
+             if not PEERS[peer] or shutil.which(PEERS[peer][0])]
+    with tempfile.TemporaryDirectory() as folder, Service() as service:
+        body = pathlib.Path(folder) / "body.json"
+        body.write_text(json.dumps(BODY))
+        token = service.state / "local.token"
+        load(2, 0, 0.5, "http", *service.url.removeprefix("http://").rsplit(":", 1), token, body)
+        for number in range(rounds):
+            for case in cases:
+                print(f"\rround {number + 1} of {rounds}: {case.peer:10} {case.pattern:6}", end="", file=sys.stderr)
+                case.run(service, seconds, body, token)
+    print("\r" + " " * 50 + "\r", end="", file=sys.stderr)
+    return [case.result() for case in cases]
+
+
+def pss_kib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def many_spares(folder):
+    """A configuration with the shipped default policy, but a pool of 32."""
+    policies = pathlib.Path(folder) / "policies"
+    policies.mkdir()
+    text = (ROOT / "policies/default.yaml").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("pool:")]
+    (policies / "default.yaml").write_text(
+        "\n".join(lines) + f"\npool: {{min: {SPARES}, max: {SPARES}, recycle_calls: 10000, recycle_after: 10m}}\n")
+    return folder
+
+
+def measure_spares():
+    with tempfile.TemporaryDirectory() as folder, Service(config=many_spares(folder)) as service:
+        wait_until(lambda: len(service.workers()) >= SPARES, 30, f"{SPARES} parked workers")
+        time.sleep(1)  # the last ones have just parked; what they touch on the way is not what they hold
+        spares = [pss_kib(pid) for pid in service.workers()]
+        own = {"cloched": pss_kib(service.pid), "api": sum(map(pss_kib, service.api())),
+               "zygote": sum(map(pss_kib, service.zygotes()))}
+    return {"parked": len(spares), "pss_kib_median": statistics.median(spares), "pss_kib_most": max(spares),
+            "services_pss_kib": own}
+
+
+def ratios(results):
+    """How many times longer (or dearer) than Cloche a peer is, pattern by pattern."""
+    figures = {(row["peer"], row["pattern"]): row for row in results}
+    out = {}
+    for (peer, pattern), row in figures.items():
+        base = figures["cloche", pattern]
+        if peer != "cloche":
+            out.setdefault(peer, {})[pattern] = {
+                "p50": round(row["p50_us"] / base["p50_us"], 1), "p99": round(row["p99_us"] / base["p99_us"], 1),
+                "rate": round(base["rate"] / max(0.1, row["rate"]), 1),
+                "cpu": round(row["cpu_us"] / max(0.1, base["cpu_us"]), 1)}
+    return out
+
+
+def commit():
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, text=True, check=True,
+                              capture_output=True).stdout.strip()
+    return ""
+
+
+def change(now, before):
+    return f"{100 * (now - before) / before:+.0f} %" if before else ""
+
+
+def show(report, previous):
+    before = {(row["peer"], row["pattern"]): row for row in (previous or {}).get("results", [])}
+    print(f"{'':11} {'clients':7} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'calls/s':>8} {'CPU ms':>7}  "
+          f"p50 since the run before")
+    for row in report["results"]:
+        last = before.get((row["peer"], row["pattern"]))
+        print(f"{row['peer']:11} {row['pattern']:7} {row['p50_us'] / 1e3:8.2f} {row['p95_us'] / 1e3:8.2f} "
+              f"{row['p99_us'] / 1e3:8.2f} {row['rate']:8.0f} {row['cpu_us'] / 1e3:7.2f}  "
+              f"{change(row['p50_us'], last['p50_us']) if last else '-'}"
+              + (f"  {row['errors']} ERRORS" if row["errors"] else ""))
+    for peer, patterns in report["ratios"].items():
+        print(f"{peer} takes " + ", ".join(f"{row['p50']} x ({pattern})" for pattern, row in patterns.items())
+              + " as long as Cloche at p50")
+    spares = report["spares"]
+    print(f"a spare holds {spares['pss_kib_median']:.0f} KiB (PSS, {spares['parked']} parked)")
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--seconds", type=float, default=1.5, help="length of one closed-loop case")
+    given = options.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("bench: needs root, because cloched does")
+    OUT.mkdir(parents=True, exist_ok=True)
+    latest = OUT / "latest.json"
+    previous = json.loads(latest.read_text()) if latest.exists() else None
+    results = measure(given.rounds, given.seconds)
+    report = {"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": commit(),
+              "machine": {"kernel": platform.release(), "cpus": os.cpu_count()}, "rounds": given.rounds,
+              "seconds": given.seconds, "results": results, "ratios": ratios(results), "spares": measure_spares()}
+    if previous:
+        latest.replace(OUT / "previous.json")
+    latest.write_text(json.dumps(report, indent=1) + "\n")
+    (OUT / "latest.svg").write_text(draw(report))
+    show(report, previous)
+    if any(row["errors"] for row in results):
+        sys.exit("bench: some calls failed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# Measuring: tests/bench/bench.py runs the service and its peers under the load client.
+TOOLS += cloche-load
+cloche-load_SRC := $(wildcard tests/bench/*.c)
+
+.PHONY: bench
+bench:  ## measure latency, rate, CPU and memory against what people use instead (root, minutes)
+	@$(MAKE) all $(BIN)/cloche-load
+	@$(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
+
+.PHONY: run
+run:  ## install what is missing, build, serve on 127.0.0.1:8420 and show one call (root)
+	@$(MAKE) deps
+	@$(MAKE) all
+	@mkdir -p build/state
+	@$(BIN)/cloche tour --state build/state --listen $(or $(LISTEN),127.0.0.1:8420)
