@@ -19,7 +19,7 @@
 struct cl_json_caps {
     size_t bytes;         /* at most UINT32_MAX */
     size_t nodes;         /* values and keys together */
-    unsigned depth;       /* arrays and objects inside each other, at most 64; 0: only scalars */
+    unsigned depth;       /* arrays and objects inside each other, at most 68; 0: only scalars */
     unsigned number_bytes; /* longest number */
 };
 
