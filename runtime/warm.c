@@ -9,6 +9,7 @@
 #include "runtime/boot.h"
 #include "runtime/drive.h"
 #include "runtime/entry.h"
+#include "runtime/heap.h"
 #include "runtime/report.h"
 
 static const char good_source[] =
@@ -93,7 +94,10 @@ static int freeze_heap(void)
 
     PyGC_Collect();
     done = gc ? PyObject_CallMethod(gc, "freeze", NULL) : NULL;
-    return done ? 0 : -1;
+    if (!done)
+        return -1;
+    cl_heap_fill_holes();
+    return 0;
 }
 
 int cl_warm_prepare(const struct cl_policy *policy, struct cl_err *err)
@@ -104,15 +108,33 @@ int cl_warm_prepare(const struct cl_policy *policy, struct cl_err *err)
     return 0;
 }
 
-/* `random` reseeds its own generator in a fork hook. numpy's old global one is a copy. */
-void cl_warm_reseed(void)
+/* The module's own generator, behind random.random() and the like. Its Python method `seed` would
+ * do the same by a longer way. */
+static void reseed_random(void)
 {
-    PyObject *b_module = cl_pyref_module("numpy.random");
+    PyObject *b_module = cl_pyref_module("random");
+    PyObject *b_base = cl_pyref_type("_random", "Random");
+    cl_pyref_auto PyObject *instance = NULL;
     cl_pyref_auto PyObject *done = NULL;
 
-    if (b_module)
-        done = PyObject_CallMethod(b_module, "seed", NULL);
-    PyErr_Clear();
+    if (!b_module || !b_base)
+        return;
+    instance = PyObject_GetAttrString(b_module, "_inst");
+    if (instance && PyObject_SetAttrString(instance, "gauss_next", Py_None) == 0)
+        done = PyObject_CallMethod(b_base, "seed", "O", instance);
+    if (!done)
+        cl_check_failed("random._inst.seed()", __FILE__, __LINE__);
+}
+
+/* numpy's old global generator is copied by every clone; new ones ask the kernel. */
+void cl_warm_reseed(void)
+{
+    PyObject *b_numpy = cl_pyref_module("numpy.random");
+    cl_pyref_auto PyObject *done = NULL;
+
+    reseed_random();
+    if (b_numpy && !(done = PyObject_CallMethod(b_numpy, "seed", NULL)))
+        cl_check_failed("numpy.random.seed()", __FILE__, __LINE__);
 }
 
 void cl_warm_run(void)
