@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Control groups v1: memory, pids and cpu, each in a hierarchy of its own.
+ * Runs in: cloched.
+ * Trusts: the kernel's cgroup files.
+ */
+#include "sandbox/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "sandbox/base/file.h"
+
+enum { PERIOD_US = 100000, RESIDUE_BYTES = 1 << 20 };
+
+static int base_open(struct cl_cgroup_host *host, struct cl_err *err)
+{
+    for (size_t i = 0; i < CL_CG_COUNT; i++) {
+        host->base.dirs[i] = cl_file_dir(host->own.dirs[i], host->name, 0755, err);
+        if (host->base.dirs[i] < 0)
+            return cl_err_context(err, "cgroup v1 is not writable");
+    }
+    return 0;
+}
+
+/* Memory alone can never be above memory and swap together, so the order depends on which way
+ * the limit goes. Without swap accounting the second file is missing. */
+static int limit_memory(int dir, const char *leaf, uint64_t bytes, struct cl_err *err)
+{
+    static const char *const names[][2] = {
+        { "memory.limit_in_bytes", "memory.memsw.limit_in_bytes" },
+        { "zygote/memory.limit_in_bytes", "zygote/memory.memsw.limit_in_bytes" },
+    };
+    const char *const *name = names[leaf ? 1 : 0];
+    bool has_swap = faccessat(dir, name[1], F_OK, 0) == 0;
+
+    if (cl_file_put_u64(dir, name[0], bytes, err) == 0)
+        return has_swap ? cl_file_put_u64(dir, name[1], bytes, err) : 0;
+    if (!has_swap || cl_file_put_u64(dir, name[1], bytes, err) < 0)
+        return -1;
+    return cl_file_put_u64(dir, name[0], bytes, err);
+}
+
+static int zygote_limit(const struct cl_cgroup *zygote, uint64_t memory_bytes, struct cl_err *err)
+{
+    return limit_memory(zygote->dirs[CL_CG_MEMORY], "zygote", memory_bytes, err);
+}
+
+static int zygote_settle(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
+                         struct cl_err *err)
+{
+    (void)zygote, (void)pid, (void)owner, (void)err;
+    return 0; /* it entered its leaf by itself, and its workers are given open files */
+}
+
+static int slot_limit(struct cl_cgroup_slot *slot, uint64_t memory_bytes, uint32_t processes,
+                      struct cl_err *err)
+{
+    if (limit_memory(slot->group.dirs[CL_CG_MEMORY], NULL, memory_bytes, err) < 0)
+        return -1;
+    return cl_file_put_u64(slot->group.dirs[CL_CG_PIDS], "pids.max", processes, err);
+}
+
+static int limit_cpu(int dir, const struct cl_cgroup_limits *limits, struct cl_err *err)
+{
+    uint64_t shares = (uint64_t)limits->cpu_weight * 1024 / 100;
+    uint64_t quota_us = (uint64_t)limits->cpu_max_milli * (PERIOD_US / 1000);
+
+    if (cl_file_put_u64(dir, "cpu.shares", shares < 2 ? 2 : shares, err) < 0)
+        return -1;
+    /* A cap that its processes cannot reach would only cost bandwidth timers. */
+    if (limits->cpu_max_milli == 0 || limits->cpu_max_milli >= limits->processes * 1000u)
+        return 0;
+    if (cl_file_put_u64(dir, "cpu.cfs_period_us", PERIOD_US, err) < 0)
+        return -1;
+    return cl_file_put_u64(dir, "cpu.cfs_quota_us", quota_us, err);
+}
+
+static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
+{
+    for (size_t i = 0; i < CL_CG_COUNT; i++) {
+        slot->procs.dirs[i] = openat(slot->group.dirs[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        if (slot->procs.dirs[i] < 0)
+            return cl_fail(err, CL_E_SYS, "open cgroup.procs of a slot");
+    }
+    if (cl_file_put(slot->group.dirs[CL_CG_MEMORY], "memory.swappiness", "0", err) < 0)
+        return -1;
+    return limit_cpu(slot->group.dirs[CL_CG_CPU], &slot->limits, err);
+}
+
+static uint32_t keyed(int dir, const char *name, const char *key)
+{
+    struct cl_err err;
+    char text[256];
+    uint64_t value = 0;
+
+    if (cl_file_get(dir, name, text, sizeof(text), &err) > 0)
+        cl_file_keyed_u64(text, key, &value);
+    return (uint32_t)value;
+}
+
+static void slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw)
+{
+    struct cl_err err;
+    int memory = slot->group.dirs[CL_CG_MEMORY];
+
+    raw->memory_peak_bytes = 0;
+    cl_file_get_u64(memory, "memory.max_usage_in_bytes", &raw->memory_peak_bytes, &err);
+    /* failcnt does not rise when the OOM killer ends a worker; this one does. */
+    raw->oom_kills = keyed(memory, "memory.oom_control", "oom_kill");
+    raw->pids_refused = keyed(slot->group.dirs[CL_CG_PIDS], "pids.events", "max");
+}
+
+static bool slot_is_empty(const struct cl_cgroup_slot *slot)
+{
+    struct cl_err err;
+    uint64_t tasks = 1;
+
+    return cl_file_get_u64(slot->group.dirs[CL_CG_PIDS], "pids.current", &tasks, &err) == 0 &&
+           tasks == 0;
+}
+
+static int slot_reset(struct cl_cgroup_slot *slot)
+{
+    struct cl_err err;
+    int memory = slot->group.dirs[CL_CG_MEMORY];
+    uint64_t left = 0;
+
+    /* Pages that outlived the worker are rare, and dropping them is not free. */
+    if (cl_file_get_u64(memory, "memory.usage_in_bytes", &left, &err) == 0 && left > RESIDUE_BYTES)
+        cl_file_put(memory, "memory.force_empty", "0", &err);
+    return cl_file_put(memory, "memory.max_usage_in_bytes", "0", &err);
+}
+
+static int kill_group(const struct cl_cgroup *group)
+{
+    (void)group;
+    return -1; /* the worker is init of its pid namespace: killing it kills what is inside */
+}
+
+const struct cl_cgroup_ops cl_cgroup_v1 = {
+    .name = "v1",
+    .base_open = base_open,
+    .zygote_settle = zygote_settle,
+    .zygote_limit = zygote_limit,
+    .slot_prepare = slot_prepare,
+    .slot_limit = slot_limit,
+    .slot_read = slot_read,
+    .slot_is_empty = slot_is_empty,
+    .slot_reset = slot_reset,
+    .kill = kill_group,
+};

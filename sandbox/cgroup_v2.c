@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Control groups v2: one hierarchy, workers born in their group, cgroup.kill.
+ * Runs in: cloched.
+ * Trusts: the kernel's cgroup files.
+ */
+#include "sandbox/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sandbox/base/file.h"
+#include "sandbox/base/own.h"
+
+enum { PERIOD_US = 100000 };
+
+static const char *const all_controllers = "+memory +pids +cpu";
+
+/* Whether cloched may make its own group an inner node: nobody else is in it. */
+static bool is_alone(int dir)
+{
+    struct cl_err err;
+    char text[64];
+    ssize_t length = cl_file_get(dir, "cgroup.procs", text, sizeof(text), &err);
+    char *end;
+
+    return length > 0 && strtol(text, &end, 10) == getpid() && end == text + length - 1;
+}
+
+/* The host's root group has no cgroup.type and alone may hold processes beside children. */
+static bool is_root(int dir)
+{
+    return faccessat(dir, "cgroup.type", F_OK, 0) < 0;
+}
+
+/* The group to build in: our own if it is the root or we are alone in it (Delegate=yes), else
+ * the root of the hierarchy, found by walking up. */
+static int move_aside(struct cl_cgroup_host *host, struct cl_err *err)
+{
+    int *own = &host->own.dirs[CL_CG_V2];
+
+    if (!is_root(*own) && is_alone(*own)) {
+        cl_close_auto int leaf = cl_file_dir(*own, "main", 0755, err);
+        if (leaf < 0 || cl_file_put(leaf, "cgroup.procs", "0", err) < 0)
+            return -1;
+        return 0;
+    }
+    while (!is_root(*own)) {
+        int above = openat(*own, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (above < 0 || faccessat(above, "cgroup.procs", F_OK, 0) < 0) {
+            cl_own_close(&above);
+            return cl_fail(err, CL_E_DENIED, "cloched shares its cgroup with other processes and "
+                           "sees no root group: start it in one of its own (Delegate=yes)");
+        }
+        close(*own);
+        *own = above;
+    }
+    return 0;
+}
+
+static int base_open(struct cl_cgroup_host *host, struct cl_err *err)
+{
+    if (move_aside(host, err) < 0)
+        return -1;
+
+    int own = host->own.dirs[CL_CG_V2];
+    if (cl_file_put(own, "cgroup.subtree_control", all_controllers, err) < 0)
+        return cl_err_context(err, "cgroup v2 is not writable");
+    int base = cl_file_dir(own, host->name, 0755, err);
+    if (base < 0)
+        return cl_err_context(err, "cgroup v2 is not writable");
+    host->base.dirs[CL_CG_V2] = base;
+    return cl_file_put(base, "cgroup.subtree_control", all_controllers, err);
+}
+
+static int give(int dir, uid_t owner, struct cl_err *err)
+{
+    if (fchownat(dir, "cgroup.procs", owner, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0)
+        return cl_fail(err, CL_E_SYS, "chown cgroup.procs");
+    return 0;
+}
+
+/* The zygote's cgroup namespace is rooted at z<k> by now. A group with controllers may hold no
+ * process, hence the leaf. Cloning into a slot needs write access to cgroup.procs of the slot and
+ * of the common ancestor, z<k>. */
+static int zygote_settle(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
+                         struct cl_err *err)
+{
+    int dir = zygote->dirs[CL_CG_V2];
+
+    if (cl_file_put_u64(dir, "zygote/cgroup.procs", (uint64_t)pid, err) < 0 ||
+        cl_file_put(dir, "cgroup.subtree_control", all_controllers, err) < 0)
+        return cl_err_context(err, "settle a zygote");
+    return give(dir, owner, err);
+}
+
+/* Swap accounting may be off in this kernel: then there is no swap to limit. */
+static int limit_swap(int dir, const char *name, struct cl_err *err)
+{
+    return faccessat(dir, name, F_OK, 0) < 0 ? 0 : cl_file_put(dir, name, "0", err);
+}
+
+static int zygote_limit(const struct cl_cgroup *zygote, uint64_t memory_bytes, struct cl_err *err)
+{
+    int dir = zygote->dirs[CL_CG_V2];
+
+    if (cl_file_put_u64(dir, "zygote/memory.max", memory_bytes, err) < 0)
+        return -1;
+    return limit_swap(dir, "zygote/memory.swap.max", err);
+}
+
+static int slot_limit(struct cl_cgroup_slot *slot, uint64_t memory_bytes, uint32_t processes,
+                      struct cl_err *err)
+{
+    int dir = slot->group.dirs[CL_CG_V2];
+
+    if (cl_file_put_u64(dir, "pids.max", processes, err) < 0)
+        return -1;
+    return cl_file_put_u64(dir, "memory.max", memory_bytes, err);
+}
+
+static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
+{
+    const struct cl_cgroup_limits *limits = &slot->limits;
+    int dir = slot->group.dirs[CL_CG_V2];
+    char text[48];
+
+    /* Read-only before 6.12: then the slot is made anew after each use. */
+    slot->peak = openat(dir, "memory.peak", O_RDWR | O_CLOEXEC);
+    if (give(dir, slot->owner, err) < 0 || limit_swap(dir, "memory.swap.max", err) < 0 ||
+        cl_file_put(dir, "memory.oom.group", "1", err) < 0 ||
+        cl_file_put_u64(dir, "cpu.weight", limits->cpu_weight, err) < 0)
+        return -1;
+    /* A cap that its processes cannot reach would only cost bandwidth timers. */
+    if (limits->cpu_max_milli == 0 || limits->cpu_max_milli >= limits->processes * 1000u)
+        return 0;
+    snprintf(text, sizeof(text), "%u %d", limits->cpu_max_milli * (PERIOD_US / 1000), PERIOD_US);
+    return cl_file_put(dir, "cpu.max", text, err);
+}
+
+static uint64_t keyed(int dir, const char *name, const char *key)
+{
+    struct cl_err err;
+    char text[256];
+    uint64_t value = 0;
+
+    if (cl_file_get(dir, name, text, sizeof(text), &err) > 0)
+        cl_file_keyed_u64(text, key, &value);
+    return value;
+}
+
+static uint64_t read_peak(const struct cl_cgroup_slot *slot)
+{
+    struct cl_err err;
+    int dir = slot->group.dirs[CL_CG_V2];
+    uint64_t peak = 0;
+    char text[24];
+    ssize_t length = slot->peak < 0 ? 0 : pread(slot->peak, text, sizeof(text) - 1, 0);
+
+    if (length > 0) {
+        text[length] = '\0';
+        return strtoull(text, NULL, 10);
+    }
+    if (cl_file_get_u64(dir, "memory.peak", &peak, &err) < 0) /* before 5.19 */
+        cl_file_get_u64(dir, "memory.current", &peak, &err);
+    return peak;
+}
+
+static void slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw)
+{
+    int dir = slot->group.dirs[CL_CG_V2];
+
+    raw->memory_peak_bytes = read_peak(slot);
+    raw->oom_kills = (uint32_t)keyed(dir, "memory.events", "oom_kill");
+    raw->pids_refused = (uint32_t)keyed(dir, "pids.events", "max");
+}
+
+static bool slot_is_empty(const struct cl_cgroup_slot *slot)
+{
+    struct cl_err err;
+    char text[128];
+    uint64_t populated = 1;
+
+    return cl_file_get(slot->group.dirs[CL_CG_V2], "cgroup.events", text, sizeof(text), &err) > 0 &&
+           cl_file_keyed_u64(text, "populated", &populated) == 0 && populated == 0;
+}
+
+static int slot_reset(struct cl_cgroup_slot *slot)
+{
+    if (slot->peak >= 0)
+        return pwrite(slot->peak, "0", 1, 0) == 1 ? 0 : -1;
+    return faccessat(slot->group.dirs[CL_CG_V2], "memory.peak", F_OK, 0) < 0 ? 0 : -1;
+}
+
+static int kill_group(const struct cl_cgroup *group)
+{
+    struct cl_err err;
+
+    return cl_file_put(group->dirs[CL_CG_V2], "cgroup.kill", "1", &err);
+}
+
+const struct cl_cgroup_ops cl_cgroup_v2 = {
+    .name = "v2",
+    .base_open = base_open,
+    .zygote_settle = zygote_settle,
+    .zygote_limit = zygote_limit,
+    .slot_prepare = slot_prepare,
+    .slot_limit = slot_limit,
+    .slot_read = slot_read,
+    .slot_is_empty = slot_is_empty,
+    .slot_reset = slot_reset,
+    .kill = kill_group,
+};

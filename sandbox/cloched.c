@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The jail manager: starts and supervises the rest of Cloche, owns every deadline and cgroup.
+ * Runs in: cloched, root bounded to six capabilities; it never sees a caller's byte.
+ * Trusts: its command line and the files of root that it names.
+ */
+#include <inttypes.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+
+#include "sandbox/daemon.h"
+#include "sandbox/load.h"
+#include "sandbox/pool.h"
+#include "sandbox/sweep.h"
+#include "sandbox/zygote.h"
+#include "sandbox/base/clock.h"
+#include "sandbox/base/log.h"
+#include "sandbox/base/own.h"
+
+#ifndef CL_VERSION
+#define CL_VERSION "0.1.0"
+#endif
+
+enum {
+    LEFTOVER_WAIT_MS = 2000,
+    END_WAIT_MS = 5000,
+    SPARE_BYTES = 2 << 20, /* of a parked worker, generously */
+    FDS_PER_SPARE = 8,
+};
+
+static struct cl_daemon daemon_;
+
+/* -------------------------------------------------------------------------------- options */
+
+enum option_kind { OPTION_TEXT, OPTION_TIME, OPTION_SET, OPTION_HELP, OPTION_VERSION };
+
+static const struct option {
+    const char *name;
+    const char *value;
+    const char *does;
+    enum option_kind kind;
+    size_t place; /* in struct cl_options */
+} options[] = {
+    { "--config", "DIR", "policies/*.yaml of this directory; default: the shipped ones",
+      OPTION_TEXT, offsetof(struct cl_options, config) },
+    { "--state", "DIR", "lock and local token; default /var/lib/cloche", OPTION_TEXT,
+      offsetof(struct cl_options, state) },
+    { "--listen", "ADDR:PORT", "default 127.0.0.1:8420; port 0 picks one", OPTION_TEXT,
+      offsetof(struct cl_options, listen) },
+    { "--drain", "TIME", "what running calls get after SIGTERM; default 30s", OPTION_TIME,
+      offsetof(struct cl_options, drain_ms) },
+    { "--log", "LEVEL", "error, warn, info (default) or debug", OPTION_TEXT,
+      offsetof(struct cl_options, log) },
+    { "--self-test", NULL, "prove the jail, print what was seen, exit", OPTION_SET,
+      offsetof(struct cl_options, self_test) },
+    { "--version", NULL, "print the version", OPTION_VERSION, 0 },
+    { "--help", NULL, "print this", OPTION_HELP, 0 },
+};
+
+static int usage(FILE *out)
+{
+    fputs("usage: cloched [OPTION VALUE]...\n", out);
+    for (size_t i = 0; i < CL_COUNT(options); i++)
+        fprintf(out, "  %-12s %-10s %s\n", options[i].name,
+                options[i].value ? options[i].value : "", options[i].does);
+    return out == stdout ? 0 : 2;
+}
+
+/* "30s": a number and ms, s, m or h. */
+static int parse_time(const char *text, uint64_t *ms)
+{
+    static const struct unit {
+        const char *name;
+        uint64_t ms;
+    } units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
+    size_t digits = strspn(text, "0123456789");
+
+    if (digits == 0 || digits > 9)
+        return -1;
+    for (size_t i = 0; i < CL_COUNT(units); i++) {
+        if (strcmp(text + digits, units[i].name) != 0)
+            continue;
+        *ms = strtoull(text, NULL, 10) * units[i].ms;
+        return 0;
+    }
+    return -1;
+}
+
+static int set_option(const struct option *option, const char *value, struct cl_err *err)
+{
+    char *place = (char *)&daemon_.options + option->place;
+
+    if (option->value && (!value || value[0] == '\0'))
+        return cl_fail(err, CL_E_INPUT, "%s wants %s", option->name, option->value);
+    if (option->kind == OPTION_TEXT)
+        *(const char **)(void *)place = value;
+    else if (option->kind == OPTION_SET)
+        *(bool *)place = true;
+    else if (option->kind == OPTION_TIME && parse_time(value, (uint64_t *)(void *)place) < 0)
+        return cl_fail(err, CL_E_INPUT, "%s %s: a time like 30s or 500ms is wanted", option->name,
+                       value);
+    return 0;
+}
+
+static const struct option *find_option(const char *name)
+{
+    for (size_t i = 0; i < CL_COUNT(options); i++) {
+        if (strcmp(options[i].name, name) == 0)
+            return &options[i];
+    }
+    return NULL;
+}
+
+/* 1: there is nothing more to do. */
+static int parse_options(int count, char **args, struct cl_err *err)
+{
+    daemon_.options = (struct cl_options){
+        .state = "/var/lib/cloche", .listen = "127.0.0.1:8420", .log = "info", .drain_ms = 30000,
+    };
+    for (int i = 1; i < count; i++) {
+        const struct option *option = find_option(args[i]);
+        if (!option)
+            return cl_fail(err, CL_E_INPUT, "there is no option %s (--help names them)", args[i]);
+        if (option->kind == OPTION_HELP)
+            return usage(stdout), 1;
+        if (option->kind == OPTION_VERSION)
+            return printf("cloched %s\n", CL_VERSION), 1;
+        if (set_option(option, option->value ? args[i + 1] : NULL, err) < 0)
+            return -1;
+        i += option->value != NULL;
+    }
+    if (cl_log_level_parse(daemon_.options.log) < 0)
+        return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info or debug", daemon_.options.log);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------- readiness */
+
+static bool has_spare(const struct cl_daemon *daemon)
+{
+    const struct cl_pool *pool = cl_pool_named(&daemon_, "default");
+
+    (void)daemon;
+    return pool && pool->zygote && (pool->zygote->ready > pool->zygote->spawning ||
+                                    pool->policy->pool_min == 0);
+}
+
+void cl_daemon_check_ready(struct cl_daemon *daemon)
+{
+    if (daemon->is_ready || !daemon->selftest.is_passed)
+        return;
+    if (daemon->options.self_test) {
+        cl_daemon_stop(daemon, NULL);
+        return;
+    }
+    if (!daemon->front.is_greeted || daemon->generation == 0 || !has_spare(daemon))
+        return;
+    daemon->is_ready = true;
+    fprintf(stderr, "cloched: ready on http://%s\n", daemon->state.address);
+    cl_state_notify("READY=1");
+}
+
+void cl_daemon_stop(struct cl_daemon *daemon, const struct cl_err *why)
+{
+    if (why && daemon->exit_status == 0) {
+        fprintf(stderr, "cloched: %s\n", why->text);
+        daemon->exit_status = 1;
+    }
+    daemon->loop.stop = true;
+}
+
+/* --------------------------------------------------------------------------------- signals */
+
+static struct cl_timer drain_timer;
+
+static void on_drained(struct cl_timer *timer)
+{
+    (void)timer;
+    cl_log(CL_WARN, "drain.over", "live=%u", daemon_.spares_live);
+    cl_daemon_stop(&daemon_, NULL);
+}
+
+static void drain(void)
+{
+    struct cl_msg_drain msg = { .grace_ms = daemon_.options.drain_ms };
+
+    if (daemon_.is_draining || !daemon_.is_ready) {
+        cl_daemon_stop(&daemon_, NULL);
+        return;
+    }
+    cl_log(CL_INFO, "drain", "grace_ms=%" PRIu64, msg.grace_ms);
+    cl_state_notify("STOPPING=1");
+    daemon_.is_draining = true;
+    cl_timer_init(&drain_timer, on_drained);
+    /* The API ends when its last answer is sent; this is for one that does not. */
+    cl_timer_start(&daemon_.loop, &drain_timer, cl_clock_us() + (msg.grace_ms + 1000) * 1000);
+    if (daemon_.front.is_greeted)
+        cl_front_send(&daemon_.front, CL_M_DRAIN, &msg, NULL);
+    else
+        cl_daemon_stop(&daemon_, NULL);
+}
+
+static void reload(void)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    if (cl_load_start(&daemon_, &err) < 0)
+        cl_log(CL_ERROR, "load.refused", "generation=%u stays error=\"%s\"", daemon_.generation,
+               err.text);
+}
+
+static void on_signal(struct cl_watch *watch, uint32_t events)
+{
+    struct signalfd_siginfo info;
+
+    (void)events;
+    while (read(watch->fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD)
+            cl_child_reap(&daemon_.children);
+        else if (info.ssi_signo == SIGHUP)
+            reload();
+        else
+            drain();
+    }
+}
+
+/* ----------------------------------------------------------------------------------- start */
+
+static void start_sweeper(struct cl_child *child)
+{
+    struct cl_err err = CL_ERR_INIT;
+    pid_t pid = cl_sweep_start(&daemon_.cgroups, &err);
+
+    if (pid > 0)
+        cl_child_add(&daemon_.children, child, pid);
+    else
+        cl_log(CL_ERROR, "sweeper.start", "error=\"%s\"", err.text);
+}
+
+static void on_exit_sweeper(struct cl_child *child, const siginfo_t *how,
+                            const struct rusage *usage)
+{
+    (void)usage;
+    cl_log(CL_WARN, "sweeper.exit", "code=%d status=%d", how->si_code, how->si_status);
+    start_sweeper(child);
+}
+
+static int check_kernel(struct cl_err *err)
+{
+    uint32_t action = SECCOMP_RET_KILL_PROCESS;
+
+    if (access("/proc/self/ns/user", F_OK) < 0 || access("/proc/self/ns/cgroup", F_OK) < 0 ||
+        access("/proc/self/ns/pid", F_OK) < 0)
+        return cl_fail(err, CL_E_DENIED, "this kernel has not all namespaces (user, pid, cgroup)");
+    if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
+        return cl_fail(err, CL_E_DENIED, "this kernel has no seccomp filters");
+    if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
+        cl_log(CL_WARN, "start.landlock", "this kernel has no Landlock: a third layer is missing");
+    return 0;
+}
+
+/* As many spares as a quarter of memory and all descriptors allow, over all pools. */
+static uint32_t count_spares(void)
+{
+    struct sysinfo system;
+    struct rlimit files;
+
+    if (sysinfo(&system) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return 64;
+    uint64_t by_memory = system.totalram * system.mem_unit / 4 / SPARE_BYTES;
+    uint64_t by_files = files.rlim_cur / FDS_PER_SPARE;
+    uint64_t most = by_memory < by_files ? by_memory : by_files;
+    return most > 4096 ? 4096 : (uint32_t)most;
+}
+
+/* What needs more than cloched keeps, or may block. */
+static int prepare(struct cl_daemon *daemon, struct cl_err *err)
+{
+    struct cl_state *state = &daemon->state;
+
+    if (cl_state_process(err) < 0 || check_kernel(err) < 0 ||
+        cl_program_open(daemon->programs, err) < 0 ||
+        cl_state_open(state, daemon->options.state, err) < 0)
+        return -1;
+    if (!daemon->options.self_test && cl_state_listen(state, daemon->options.listen, err) < 0)
+        return -1;
+    state->range = cl_idmap_claim(&daemon->uid_base, err);
+    if (state->range < 0 || cl_cgroup_find(&daemon->cgroups, state->instance, err) < 0)
+        return -1;
+    /* A predecessor that was killed together with its sweeper: its groups have our name. */
+    if (cl_sweep_base(&daemon->cgroups, LEFTOVER_WAIT_MS, err) < 0)
+        return cl_err_context(err, "leftovers of a predecessor");
+    cl_cgroup_close(&daemon->cgroups.base);
+    return daemon->cgroups.ops->base_open(&daemon->cgroups, err);
+}
+
+static int start(struct cl_daemon *daemon, struct cl_err *err)
+{
+    static struct cl_watch signals;
+    sigset_t mask;
+
+    cl_list_init(&daemon->pools);
+    for (size_t i = 0; i < CL_DAEMON_SPARE_BUCKETS; i++)
+        cl_list_init(&daemon->spares[i]);
+    cl_children_init(&daemon->children);
+    cl_front_init(&daemon->front, daemon);
+    daemon->spares_max = count_spares();
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGHUP);
+    sigaddset(&mask, SIGCHLD);
+    if (cl_loop_open(&daemon->loop, &mask, err) < 0)
+        return -1;
+    signals = (struct cl_watch){ daemon->loop.signals, EPOLLIN, on_signal };
+    if (cl_loop_add(&daemon->loop, &signals, err) < 0)
+        return -1;
+
+    daemon->sweeper.on_exit = on_exit_sweeper;
+    start_sweeper(&daemon->sweeper);
+    if (cl_state_confine(err) < 0 || cl_load_start(daemon, err) < 0)
+        return -1;
+    return daemon->options.self_test ? 0 : cl_front_start(&daemon->front, err);
+}
+
+/* Workers and zygotes die with their cgroups; the sweeper finds nothing left to do. */
+static void end(struct cl_daemon *daemon)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    cl_child_kill(&daemon->front.child);
+    if (daemon->front.child.pid > 0)
+        waitpid(daemon->front.child.pid, NULL, 0);
+    if (daemon->cgroups.base.dirs[0] >= 0 &&
+        cl_sweep_base(&daemon->cgroups, END_WAIT_MS, &err) < 0)
+        cl_log(CL_WARN, "end.sweep", "error=\"%s\"", err.text);
+}
+
+int main(int count, char **args)
+{
+    struct cl_daemon *daemon = &daemon_;
+    struct cl_err err = CL_ERR_INIT;
+    int parsed = parse_options(count, args, &err);
+
+    if (parsed != 0) {
+        if (parsed < 0)
+            fprintf(stderr, "cloched: %s\n", err.text);
+        return parsed < 0 ? 2 : 0;
+    }
+    cl_log_open("cloched", (enum cl_log_level)cl_log_level_parse(daemon->options.log));
+    daemon->state = (struct cl_state){ .dir = -1, .lock = -1, .token = -1, .listener = -1,
+                                       .range = -1 };
+    daemon->cgroups.base = (struct cl_cgroup)CL_CGROUP_INIT;
+    if (prepare(daemon, &err) < 0 || start(daemon, &err) < 0 ||
+        cl_loop_run(&daemon->loop, &err) < 0)
+        cl_daemon_stop(daemon, &err);
+    if (daemon->cgroups.ops)
+        end(daemon);
+    return daemon->exit_status;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What cloched is made of: one of these, in cloched.c; everything in it is reached through it. */
+#ifndef CL_DAEMON_H
+#define CL_DAEMON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sandbox/cgroup.h"
+#include "sandbox/child.h"
+#include "sandbox/front.h"
+#include "sandbox/idmap.h"
+#include "sandbox/loop.h"
+#include "sandbox/selftest.h"
+#include "sandbox/state.h"
+
+enum { CL_DAEMON_SPARE_BUCKETS = 256, CL_DAEMON_POOLS_MAX = 60 };
+
+struct cl_options {
+    const char *config; /* NULL: the embedded policies only */
+    const char *state;
+    const char *listen;
+    const char *log;
+    uint64_t drain_ms;
+    bool self_test;
+};
+
+struct cl_daemon {
+    struct cl_options options;
+    struct cl_loop loop;
+    struct cl_children children;
+    struct cl_cgroup_host cgroups;
+    struct cl_state state;
+    struct cl_front front;
+    struct cl_selftest selftest;
+    struct cl_child sweeper;
+    struct cl_load *load; /* a generation on its way; NULL when none is */
+    struct cl_list pools;
+    struct cl_list spares[CL_DAEMON_SPARE_BUCKETS];
+    struct cl_zygote *zygotes[CL_IDMAP_ZYGOTES_MAX]; /* by the range of ids they hold */
+    int programs[CL_PROGRAM_COUNT];
+    uid_t uid_base;
+    uint64_t spare_last; /* the highest id given so far */
+    uint32_t spares_live, spares_max;
+    uint32_t pool_last;
+    uint32_t generation; /* 0 until the first one is loaded */
+    bool is_ready, is_draining;
+    int exit_status;
+};
+
+/* Told by whoever made progress: says "ready" once everything a call needs is there. */
+void cl_daemon_check_ready(struct cl_daemon *daemon);
+/* Leave the loop; what is still alive ends with it. `why` NULL: an orderly end. */
+void cl_daemon_stop(struct cl_daemon *daemon, const struct cl_err *why);
+
+#endif

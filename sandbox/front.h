@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The API as cloched sees it: a process that is started again when it dies, and a control socket
+ * that never blocks cloched: what does not fit waits in a bounded queue, an API that lets it fill
+ * is ended.
+ */
+#ifndef CL_FRONT_H
+#define CL_FRONT_H
+
+#include "sandbox/base/wire.h"
+#include "sandbox/child.h"
+#include "sandbox/loop.h"
+
+struct cl_daemon;
+
+struct cl_front {
+    struct cl_daemon *daemon;
+    struct cl_child child;
+    struct cl_watch watch; /* the control socket, owned; -1 while there is no API */
+    struct cl_timer restart;
+    struct cl_list queue;
+    uint32_t queued;
+    uint32_t failures; /* in a row */
+    uint64_t started_us;
+    bool is_greeted; /* HELLO came: it may be told */
+};
+
+void cl_front_init(struct cl_front *front, struct cl_daemon *daemon);
+int cl_front_start(struct cl_front *front, struct cl_err *err);
+/* Sends or queues; fd (-1: none) is taken. Harmless while there is no API to tell. */
+void cl_front_send(struct cl_front *front, enum cl_msg_type type, void *msg, int *fd);
+/* Tells tenants and policies of the generation in force. */
+void cl_front_tell(struct cl_front *front);
+/* Ends this API: it broke the protocol, or hangs. Another one is started. */
+void cl_front_end(struct cl_front *front, const struct cl_err *why);
+
+#endif

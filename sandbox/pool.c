@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decides how many spares there are: follows demand up at once and down slowly, waits longer
+ * after each failure, replaces a zygote without a gap.
+ * Runs in: cloched.
+ * Trusts: the checked policy; demand as the API tells it is capped by the policy's `pool`.
+ */
+#include "sandbox/pool.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sandbox/daemon.h"
+#include "sandbox/reap.h"
+#include "sandbox/zygote.h"
+#include "sandbox/base/clock.h"
+#include "sandbox/base/log.h"
+#include "sandbox/base/own.h"
+#include "sandbox/base/policyview.h"
+
+enum {
+    SPAWNING_MAX = 8,           /* SPAWNs in flight: a clone costs CPU that calls want too */
+    SAFETY = 4,                 /* arrivals come in bursts, a refill takes longer under load */
+    DECAY_US = 1000000,
+    CALM_US = 1000000,
+    RETRY_MIN_US = 50000,
+    RETRY_MAX_US = 5000000,
+    FORGIVE_US = 10000000,
+    FIRST_REFILL_US = 2000,
+};
+
+/* --------------------------------------------------------------------------------- demand */
+
+uint32_t cl_pool_target(const struct cl_pool_demand *demand)
+{
+    uint64_t arrivals = demand->rate_milli * demand->refill_us / 1000000 * SAFETY / 1000;
+    uint64_t target = demand->min + arrivals + demand->queued;
+
+    return target < demand->max ? (uint32_t)target : demand->max;
+}
+
+uint64_t cl_pool_rate(uint64_t rate_milli, uint64_t gap_us, bool call)
+{
+    const uint64_t one = 1000u * 1000000u / DECAY_US;
+
+    if (gap_us > 1000u * (uint64_t)DECAY_US)
+        rate_milli = 0;
+    return rate_milli * DECAY_US / (DECAY_US + gap_us) + (call ? one : 0);
+}
+
+static void update_rate(struct cl_pool *pool, bool call)
+{
+    uint64_t now = cl_clock_us();
+
+    pool->rate_milli = cl_pool_rate(pool->rate_milli, now - pool->rate_us, call);
+    pool->rate_us = now;
+}
+
+static uint32_t target_of(const struct cl_pool *pool)
+{
+    const struct cl_pool_demand demand = {
+        .min = pool->policy->pool_min,
+        .max = pool->policy->pool_max,
+        .queued = pool->queued,
+        .rate_milli = pool->rate_milli,
+        .refill_us = pool->refill_us,
+    };
+    uint32_t target = cl_pool_target(&demand);
+    uint32_t probes = cl_selftest_needs(pool->daemon, pool) ? cl_selftest_missing(pool->daemon) : 0;
+
+    return target > probes ? target : probes;
+}
+
+/* ---------------------------------------------------------------------------------- zygotes */
+
+static void start_zygote(struct cl_pool *pool, struct cl_zygote **place)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    *place = cl_zygote_start(pool->daemon, pool, &err);
+    if (!*place)
+        cl_pool_on_failure(pool, &err);
+}
+
+static bool may_try(const struct cl_pool *pool)
+{
+    return !pool->is_retired && cl_list_is_empty(&pool->start.node);
+}
+
+void cl_pool_start(struct cl_pool *pool)
+{
+    if (!pool->zygote && may_try(pool))
+        start_zygote(pool, &pool->zygote);
+}
+
+static void on_start(struct cl_timer *timer)
+{
+    struct cl_pool *pool = cl_list_entry(timer, struct cl_pool, start);
+
+    cl_pool_start(pool);
+    cl_pool_refill(pool);
+}
+
+void cl_pool_on_failure(struct cl_pool *pool, const struct cl_err *why)
+{
+    struct cl_daemon *daemon = pool->daemon;
+    uint64_t now = cl_clock_us(), delay = RETRY_MIN_US;
+
+    if (!daemon->is_ready) {
+        cl_daemon_stop(daemon, why); /* at the start this is a reason not to start at all */
+        return;
+    }
+    pool->failures = now - pool->failed_us > FORGIVE_US ? 0 : pool->failures;
+    pool->failed_us = now;
+    for (uint32_t i = 0; i < pool->failures && delay < RETRY_MAX_US; i++)
+        delay *= 2;
+    delay = delay < RETRY_MAX_US ? delay : RETRY_MAX_US;
+    pool->failures++;
+    cl_log(CL_WARN, "pool.failure", "policy=%s in_a_row=%u next_try_ms=%" PRIu64 " error=\"%s\"",
+           pool->name, pool->failures, delay / 1000, why->text);
+    cl_timer_start(&daemon->loop, &pool->start, now + delay);
+}
+
+void cl_pool_on_death(struct cl_pool *pool, struct cl_zygote *zygote)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    if (zygote == pool->successor)
+        pool->successor = NULL;
+    if (zygote == pool->zygote)
+        pool->zygote = NULL;
+    cl_fail(&err, CL_E_LOST, "the zygote of policy %s died", pool->name);
+    if (!pool->is_retired)
+        cl_pool_on_failure(pool, &err);
+}
+
+static bool has_zygote(const struct cl_pool *pool)
+{
+    for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
+        if (pool->daemon->zygotes[k] && pool->daemon->zygotes[k]->pool == pool)
+            return true;
+    }
+    return false;
+}
+
+void cl_pool_on_gone(struct cl_pool *pool)
+{
+    if (pool->is_retired && !has_zygote(pool))
+        cl_pool_free(pool);
+    else
+        cl_pool_start(pool);
+}
+
+static void on_recycle(struct cl_timer *timer)
+{
+    struct cl_pool *pool = cl_list_entry(timer, struct cl_pool, recycle);
+
+    if (pool->zygote && !pool->successor && may_try(pool))
+        start_zygote(pool, &pool->successor);
+}
+
+void cl_pool_on_up(struct cl_pool *pool, struct cl_zygote *zygote)
+{
+    struct cl_zygote *old = pool->zygote;
+
+    if (pool->is_retired) {
+        cl_zygote_dry(zygote);
+        return;
+    }
+    if (zygote == pool->successor) {
+        pool->successor = NULL;
+        pool->zygote = zygote;
+        if (old)
+            cl_zygote_dry(old); /* its spares are retired once the new one has some */
+    }
+    cl_timer_start(&pool->daemon->loop, &pool->recycle,
+                   cl_clock_us() + pool->policy->recycle_after_ms * 1000);
+    cl_pool_refill(pool);
+}
+
+/* ----------------------------------------------------------------------------------- spares */
+
+static void offer(struct cl_spare *spare)
+{
+    struct cl_daemon *daemon = spare->daemon;
+    struct cl_msg_offer msg = {
+        .spare = spare->id,
+        .pool = spare->zygote->pool->index,
+        .generation = daemon->generation,
+    };
+
+    if (!daemon->front.is_greeted)
+        return; /* kept for the API that is on its way */
+    spare->is_offered = true;
+    cl_front_send(&daemon->front, CL_M_SPARE, &msg, &spare->job);
+}
+
+void cl_pool_offer_all(struct cl_daemon *daemon)
+{
+    for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
+        if (!daemon->zygotes[k])
+            continue;
+        cl_list_each(node, keep, &daemon->zygotes[k]->spares) {
+            struct cl_spare *spare = cl_list_entry(node, struct cl_spare, in_zygote);
+            if (spare->state == CL_SPARE_OFFERED && !spare->is_probe && spare->job >= 0)
+                offer(spare);
+        }
+    }
+}
+
+static void retire_old(const struct cl_pool *pool)
+{
+    for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
+        struct cl_zygote *zygote = pool->daemon->zygotes[k];
+        if (zygote && zygote->pool == pool && zygote->state == CL_ZYGOTE_DRY)
+            cl_zygote_retire(zygote, UINT32_MAX);
+    }
+}
+
+void cl_pool_on_spawned(struct cl_pool *pool, struct cl_spare *spare)
+{
+    struct cl_zygote *zygote = spare->zygote;
+
+    spare->state = CL_SPARE_OFFERED;
+    pool->refill_us = (pool->refill_us * 7 + cl_clock_us() - spare->spawn_us) / 8;
+    if (pool->queued > 0)
+        pool->queued--;
+    if (cl_selftest_needs(pool->daemon, pool))
+        cl_selftest_give(pool->daemon, spare);
+    else
+        offer(spare);
+    if (zygote == pool->zygote && zygote->ready - zygote->spawning >= pool->policy->pool_min)
+        retire_old(pool);
+    if (zygote->state == CL_ZYGOTE_DRY)
+        retire_old(pool);
+    cl_pool_refill(pool);
+    cl_daemon_check_ready(pool->daemon);
+}
+
+void cl_pool_uncount(struct cl_spare *spare)
+{
+    spare->zygote->ready -= spare->is_counted;
+    spare->is_counted = false;
+}
+
+static bool is_wanted(const struct cl_pool *pool, const struct cl_zygote *zygote)
+{
+    const struct cl_daemon *daemon = pool->daemon;
+    uint32_t most = pool->policy->pool_max;
+
+    /* The self-test's probes are beside the policy's own bound: it may be as low as 1. */
+    if (cl_selftest_needs(daemon, pool))
+        most += CL_SELFTEST_MAX;
+    return zygote->ready < target_of(pool) && zygote->active < most &&
+           zygote->spawning < SPAWNING_MAX && daemon->spares_live < daemon->spares_max &&
+           (!daemon->is_draining || pool->queued > 0);
+}
+
+void cl_pool_refill(struct cl_pool *pool)
+{
+    struct cl_zygote *zygote = pool->zygote;
+    struct cl_err err = CL_ERR_INIT;
+
+    if (!zygote || zygote->state != CL_ZYGOTE_UP || !may_try(pool))
+        return;
+    while (is_wanted(pool, zygote)) {
+        if (!cl_spare_spawn(zygote, &err)) {
+            cl_pool_on_failure(pool, &err);
+            return;
+        }
+    }
+    if (zygote->spawned >= pool->policy->recycle_calls)
+        on_recycle(&pool->recycle);
+    if (zygote->ready > pool->policy->pool_min && cl_list_is_empty(&pool->calm.node))
+        cl_timer_start(&pool->daemon->loop, &pool->calm, cl_clock_us() + CALM_US);
+}
+
+/* Every second while there are more spares than the least: half of the surplus goes. */
+static void on_calm(struct cl_timer *timer)
+{
+    struct cl_pool *pool = cl_list_entry(timer, struct cl_pool, calm);
+    struct cl_zygote *zygote = pool->zygote;
+
+    pool->queued /= 2;
+    update_rate(pool, false);
+    if (zygote && zygote->ready > target_of(pool))
+        cl_zygote_retire(zygote, (zygote->ready - target_of(pool) + 1) / 2);
+    cl_pool_refill(pool);
+}
+
+void cl_pool_on_take(struct cl_pool *pool)
+{
+    pool->failures = 0;
+    update_rate(pool, true);
+    cl_pool_refill(pool);
+}
+
+void cl_pool_want(struct cl_pool *pool, uint32_t queued)
+{
+    pool->queued = queued < pool->policy->pool_max ? queued : pool->policy->pool_max;
+    cl_pool_start(pool);
+    cl_pool_refill(pool);
+}
+
+/* ----------------------------------------------------------------------------- life of a pool */
+
+struct cl_pool *cl_pool_new(struct cl_daemon *daemon, const struct cl_policy *policy, int *fd)
+{
+    struct cl_pool *pool = calloc(1, sizeof(*pool));
+
+    CL_CHECK(pool);
+    pool->daemon = daemon;
+    pool->index = ++daemon->pool_last;
+    pool->policy = policy;
+    pool->policy_fd = cl_take_fd(fd);
+    pool->refill_us = FIRST_REFILL_US;
+    snprintf(pool->name, sizeof(pool->name), "%s", policy->name);
+    cl_list_init(&pool->node);
+    cl_list_append(&daemon->pools, &pool->node);
+    cl_timer_init(&pool->start, on_start);
+    cl_timer_init(&pool->recycle, on_recycle);
+    cl_timer_init(&pool->calm, on_calm);
+    return pool;
+}
+
+void cl_pool_free(struct cl_pool *pool)
+{
+    cl_list_unlink(&pool->node);
+    cl_timer_stop(&pool->start);
+    cl_timer_stop(&pool->recycle);
+    cl_timer_stop(&pool->calm);
+    cl_policyview_close(pool->policy);
+    cl_own_close(&pool->policy_fd);
+    free(pool);
+}
+
+struct cl_pool *cl_pool_find(struct cl_daemon *daemon, uint32_t index)
+{
+    cl_list_each(node, keep, &daemon->pools) {
+        struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
+        if (pool->index == index)
+            return pool;
+    }
+    return NULL;
+}
+
+struct cl_pool *cl_pool_named(struct cl_daemon *daemon, const char *name)
+{
+    cl_list_each(node, keep, &daemon->pools) {
+        struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
+        if (!pool->is_retired && strcmp(pool->name, name) == 0)
+            return pool;
+    }
+    return NULL;
+}
+
+void cl_pool_retire(struct cl_pool *pool)
+{
+    struct cl_zygote *all[] = { pool->zygote, pool->successor };
+
+    pool->is_retired = true;
+    pool->zygote = pool->successor = NULL;
+    cl_timer_stop(&pool->start);
+    cl_timer_stop(&pool->recycle);
+    cl_timer_stop(&pool->calm);
+    for (size_t i = 0; i < CL_COUNT(all); i++) {
+        if (!all[i])
+            continue;
+        cl_zygote_retire(all[i], UINT32_MAX);
+        cl_zygote_dry(all[i]);
+    }
+    if (!has_zygote(pool))
+        cl_pool_free(pool);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeps deadlines, kills, reads the kernel's counters and names the cause of every end.
+ * Runs in: cloched.
+ * Trusts: the kernel; neither the API, the zygote nor the worker has a say in a counter.
+ */
+#include "sandbox/reap.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/types.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "sandbox/daemon.h"
+#include "sandbox/pool.h"
+#include "sandbox/zygote.h"
+#include "sandbox/base/clock.h"
+#include "sandbox/base/log.h"
+#include "sandbox/base/own.h"
+
+enum { EXIT_US = 1000000, CPU_STEP_US = 1000 };
+
+/* ---------------------------------------------------------------------------------- causes */
+
+static void set_limit(struct cl_msg_end *end, enum cl_limit limit, uint64_t value, uint64_t used)
+{
+    end->cause = CL_END_LIMIT;
+    end->limit = limit;
+    end->value = value;
+    end->used = used;
+}
+
+void cl_reap_name(const struct cl_reap_facts *facts, struct cl_msg_end *end)
+{
+    bool is_killed = facts->code == CLD_KILLED && facts->status == SIGKILL;
+    bool is_out_of_memory = is_killed && end->oom_kills > 0;
+
+    if (end->cause == CL_END_KILLED || end->cause == CL_END_LOST)
+        return;
+    if (is_out_of_memory || (end->cause == CL_END_LIMIT && end->limit == CL_LIMIT_MEMORY))
+        set_limit(end, CL_LIMIT_MEMORY, facts->memory_bytes, end->memory_peak_bytes);
+    else if (end->cause == CL_END_LIMIT && end->limit == CL_LIMIT_WALL)
+        set_limit(end, CL_LIMIT_WALL, facts->wall_ms, end->wall_us / 1000);
+    else if (end->cause == CL_END_LIMIT || (is_killed && end->cpu_us >= facts->cpu_ms * 1000))
+        set_limit(end, CL_LIMIT_CPU, facts->cpu_ms, end->cpu_us / 1000); /* or RLIMIT_CPU's kill */
+    else
+        end->cause = facts->code == CLD_EXITED ? CL_END_EXITED : CL_END_SIGNALLED;
+    if (end->cause != CL_END_LIMIT)
+        end->status = facts->status;
+}
+
+uint64_t cl_reap_cpu_check(uint64_t now_us, uint64_t used_us, uint64_t cpu_ms, uint32_t cores)
+{
+    uint64_t limit_us = cpu_ms * 1000;
+    uint64_t left = limit_us > used_us ? (limit_us - used_us) / (cores ? cores : 1) : 0;
+
+    return now_us + (left > CPU_STEP_US ? left : CPU_STEP_US);
+}
+
+/* -------------------------------------------------------------------------------- counters */
+
+/* What the worker has used until now, all its threads together, also while it is a zombie. */
+static uint64_t cpu_now(const struct cl_spare *spare)
+{
+    struct timespec used = { 0, 0 };
+    clockid_t clock;
+
+    if (clock_getcpuclockid(spare->child.pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
+        return 0;
+    return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+}
+
+static uint64_t cpu_of(const struct rusage *usage)
+{
+    return (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
+}
+
+static void count(const struct cl_spare *spare, uint64_t cpu_us, struct cl_msg_end *end)
+{
+    struct cl_cgroup_usage usage = { 0, 0, 0 };
+
+    cl_cgroup_slot_usage(&spare->daemon->cgroups, &spare->slot->cgroup, &usage);
+    end->spare = spare->id;
+    end->memory_peak_bytes = usage.memory_peak_bytes;
+    end->pids_refused = usage.pids_refused;
+    end->oom_kills = usage.oom_kills;
+    if (spare->taken_us == 0)
+        return; /* no call ran */
+    end->wall_us = cl_clock_us() - spare->taken_us;
+    end->cpu_us = cpu_us > spare->cpu_base_us ? cpu_us - spare->cpu_base_us : 0;
+}
+
+/* ------------------------------------------------------------------------------------- end */
+
+/* The one END of a spare. */
+static void tell(struct cl_spare *spare, struct cl_msg_end *end)
+{
+    cl_timer_stop(&spare->timer);
+    cl_pool_uncount(spare);
+    spare->zygote->active--;
+    spare->zygote->spawning -= spare->state == CL_SPARE_SPAWNING;
+    spare->state = CL_SPARE_ENDED;
+    cl_log(CL_DEBUG, "spare.end", "spare=%" PRIu64 " cause=%u status=%d limit=%u wall_us=%" PRIu64
+           " cpu_us=%" PRIu64 " peak=%" PRIu64, spare->id, end->cause, end->status, end->limit,
+           end->wall_us, end->cpu_us, end->memory_peak_bytes);
+    if (spare->is_probe)
+        cl_selftest_on_end(spare->daemon, spare, end);
+    else if (spare->is_offered)
+        cl_front_send(&spare->daemon->front, CL_M_END, end, NULL);
+    spare->is_offered = false;
+}
+
+void cl_reap_abandon(struct cl_spare *spare)
+{
+    struct cl_msg_end end = { .spare = spare->id, .cause = CL_END_LOST };
+
+    tell(spare, &end);
+    cl_spare_put(spare);
+}
+
+/* A worker that nobody took and nobody ended: the jail or the warm-up is broken. */
+static bool is_failure(const struct cl_spare *spare, const struct cl_msg_end *end)
+{
+    return spare->state == CL_SPARE_OFFERED && !spare->is_retired &&
+           (end->cause == CL_END_SIGNALLED || (end->cause == CL_END_EXITED && end->status != 0));
+}
+
+static void on_exit_worker(struct cl_child *child, const siginfo_t *how, const struct rusage *usage)
+{
+    struct cl_spare *spare = cl_list_entry(child, struct cl_spare, child);
+    struct cl_reap_facts facts = {
+        .code = how->si_code,
+        .status = how->si_status,
+        .wall_ms = spare->wall_ms,
+        .cpu_ms = spare->cpu_ms,
+        .memory_bytes = spare->memory_bytes,
+    };
+    struct cl_msg_end end = spare->verdict;
+    struct cl_err err = CL_ERR_INIT;
+
+    cl_timer_stop(&spare->timer);
+    if (spare->state != CL_SPARE_ENDED) {
+        count(spare, cpu_of(usage), &end);
+        cl_reap_name(&facts, &end);
+        if (is_failure(spare, &end)) {
+            cl_fail(&err, CL_E_LOST, "a worker did not come up: %s %d",
+                    end.cause == CL_END_EXITED ? "exit status" : "signal", end.status);
+            cl_pool_on_failure(spare->zygote->pool, &err);
+        }
+        tell(spare, &end);
+    }
+    cl_spare_put(spare);
+}
+
+/* ------------------------------------------------------------------------------------ kill */
+
+static void strike(const struct cl_spare *spare)
+{
+    /* The worker is init of its pid namespace: what is in there dies with it. */
+    if (spare->daemon->cgroups.ops->kill(&spare->slot->cgroup.group) < 0)
+        syscall(SYS_pidfd_send_signal, spare->pidfd, SIGKILL, NULL, 0);
+}
+
+void cl_reap_kill(struct cl_spare *spare, enum cl_end_cause cause, enum cl_limit limit,
+                  uint32_t reason)
+{
+    if (spare->state == CL_SPARE_SPAWNING) {
+        cl_reap_abandon(spare);
+        return;
+    }
+    if (spare->verdict.cause == 0) {
+        spare->verdict.cause = cause;
+        spare->verdict.limit = limit;
+        spare->verdict.reason = reason;
+    }
+    cl_timer_stop(&spare->timer);
+    if (spare->child.pid > 0)
+        strike(spare);
+}
+
+int cl_reap_adopt(struct cl_spare *spare, pid_t pid, int *pidfd, struct cl_err *err)
+{
+    siginfo_t how = { .si_pid = 0 };
+
+    /* A zygote can open a pidfd of any process; only of its workers are we the parent, and those
+     * that others made are in the table already. */
+    if (waitid(P_PIDFD, (id_t)*pidfd, &how, WEXITED | WNOHANG | WNOWAIT) < 0)
+        return cl_fail(err, CL_E_LOST, "a pidfd that is no child of cloched, or ended already");
+    if (cl_child_adopt(&spare->daemon->children, &spare->child, pid, *pidfd, err) < 0)
+        return -1;
+    spare->child.on_exit = on_exit_worker;
+    spare->pidfd = cl_take_fd(pidfd);
+    return 0;
+}
+
+/* -------------------------------------------------------------------------------- deadline */
+
+static uint32_t cores_of(const struct cl_spare *spare)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t processes = spare->zygote->pool->policy->processes;
+
+    return online > 0 && (uint32_t)online < processes ? (uint32_t)online : processes;
+}
+
+static void arm(struct cl_spare *spare, uint64_t cpu_us)
+{
+    uint64_t wall_at = spare->taken_us + spare->wall_ms * 1000;
+    uint64_t used = cpu_us > spare->cpu_base_us ? cpu_us - spare->cpu_base_us : 0;
+    uint64_t cpu_at = cl_reap_cpu_check(cl_clock_us(), used, spare->cpu_ms, cores_of(spare));
+
+    cl_timer_start(&spare->daemon->loop, &spare->timer, wall_at < cpu_at ? wall_at : cpu_at);
+}
+
+static void on_deadline(struct cl_timer *timer)
+{
+    struct cl_spare *spare = cl_list_entry(timer, struct cl_spare, timer);
+    uint64_t cpu_us = cpu_now(spare);
+
+    if (cl_clock_us() >= spare->taken_us + spare->wall_ms * 1000)
+        cl_reap_kill(spare, CL_END_LIMIT, CL_LIMIT_WALL, 0);
+    else if (cpu_us >= spare->cpu_base_us + spare->cpu_ms * 1000)
+        cl_reap_kill(spare, CL_END_LIMIT, CL_LIMIT_CPU, 0);
+    else
+        arm(spare, cpu_us);
+}
+
+static void on_overdue(struct cl_timer *timer)
+{
+    struct cl_spare *spare = cl_list_entry(timer, struct cl_spare, timer);
+
+    cl_log(CL_INFO, "spare.overdue", "spare=%" PRIu64, spare->id);
+    strike(spare);
+}
+
+/* Memory or processes of this call below the policy's: in force before TAKEN says so. */
+static int narrow(struct cl_spare *spare, const struct cl_msg_take *take, struct cl_err *err)
+{
+    const struct cl_policy *policy = spare->zygote->pool->policy;
+    struct cl_cgroup_slot *slot = &spare->slot->cgroup;
+    uint32_t processes = take->processes ? take->processes : policy->processes;
+
+    if (spare->memory_bytes == policy->memory_bytes && processes == policy->processes)
+        return 0;
+    slot->narrowed = true;
+    return spare->daemon->cgroups.ops->slot_limit(slot, spare->memory_bytes, processes, err);
+}
+
+void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take)
+{
+    const struct cl_policy *policy = spare->zygote->pool->policy;
+    struct cl_err err = CL_ERR_INIT;
+
+    cl_pool_uncount(spare);
+    spare->state = CL_SPARE_TAKEN;
+    spare->taken_us = cl_clock_us();
+    spare->cpu_base_us = cpu_now(spare);
+    spare->wall_ms = take->wall_ms ? take->wall_ms : policy->wall_ms;
+    spare->cpu_ms = take->cpu_ms ? take->cpu_ms : policy->cpu_ms;
+    spare->memory_bytes = take->memory_bytes ? take->memory_bytes : policy->memory_bytes;
+    spare->timer.on_fire = on_deadline;
+    if (spare->verdict.cause == 0)
+        arm(spare, spare->cpu_base_us);
+    /* Refused by the kernel: the parked worker holds more than that already. */
+    if (narrow(spare, take, &err) < 0)
+        cl_reap_kill(spare, CL_END_LIMIT, CL_LIMIT_MEMORY, 0);
+}
+
+void cl_reap_finish(struct cl_spare *spare)
+{
+    struct cl_msg_end end = { .cause = CL_END_FINISHED };
+
+    count(spare, cpu_now(spare), &end);
+    tell(spare, &end);
+    spare->timer.on_fire = on_overdue;
+    cl_timer_start(&spare->daemon->loop, &spare->timer, cl_clock_us() + EXIT_US);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A spare from its offer to its end: deadline, kill, counters, and the one END with its cause.
+ */
+#ifndef CL_REAP_H
+#define CL_REAP_H
+
+#include <stdint.h>
+
+#include "sandbox/spare.h"
+
+/* The process exists: the table of children knows it from now on. Fails if `pidfd` (taken) is no
+ * child of ours or has ended already. */
+int cl_reap_adopt(struct cl_spare *spare, pid_t pid, int *pidfd, struct cl_err *err);
+
+void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take);
+void cl_reap_finish(struct cl_spare *spare);
+/* Kills; END follows when the process is gone. The first cause stays. */
+void cl_reap_kill(struct cl_spare *spare, enum cl_end_cause cause, enum cl_limit limit,
+                  uint32_t reason);
+/* A spare without a process: END lost, slot free. */
+void cl_reap_abandon(struct cl_spare *spare);
+
+/* Everything known about an end; naming its cause is pure. */
+struct cl_reap_facts {
+    int code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED */
+    int status; /* exit status or signal */
+    uint64_t wall_ms, cpu_ms, memory_bytes; /* limits of the call */
+};
+/* `end` carries the counters and what was decided before (cause, limit, reason); fills the rest. */
+void cl_reap_name(const struct cl_reap_facts *facts, struct cl_msg_end *end);
+
+/* When the CPU limit can be reached at the earliest. */
+uint64_t cl_reap_cpu_check(uint64_t now_us, uint64_t used_us, uint64_t cpu_ms, uint32_t cores);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Before cloched says that it is ready, real workers of the default policy prove the jail: one
+ * tells what it sees of it, and one each makes a call of every class that must be refused.
+ */
+#ifndef CL_SELFTEST_H
+#define CL_SELFTEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sandbox/base/wire.h"
+#include "sandbox/loop.h"
+
+enum { CL_SELFTEST_MAX = 24, CL_SELFTEST_NAME = 24 };
+
+struct cl_spare;
+struct cl_pool;
+struct cl_daemon;
+
+struct cl_selftest_run {
+    struct cl_watch watch; /* the probe's job socket */
+    struct cl_spare *spare;
+    struct cl_daemon *daemon;
+    uint32_t got;          /* bytes of the answer */
+    bool is_started, is_done;
+    union {
+        uint8_t bytes[2 * sizeof(struct cl_frame) + sizeof(struct cl_frame_probed)];
+        struct {
+            struct cl_frame ready, head;
+            struct cl_frame_probed probed;
+        } frames;
+    } answer;
+};
+
+struct cl_selftest {
+    struct cl_selftest_run runs[CL_SELFTEST_MAX];
+    struct cl_timer deadline;
+    uint32_t done;
+    bool is_running, is_passed, has_failed;
+};
+
+/* Whether the next spare of this pool is for the self-test. */
+bool cl_selftest_needs(const struct cl_daemon *daemon, const struct cl_pool *pool);
+uint32_t cl_selftest_missing(const struct cl_daemon *daemon);
+void cl_selftest_give(struct cl_daemon *daemon, struct cl_spare *spare);
+/* A probe's worker has ended, and how. */
+void cl_selftest_on_end(struct cl_daemon *daemon, const struct cl_spare *spare,
+                        const struct cl_msg_end *end);
+
+/* What one probe means; pure. `sys` is its errno (0: the call succeeded). NULL: as it has to be. */
+const char *cl_selftest_judge_call(bool died, int32_t status, int32_t sys);
+const char *cl_selftest_judge_jail(const struct cl_frame_probed *seen, uint32_t uid);
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makes spares: takes a slot, makes the job socket pair, asks the zygote; and gives slots back.
+ * Runs in: cloched.
+ * Trusts: nothing about a slot until its cgroup is seen to be empty.
+ */
+#include "sandbox/spare.h"
+
+#include <sys/socket.h>
+
+#include "sandbox/daemon.h"
+#include "sandbox/pool.h"
+#include "sandbox/zygote.h"
+#include "sandbox/base/clock.h"
+#include "sandbox/base/fdpass.h"
+#include "sandbox/base/log.h"
+#include "sandbox/base/own.h"
+
+enum { EMPTY_RETRY_US = 2000 };
+
+static struct cl_list *bucket_of(struct cl_daemon *daemon, uint64_t id)
+{
+    return &daemon->spares[id % CL_DAEMON_SPARE_BUCKETS];
+}
+
+struct cl_spare *cl_spare_find(struct cl_daemon *daemon, uint64_t id)
+{
+    cl_list_each(node, keep, bucket_of(daemon, id)) {
+        struct cl_spare *spare = cl_list_entry(node, struct cl_spare, by_id);
+        if (spare->id == id)
+            return spare;
+    }
+    return NULL;
+}
+
+/* ---------------------------------------------------------------------------------- slots */
+
+static struct cl_slot *make_slot(struct cl_zygote *zygote, struct cl_err *err)
+{
+    const struct cl_policy *policy = zygote->pool->policy;
+    cl_free_auto struct cl_slot *slot = calloc(1, sizeof(*slot));
+
+    CL_CHECK(slot);
+    if (zygote->slots == CL_POLICY_SLOTS_MAX) {
+        cl_fail(err, CL_E_BUSY, "all slots of the zygote are in use");
+        return NULL;
+    }
+    cl_list_init(&slot->node);
+    slot->cgroup.number = zygote->slots;
+    slot->cgroup.owner = cl_idmap_zygote(zygote->daemon->uid_base, zygote->k);
+    slot->cgroup.limits = (struct cl_cgroup_limits){
+        .memory_bytes = policy->memory_bytes,
+        .processes = policy->processes,
+        .cpu_weight = policy->cpu_weight,
+        .cpu_max_milli = policy->cpu_max_milli,
+    };
+    if (cl_cgroup_slot_open(&zygote->daemon->cgroups, &zygote->cgroup, &slot->cgroup, err) < 0)
+        return NULL;
+    zygote->slots++;
+    return cl_take_ptr(&slot);
+}
+
+static struct cl_slot *take_slot(struct cl_zygote *zygote, struct cl_err *err)
+{
+    if (cl_list_is_empty(&zygote->slots_free))
+        return make_slot(zygote, err);
+
+    struct cl_slot *slot = cl_list_entry(zygote->slots_free.next, struct cl_slot, node);
+    cl_list_unlink(&slot->node);
+    return slot;
+}
+
+static void close_slot(struct cl_slot *slot)
+{
+    cl_cgroup_slot_close(&slot->cgroup);
+    free(slot);
+}
+
+/* The last one given back is the first one used again: its memory is still warm. */
+static void free_slot(struct cl_zygote *zygote, struct cl_slot *slot)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    if (zygote->state == CL_ZYGOTE_DEAD) {
+        close_slot(slot);
+        return;
+    }
+    if (cl_cgroup_slot_recycle(&zygote->daemon->cgroups, &zygote->cgroup, &slot->cgroup, &err) < 0) {
+        cl_log(CL_WARN, "slot.lost", "zygote=%u slot=%u error=\"%s\"", zygote->k,
+               slot->cgroup.number, err.text);
+        close_slot(slot); /* its number is not used again; the group goes with the zygote's */
+        return;
+    }
+    cl_list_append(zygote->slots_free.next, &slot->node);
+}
+
+/* --------------------------------------------------------------------------------- spares */
+
+static int send_spawn(struct cl_zygote *zygote, const struct cl_spare *spare, int job,
+                      struct cl_err *err)
+{
+    const struct cl_cgroup_slot *slot = &spare->slot->cgroup;
+    bool is_v2 = zygote->daemon->cgroups.ops == &cl_cgroup_v2;
+    const struct cl_cgroup *group = is_v2 ? &slot->group : &slot->procs;
+    struct cl_msg_spawn spawn = { .spare = spare->id, .slot = slot->number, .cgroup_v2 = is_v2 };
+    int fds[1 + CL_CG_COUNT] = { job };
+    size_t fd_count = 1;
+
+    for (size_t i = 0; i < zygote->daemon->cgroups.dir_count; i++)
+        fds[fd_count++] = group->dirs[i];
+    return cl_msg_send(zygote->watch.fd, CL_M_SPAWN, &spawn, fds, fd_count, err);
+}
+
+static struct cl_spare *new_spare(struct cl_zygote *zygote, struct cl_slot *slot, int job)
+{
+    struct cl_daemon *daemon = zygote->daemon;
+    struct cl_spare *spare = calloc(1, sizeof(*spare));
+
+    CL_CHECK(spare);
+    spare->daemon = daemon;
+    spare->zygote = zygote;
+    spare->slot = slot;
+    spare->id = ++daemon->spare_last;
+    spare->state = CL_SPARE_SPAWNING;
+    spare->is_counted = true;
+    spare->pidfd = -1;
+    spare->job = job;
+    spare->spawn_us = cl_clock_us();
+    cl_timer_init(&spare->timer, NULL);
+    cl_list_init(&spare->by_id);
+    cl_list_init(&spare->in_zygote);
+    cl_list_append(bucket_of(daemon, spare->id), &spare->by_id);
+    cl_list_append(&zygote->spares, &spare->in_zygote);
+    zygote->ready++, zygote->spawning++, zygote->active++, zygote->live++;
+    daemon->spares_live++;
+    return spare;
+}
+
+static void free_spare(struct cl_spare *spare)
+{
+    struct cl_zygote *zygote = spare->zygote;
+
+    cl_pool_uncount(spare);
+    cl_timer_stop(&spare->timer);
+    cl_list_unlink(&spare->by_id);
+    cl_list_unlink(&spare->in_zygote);
+    cl_own_close(&spare->pidfd);
+    cl_own_close(&spare->job);
+    zygote->live--;
+    zygote->daemon->spares_live--;
+    free(spare);
+}
+
+struct cl_spare *cl_spare_spawn(struct cl_zygote *zygote, struct cl_err *err)
+{
+    int pair[2];
+    struct cl_slot *slot = take_slot(zygote, err);
+
+    if (!slot)
+        return NULL;
+    if (cl_fdpass_pair(SOCK_STREAM, pair, err) < 0) {
+        free_slot(zygote, slot);
+        return NULL;
+    }
+    cl_close_auto int far = pair[1];
+    struct cl_spare *spare = new_spare(zygote, slot, pair[0]);
+    if (send_spawn(zygote, spare, far, err) < 0) {
+        zygote->spawning--, zygote->active--;
+        free_spare(spare);
+        free_slot(zygote, slot);
+        return NULL;
+    }
+    zygote->spawned++;
+    return spare;
+}
+
+static void on_retry(struct cl_timer *timer)
+{
+    cl_spare_put(cl_list_entry(timer, struct cl_spare, timer));
+}
+
+void cl_spare_put(struct cl_spare *spare)
+{
+    struct cl_zygote *zygote = spare->zygote;
+    struct cl_pool *pool = zygote->pool;
+    struct cl_slot *slot = spare->slot;
+    const struct cl_cgroup_ops *ops = zygote->daemon->cgroups.ops;
+
+    CL_CHECK(spare->state == CL_SPARE_ENDED && spare->child.pid == 0);
+    if (zygote->state != CL_ZYGOTE_DEAD && !ops->slot_is_empty(&slot->cgroup)) {
+        /* Only a worker that failed on its way in gets here: it was never adopted. */
+        ops->kill(&slot->cgroup.group);
+        spare->timer.on_fire = on_retry;
+        cl_timer_start(&spare->daemon->loop, &spare->timer, cl_clock_us() + EMPTY_RETRY_US);
+        return;
+    }
+    free_spare(spare);
+    free_slot(zygote, slot);
+    cl_pool_refill(pool);
+    cl_zygote_on_put(zygote);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A spare is one worker from SPAWN to the moment its slot is free again. A slot is a uid and a
+ * cgroup of one zygote's range, pooled, held by at most one spare at a time.
+ */
+#ifndef CL_SPARE_H
+#define CL_SPARE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sandbox/cgroup.h"
+#include "sandbox/child.h"
+#include "sandbox/loop.h"
+#include "sandbox/base/wire.h"
+
+struct cl_daemon;
+struct cl_zygote;
+
+enum cl_spare_state {
+    CL_SPARE_SPAWNING = 1, /* SPAWN was sent; there may be a process already */
+    CL_SPARE_OFFERED,      /* parked; the API (or the self-test) has its socket */
+    CL_SPARE_TAKEN,        /* a call runs, its deadline is armed */
+    CL_SPARE_ENDED,        /* END was sent, or nobody waits for one; not gone yet */
+};
+
+struct cl_slot {
+    struct cl_list node; /* in the zygote's free list */
+    struct cl_cgroup_slot cgroup;
+};
+
+struct cl_spare {
+    struct cl_daemon *daemon;
+    struct cl_list by_id;
+    struct cl_list in_zygote;
+    struct cl_child child;
+    struct cl_timer timer;
+    struct cl_zygote *zygote;
+    struct cl_slot *slot;
+    uint64_t id;
+    enum cl_spare_state state;
+    bool is_counted; /* among the zygote's ready ones */
+    bool is_offered; /* this API knows it, and is owed an END */
+    bool is_retired; /* RETIRE was sent */
+    bool is_probe;   /* the self-test's: never offered to the API */
+    int pidfd;
+    int job;            /* the API's end until it is offered; a probe's until its end */
+    uint64_t spawn_us;
+    uint64_t taken_us;
+    uint64_t cpu_base_us; /* what the worker had used when it was taken */
+    uint64_t wall_ms, cpu_ms, memory_bytes; /* of this call */
+    struct cl_msg_end verdict; /* cause 0 until something is decided before the process ends */
+};
+
+/* A new spare on its way: slot, socket pair, SPAWN. NULL: err says why not now. */
+struct cl_spare *cl_spare_spawn(struct cl_zygote *zygote, struct cl_err *err);
+/* NULL when no spare that lives has this id. */
+struct cl_spare *cl_spare_find(struct cl_daemon *daemon, uint64_t id);
+/* It is over and its process waited for: frees it, and its slot once the cgroup is empty. */
+void cl_spare_put(struct cl_spare *spare);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What cloched is at its start: the process made plain, its directory, lock, token and socket.
+ * Everything here runs once, before the event loop, and may block.
+ */
+#ifndef CL_STATE_H
+#define CL_STATE_H
+
+#include <stdint.h>
+
+#include "sandbox/base/err.h"
+
+enum { CL_STATE_INSTANCE_SIZE = 9 };
+
+struct cl_state {
+    int dir;
+    int lock;     /* held: one cloched per state directory */
+    int token;    /* local.token, open for reading */
+    int listener; /* made here, so that it outlives every API */
+    int range;    /* the lock of cl_idmap_claim */
+    char instance[CL_STATE_INSTANCE_SIZE]; /* names cgroups; a hash of the directory's path */
+    char address[64];                      /* what is listened on, as in a URL */
+};
+
+/* Descriptors, signals, environment, limits: whatever started cloched leaves nothing behind. */
+int cl_state_process(struct cl_err *err);
+/* Makes and locks the directory, makes the token if there is none. */
+int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err);
+/* "ADDRESS:PORT", IPv6 in brackets; port 0 picks one. */
+int cl_state_listen(struct cl_state *state, const char *address, struct cl_err *err);
+/* Cuts capabilities to what cloched is bounded to, for good. */
+int cl_state_confine(struct cl_err *err);
+/* One datagram to the service manager, if there is one ($NOTIFY_SOCKET at start). */
+void cl_state_notify(const char *text);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One zygote: the process, its range of ids, its cgroup and slots, and the spares it made.
+ */
+#ifndef CL_ZYGOTE_H
+#define CL_ZYGOTE_H
+
+#include "sandbox/pool.h"
+
+enum cl_zygote_state {
+    CL_ZYGOTE_MAPPING = 1, /* waits for its ids */
+    CL_ZYGOTE_STARTING,    /* exec'd; preloads */
+    CL_ZYGOTE_UP,
+    CL_ZYGOTE_DRY,         /* makes no more spares; ends when the last one is gone */
+    CL_ZYGOTE_DEAD,        /* waits for its cgroup to be empty */
+};
+
+struct cl_zygote {
+    struct cl_daemon *daemon;
+    struct cl_pool *pool; /* lives until its last zygote is buried */
+    struct cl_child child;
+    struct cl_watch watch; /* the control socket, owned */
+    struct cl_timer timer; /* start deadline; later the retry of the burial */
+    struct cl_cgroup cgroup;
+    struct cl_list spares;
+    struct cl_list slots_free;
+    unsigned k; /* which range of ids */
+    uint32_t slots; /* made so far */
+    uint32_t ready;    /* spares in SPAWNING or OFFERED, not retired */
+    uint32_t spawning; /* those in SPAWNING */
+    uint32_t active;   /* all that have not ended */
+    uint32_t live;     /* all whose slot is not free yet */
+    uint64_t spawned;  /* in its life */
+    enum cl_zygote_state state;
+};
+
+/* Forks, enters namespaces, execs; cl_pool_on_up tells when it is warm. */
+struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_pool *pool,
+                                  struct cl_err *err);
+/* No more spares from it; the process ends with its last one. */
+void cl_zygote_dry(struct cl_zygote *zygote);
+/* Asks the API for up to `most` untaken spares back, oldest first. */
+void cl_zygote_retire(struct cl_zygote *zygote, uint32_t most);
+void cl_zygote_kill(struct cl_zygote *zygote);
+/* A spare of it was freed: an empty dry one ends, a dead one can be buried. */
+void cl_zygote_on_put(struct cl_zygote *zygote);
+
+#endif
