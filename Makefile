@@ -184,7 +184,7 @@ format:  ## clang-format in place
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 .PHONY: compile_commands
-compile_commands:  ## build/compile_commands.json for editors and clang-tidy
+compile_commands: all  ## build/compile_commands.json for editors and clang-tidy
 	@mkdir -p build
 	@$(MAKE) -Bn V=1 all unit_bin | $(PYTHON) tests/support/compile_commands.py \
 	    > build/compile_commands.json

@@ -49,7 +49,7 @@ static const struct number_rule number_rules[] = {
     { NUMBER(wall_ms), 1, DAY_MS },
     { NUMBER(cpu_ms), 1, DAY_MS },
     { NUMBER(memory_bytes), 4 * MIB, 1024 * GIB },
-    { NUMBER(output_bytes), 0, GIB },
+    { NUMBER(output_bytes), 0, 16 * GIB },
     { NUMBER(result_bytes), 1, CL_FRAME_OUT_MAX },
     { NUMBER(request_bytes), 1, GIB },
     { NUMBER(files_bytes), 0, 64 * GIB },

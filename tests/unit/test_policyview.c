@@ -227,7 +227,7 @@ static const struct {
     { NUMBER(wall_ms), 1, 86400000 },
     { NUMBER(cpu_ms), 1, 86400000 },
     { NUMBER(memory_bytes), 4194304, (uint64_t)1 << 40 },
-    { NUMBER(output_bytes), 0, 1 << 30 },
+    { NUMBER(output_bytes), 0, (uint64_t)16 << 30 },
     { NUMBER(result_bytes), 1, 1 << 24 },
     { NUMBER(request_bytes), 1, 1 << 30 },
     { NUMBER(files_bytes), 0, (uint64_t)64 << 30 },
