@@ -164,8 +164,11 @@ static size_t control_length(const unsigned char *at, size_t left)
 void cl_json_show(const char *text, size_t length, FILE *to)
 {
     const unsigned char *at = (const unsigned char *)text;
-    const unsigned char *end = at + length;
+    const unsigned char *end;
 
+    if (length == 0)
+        return;
+    end = at + length;
     if (!isatty(fileno(to))) {
         fwrite(text, 1, length, to);
         return;

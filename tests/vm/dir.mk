@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# The tests in a virtual machine: a Debian 12 guest with cgroup v2, whatever this host has.
+VM := build/vm
+
+$(VM)/root.ext4: tests/vm/image.sh tests/vm/guest/vmtest.service tests/vm/guest/vmtest.target
+	@tests/vm/image.sh $(VM)
+
+.PHONY: vmtest
+vmtest: $(VM)/root.ext4  ## integration and jailbreak tests in a Debian 12 guest (root, qemu; long)
+	@$(MAKE) all
+	@tests/vm/run.sh $(VM) $(BIN) $(VMTEST)
