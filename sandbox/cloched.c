@@ -31,7 +31,6 @@
 
 enum {
     LEFTOVER_WAIT_MS = 2000,
-    END_WAIT_MS = 5000,
     SPARE_BYTES = 2 << 20, /* of a parked worker, generously */
     FDS_PER_SPARE = 8,
 };
@@ -331,17 +330,19 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
     return daemon->options.self_test ? 0 : cl_front_start(&daemon->front, err);
 }
 
-/* Workers and zygotes die with their cgroups; the sweeper finds nothing left to do. */
+/* Workers and zygotes die with their cgroups, which the sweeper removes; it gives up by itself. */
 static void end(struct cl_daemon *daemon)
 {
-    struct cl_err err = CL_ERR_INIT;
+    struct cl_child *const waited[] = { &daemon->front.child, &daemon->sweeper };
 
     cl_child_kill(&daemon->front.child);
-    if (daemon->front.child.pid > 0)
-        waitpid(daemon->front.child.pid, NULL, 0);
-    if (daemon->cgroups.base.dirs[0] >= 0 &&
-        cl_sweep_base(&daemon->cgroups, END_WAIT_MS, &err) < 0)
-        cl_log(CL_WARN, "end.sweep", "error=\"%s\"", err.text);
+    cl_sweep_now();
+    for (size_t i = 0; i < CL_COUNT(waited); i++) {
+        if (waited[i]->pid > 0)
+            waitpid(waited[i]->pid, NULL, 0);
+    }
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ; /* what the sweeper killed */
 }
 
 int main(int count, char **args)
@@ -362,7 +363,6 @@ int main(int count, char **args)
     if (prepare(daemon, &err) < 0 || start(daemon, &err) < 0 ||
         cl_loop_run(&daemon->loop, &err) < 0)
         cl_daemon_stop(daemon, &err);
-    if (daemon->cgroups.ops)
-        end(daemon);
+    end(daemon);
     return daemon->exit_status;
 }

@@ -138,16 +138,37 @@ static void conclude(struct cl_selftest_run *run, const char *seen, const char *
         finish(daemon);
 }
 
+/* A call that the filter traps ends the worker with DENIED; what it says is not read. */
+static bool is_answer(const struct cl_selftest_run *run)
+{
+    const struct cl_frame *head = &run->answer.frames.head;
+    bool is_call = probes[index_of(run)].kind == CL_PROBE_SYSCALL;
+
+    return run->answer.frames.ready.type == CL_F_READY &&
+           ((head->type == CL_F_DENIED && is_call) ||
+            (head->type == CL_F_PROBED && head->length == sizeof(run->answer.frames.probed) &&
+             run->got == sizeof(run->answer.bytes)));
+}
+
+/* Whether there is enough to judge. */
+static bool is_complete(const struct cl_selftest_run *run)
+{
+    const size_t heads = offsetof(__typeof__(run->answer.frames), probed);
+
+    return run->got == sizeof(run->answer.bytes) ||
+           (run->got >= heads && run->answer.frames.head.type != CL_F_PROBED);
+}
+
 static void judge_answer(struct cl_selftest_run *run)
 {
     const struct cl_frame_probed *seen = &run->answer.frames.probed;
     uint32_t uid = run->spare->slot->cgroup.number + 1;
     char text[96];
 
-    if (run->answer.frames.ready.type != CL_F_READY ||
-        run->answer.frames.head.type != CL_F_PROBED ||
-        run->answer.frames.head.length != sizeof(*seen)) {
+    if (!is_answer(run)) {
         conclude(run, "an answer that is none", "the worker broke the protocol");
+    } else if (run->answer.frames.head.type == CL_F_DENIED) {
+        conclude(run, "denied by the filter", NULL);
     } else if (probes[index_of(run)].kind == CL_PROBE_JAIL) {
         snprintf(text, sizeof(text), "pid %d uid %u gid %u caps %llx nnp %u fds %u", seen->pid,
                  seen->uid, seen->gid, (unsigned long long)seen->caps, seen->no_new_privs,
@@ -174,7 +195,7 @@ static void on_answer(struct cl_watch *watch, uint32_t events)
         return;
     }
     run->got += (uint32_t)got;
-    if (run->got < sizeof(run->answer.bytes))
+    if (!is_complete(run))
         return;
     judge_answer(run);
     cl_reap_kill(spare, CL_END_LOST, CL_LIMIT_NONE, 0);

@@ -115,16 +115,24 @@ int cl_sweep_base(const struct cl_cgroup_host *host, unsigned wait_ms, struct cl
     return 0;
 }
 
-/* KILL for the workers, whose uids differ from root; the directories are root's own. */
+/* KILL for the workers, whose uids are not root's; DAC_OVERRIDE because the root of a hierarchy
+ * is writable to nobody else. One that is started anew by a confined cloched has only the first:
+ * it leaves the outermost group, empty. */
 static void drop_capabilities(void)
 {
-    const cap_value_t kept = CAP_KILL;
-    cap_t wanted = cap_init();
+    static const cap_value_t kept[] = { CAP_KILL, CAP_DAC_OVERRIDE };
+    cap_t wanted = cap_init(), held = cap_get_proc();
 
-    CL_CHECK(wanted && cap_set_flag(wanted, CAP_PERMITTED, 1, &kept, CAP_SET) == 0 &&
-             cap_set_flag(wanted, CAP_EFFECTIVE, 1, &kept, CAP_SET) == 0 &&
-             cap_set_proc(wanted) == 0);
+    CL_CHECK(wanted && held);
+    for (size_t i = 0; i < CL_COUNT(kept); i++) {
+        cap_flag_value_t has = CAP_CLEAR;
+        cap_get_flag(held, kept[i], CAP_PERMITTED, &has);
+        cap_set_flag(wanted, CAP_PERMITTED, 1, &kept[i], has);
+        cap_set_flag(wanted, CAP_EFFECTIVE, 1, &kept[i], has);
+    }
+    CL_CHECK(cap_set_proc(wanted) == 0);
     cap_free(wanted);
+    cap_free(held);
 }
 
 /* Keeps the pipe and the groups' directories, at 3 and up; the rest closes. */
@@ -158,9 +166,15 @@ static _Noreturn void wait_and_sweep(struct cl_cgroup_host host, int pipe_end)
     _exit(cl_sweep_base(&host, SWEEPER_WAIT_MS, &err) < 0);
 }
 
+static int held = -1; /* the end that closes when cloched dies, however it dies */
+
+void cl_sweep_now(void)
+{
+    cl_own_close(&held);
+}
+
 pid_t cl_sweep_start(const struct cl_cgroup_host *host, struct cl_err *err)
 {
-    static int held = -1; /* the end that closes when cloched dies, however it dies */
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0)

@@ -22,5 +22,7 @@ int cl_sweep_base(const struct cl_cgroup_host *host, unsigned wait_ms, struct cl
 
 /* Forks the sweeper: it waits for cloched's death on a pipe, sweeps and exits. Returns its pid. */
 pid_t cl_sweep_start(const struct cl_cgroup_host *host, struct cl_err *err);
+/* Lets the sweeper begin although cloched lives: its orderly end. */
+void cl_sweep_now(void);
 
 #endif
