@@ -173,7 +173,7 @@ cover:  ## branch coverage of the unit tests; base must stay above 90 %
 
 .PHONY: lint
 lint: all  ## layers, sizes, links, hardening, words, format, cppcheck, shellcheck, codespell
-	@BIN=$(BIN) tests/lint/run.sh
+	@BIN=$(BIN) BUILD=$(BUILD) tests/lint/run.sh
 
 .PHONY: tidy
 tidy: compile_commands  ## clang-tidy over every C file (minutes)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # All lints, one line each and their output if they fail. A tool that is missing skips its lint;
 # with CLOCHE_REQUIRE=all it fails.
-# BIN=dir run.sh
+# BIN=dir BUILD=dir run.sh
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 
