@@ -57,24 +57,54 @@ static void report_facts(struct report *report)
     }
 }
 
+/* Its own log would stand between the lines: only errors of it are wanted. */
 static pid_t start_self_test(const char *path, int *output)
 {
-    int pipe_fds[2];
+    int ends[2];
     pid_t pid;
 
-    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return -1;
     fflush(stdout);
     pid = fork();
     if (pid == 0) {
-        dup2(pipe_fds[1], STDOUT_FILENO);
-        dup2(pipe_fds[1], STDERR_FILENO);
-        execl(path, path, "--self-test", (char *)NULL);
+        dup2(ends[1], STDOUT_FILENO);
+        dup2(ends[1], STDERR_FILENO);
+        execl(path, path, "--self-test", "--log", "error", (char *)NULL);
         _exit(127);
     }
-    close(pipe_fds[1]);
-    *output = pipe_fds[0];
+    close(ends[1]);
+    *output = ends[0];
     return pid;
+}
+
+/* "ok openat: EACCES" becomes a row; anything else is shown as it is. */
+static void report_line(struct report *report, char *line)
+{
+    const bool is_row = strncmp(line, "ok ", 3) == 0 || strncmp(line, "FAIL ", 5) == 0;
+    char *probe = strchr(line, ' ');
+    char *seen = is_row ? strstr(probe, ": ") : NULL;
+    json_object *row;
+
+    if (report->lines && !seen) {
+        json_object_array_add(report->lines, json_object_new_string(line));
+        return;
+    }
+    if (!seen) {
+        printf("%s\n", line);
+        return;
+    }
+    *probe++ = '\0';
+    *seen = '\0';
+    if (!report->lines) {
+        printf("%-4s  %-20s %s\n", line, probe, seen + 2);
+        return;
+    }
+    row = json_object_new_object();
+    put(row, "level", line);
+    put(row, "probe", probe);
+    put(row, "seen", seen + 2);
+    json_object_array_add(report->lines, row);
 }
 
 static void report_lines(struct report *report, FILE *from)
@@ -83,10 +113,7 @@ static void report_lines(struct report *report, FILE *from)
 
     while (fgets(line, sizeof(line), from)) {
         line[strcspn(line, "\n")] = '\0';
-        if (report->lines)
-            json_object_array_add(report->lines, json_object_new_string(line));
-        else
-            printf("%s\n", line);
+        report_line(report, line);
     }
 }
 

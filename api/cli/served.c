@@ -47,7 +47,7 @@ static _Noreturn void become_cloched(const char *path, const char *state, const 
         _exit(0);
     dup2(log, STDERR_FILENO);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
-    execl(path, path, "--state", state, "--listen", listen, (char *)NULL);
+    execl(path, path, "--state", state, "--listen", listen, "--log", "warn", (char *)NULL);
     dprintf(STDERR_FILENO, "cloched: %s can't be run: %s\n", path, strerrordesc_np(errno));
     _exit(127);
 }
