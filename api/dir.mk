@@ -1,6 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 PROGRAMS += cloche-api cloche
-cloche-api_SRC := $(wildcard api/*.c api/http1/*.c)
+API_SRC := $(wildcard api/*.c)
+cloche-api_SRC := $(API_SRC) $(wildcard api/http1/*.c)
 cloche-api_LIBS := -levent_core -lsodium
 cloche_SRC := $(wildcard api/cli/*.c)
 cloche_LIBS := -lcurl -ljson-c
+
+# Tests of the API's own half; those of api/http1 and jsonscan.c are in api/http1/dir.mk.
+API_UNIT := test_refusal test_quantity test_ulid test_idtable test_path test_route test_verdict \
+            test_auth test_tenant test_request test_stream test_keep test_events test_envelope \
+            test_metrics test_jailclient test_spare test_confine
+UNIT += $(API_UNIT)
+
+# All of the API but main, with exchanges that write down what is asked of them instead of HTTP.
+API_TEST_SRC := $(filter-out api/main.c,$(API_SRC)) tests/support/exchange_fake.c \
+                tests/support/api_fake.c tests/support/policy_sample.c
+$(foreach t,$(API_UNIT),$(eval $(t)_SRC := $(API_TEST_SRC))\
+                        $(eval $(t)_LIBS := -levent_core -lsodium))
+
+FUZZERS += fuzz_request fuzz_frames
+fuzz_request_SRC := $(addprefix api/,request.c request_files.c request_limits.c member.c path.c \
+                      quantity.c refusal.c) $(wildcard api/json*.c) tests/support/policy_sample.c
+fuzz_request_LIBS := -lsodium
+fuzz_frames_SRC := api/stream.c api/path.c $(wildcard api/json*.c)

@@ -88,6 +88,7 @@ struct cl_job *cl_job_new(struct cl_dispatch *dispatch, struct cl_pool *pool,
     cl_list_init(&job->in_pool);
     cl_list_init(&job->in_age);
     job->pool = pool;
+    pool->users++;
     job->request = *request;
     *request = (struct cl_request){ 0 };
     job->flags = flags;
@@ -112,6 +113,7 @@ void cl_job_free(struct cl_dispatch *dispatch, struct cl_job *job)
     cl_stream_fini(&job->stream);
     cl_reply_fini(&job->reply);
     cl_request_fini(&job->request);
+    job->pool->users--;
     free(job);
 }
 

@@ -168,7 +168,9 @@ static void move(struct cl_dispatch *dispatch, struct cl_job *job)
     if (pool == job->pool)
         return;
     cl_queue_remove(dispatch, job);
+    job->pool->users--;
     job->pool = pool;
+    pool->users++;
     cl_queue_put(dispatch, job, false);
 }
 

@@ -21,6 +21,7 @@ struct cl_spare *cl_spare_new(const struct cl_msg_offer *offer, struct cl_pool *
     cl_list_init(&spare->node);
     spare->id = offer->spare;
     spare->pool = pool;
+    pool->users++;
     spare->generation = offer->generation;
     spare->fd = cl_take_fd(fd);
     return spare;
@@ -70,6 +71,7 @@ void cl_spare_free(struct cl_spare *spare)
     if (!spare)
         return;
     cl_spare_close(spare);
+    spare->pool->users--;
     free(spare);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/idtable.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
 
@@ -20,9 +21,10 @@ struct staged_tenant {
 };
 
 struct staged_pool {
-    const struct cl_policy *policy; /* owned; NULL: not staged */
+    struct cl_list node;
+    const struct cl_policy *policy; /* owned */
+    uint32_t index;
     uint32_t tenant;
-    uint32_t order;
 };
 
 struct cl_tenancy {
@@ -30,11 +32,11 @@ struct cl_tenancy {
     uint32_t generation;
     uint32_t staging; /* generation that is arriving, 0: none */
     uint32_t policies;
-    uint32_t pool_end;                                   /* highest index ever, plus 1 */
-    struct cl_tenant *tenants[CL_TENANTS_MAX];           /* in order of appearance */
-    struct cl_pool *pools[CL_POOLS_MAX];                 /* by index */
+    struct cl_tenant *tenants[CL_TENANTS_MAX]; /* in order of appearance */
+    struct cl_list pools;
+    struct cl_idtable by_index;
     struct staged_tenant staged_tenants[CL_TENANTS_MAX]; /* by cloched's index */
-    struct staged_pool staged_pools[CL_POOLS_MAX];
+    struct cl_list staged_pools;                         /* as they were told */
 };
 
 struct cl_tenancy *cl_tenancy_new(void)
@@ -43,17 +45,31 @@ struct cl_tenancy *cl_tenancy_new(void)
 
     CL_CHECK(tenancy);
     crypto_generichash_keygen(tenancy->key);
+    cl_list_init(&tenancy->pools);
+    cl_list_init(&tenancy->staged_pools);
     return tenancy;
 }
 
 static void drop_staged(struct cl_tenancy *tenancy)
 {
-    for (size_t i = 0; i < CL_POOLS_MAX; i++)
-        cl_policyview_close(tenancy->staged_pools[i].policy);
-    memset(tenancy->staged_pools, 0, sizeof(tenancy->staged_pools));
+    cl_list_each (node, keep, &tenancy->staged_pools) {
+        struct staged_pool *staged = cl_list_entry(node, struct staged_pool, node);
+
+        cl_list_unlink(node);
+        cl_policyview_close(staged->policy);
+        free(staged);
+    }
     memset(tenancy->staged_tenants, 0, sizeof(tenancy->staged_tenants));
     tenancy->staging = 0;
     tenancy->policies = 0;
+}
+
+static void free_pool(struct cl_tenancy *tenancy, struct cl_pool *pool)
+{
+    cl_list_unlink(&pool->node);
+    cl_idtable_take(&tenancy->by_index, pool->index);
+    cl_policyview_close(pool->policy);
+    free(pool);
 }
 
 void cl_tenancy_free(struct cl_tenancy *tenancy)
@@ -61,11 +77,9 @@ void cl_tenancy_free(struct cl_tenancy *tenancy)
     if (!tenancy)
         return;
     drop_staged(tenancy);
-    for (size_t i = 0; i < CL_POOLS_MAX; i++) {
-        if (tenancy->pools[i])
-            cl_policyview_close(tenancy->pools[i]->policy);
-        free(tenancy->pools[i]);
-    }
+    cl_list_each (node, keep, &tenancy->pools)
+        free_pool(tenancy, cl_list_entry(node, struct cl_pool, node));
+    cl_idtable_fini(&tenancy->by_index);
     for (size_t i = 0; i < CL_TENANTS_MAX; i++)
         free(tenancy->tenants[i]);
     sodium_memzero(tenancy->key, sizeof(tenancy->key));
@@ -141,40 +155,62 @@ int cl_tenancy_on_tenant(struct cl_tenancy *tenancy, const struct cl_msg_tenant 
     return 0;
 }
 
+static bool is_staged(const struct cl_tenancy *tenancy, uint32_t index)
+{
+    cl_list_each (node, keep, &tenancy->staged_pools) {
+        if (cl_list_entry(node, struct staged_pool, node)->index == index)
+            return true;
+    }
+    return false;
+}
+
 /* An index stands for one tenant and one policy for as long as cloched lives. */
 static bool is_renamed(const struct cl_tenancy *tenancy, const struct cl_msg_policy *msg)
 {
-    const struct cl_pool *known = tenancy->pools[msg->pool];
+    const struct cl_pool *known = cl_tenancy_pool(tenancy, msg->pool);
 
     return known &&
            (strcmp(known->policy->name, msg->name) != 0 ||
             strcmp(known->tenant->name, tenancy->staged_tenants[msg->tenant].name) != 0);
 }
 
+static int check_policy(struct cl_tenancy *tenancy, const struct cl_msg_policy *msg,
+                        struct cl_err *err)
+{
+    if (check_staging(tenancy, msg->generation, err) < 0)
+        return -1;
+    if (msg->pool == 0 || is_staged(tenancy, msg->pool))
+        return cl_fail(err, CL_E_LOST, "pool %u is none, or told twice", msg->pool);
+    if (tenancy->policies == CL_POOLS_MAX)
+        return cl_fail(err, CL_E_LIMIT, "more than %d policies", CL_POOLS_MAX);
+    if (msg->tenant >= CL_TENANTS_MAX || !tenancy->staged_tenants[msg->tenant].is_staged)
+        return cl_fail(err, CL_E_LOST, "pool %u of an unknown tenant", msg->pool);
+    if (is_renamed(tenancy, msg))
+        return cl_fail(err, CL_E_LOST, "pool %u was another tenant's or policy's", msg->pool);
+    return 0;
+}
+
 int cl_tenancy_on_policy(struct cl_tenancy *tenancy, const struct cl_msg_policy *msg, int fd,
                          struct cl_err *err)
 {
-    struct staged_pool *slot;
+    const struct cl_policy *policy;
+    struct staged_pool *staged;
 
-    if (check_staging(tenancy, msg->generation, err) < 0)
+    if (check_policy(tenancy, msg, err) < 0)
         return -1;
-    if (msg->pool >= CL_POOLS_MAX || tenancy->staged_pools[msg->pool].policy)
-        return cl_fail(err, CL_E_LOST, "pool %u is out of range or told twice", msg->pool);
-    if (msg->tenant >= CL_TENANTS_MAX || !tenancy->staged_tenants[msg->tenant].is_staged)
-        return cl_fail(err, CL_E_LOST, "pool %u of an unknown tenant", msg->pool);
-
-    if (is_renamed(tenancy, msg))
-        return cl_fail(err, CL_E_LOST, "pool %u was another tenant's or policy's", msg->pool);
-
-    slot = &tenancy->staged_pools[msg->pool];
-    slot->policy = cl_policyview_open(fd, err);
-    if (!slot->policy)
+    policy = cl_policyview_open(fd, err);
+    if (!policy)
         return cl_err_context(err, "policy %s", msg->name);
-    if (strcmp(slot->policy->name, msg->name) != 0)
-        return cl_fail(err, CL_E_LOST, "policy %s calls itself %s", msg->name,
-                       slot->policy->name);
-    slot->tenant = msg->tenant;
-    slot->order = tenancy->policies++;
+    staged = calloc(1, sizeof(*staged));
+    CL_CHECK(staged);
+    staged->policy = policy;
+    staged->index = msg->pool;
+    staged->tenant = msg->tenant;
+    cl_list_init(&staged->node);
+    cl_list_append(&tenancy->staged_pools, &staged->node);
+    tenancy->policies++;
+    if (strcmp(policy->name, msg->name) != 0)
+        return cl_fail(err, CL_E_LOST, "policy %s calls itself %s", msg->name, policy->name);
     return 0;
 }
 
@@ -198,17 +234,18 @@ static struct cl_tenant *adopt_tenant(struct cl_tenancy *tenancy, const char *na
 
 static struct cl_pool *adopt_pool(struct cl_tenancy *tenancy, uint32_t index)
 {
-    struct cl_pool *pool = tenancy->pools[index];
+    struct cl_pool *pool = cl_tenancy_pool(tenancy, index);
 
-    if (!pool) {
-        pool = tenancy->pools[index] = calloc(1, sizeof(*pool));
-        CL_CHECK(pool);
-        pool->index = index;
-        cl_list_init(&pool->idle);
-        cl_list_init(&pool->jobs);
-        if (index >= tenancy->pool_end)
-            tenancy->pool_end = index + 1;
-    }
+    if (pool)
+        return pool;
+    pool = calloc(1, sizeof(*pool));
+    CL_CHECK(pool);
+    pool->index = index;
+    cl_list_init(&pool->node);
+    cl_list_init(&pool->idle);
+    cl_list_init(&pool->jobs);
+    cl_list_append(&tenancy->pools, &pool->node);
+    cl_idtable_put(&tenancy->by_index, index, pool);
     return pool;
 }
 
@@ -218,23 +255,20 @@ static bool is_same_policy(const struct cl_policy *a, const struct cl_policy *b)
            strcmp(a->name, b->name) == 0;
 }
 
-/* Puts one staged pool in force; true when something about it is not as before. */
-static bool swap_pool(struct cl_tenancy *tenancy, uint32_t index, struct cl_tenant *tenant)
+/* Puts one staged pool in force. */
+static void swap_pool(struct cl_tenancy *tenancy, struct staged_pool *staged, uint32_t order,
+                      struct cl_tenant *tenant)
 {
-    struct staged_pool *staged = &tenancy->staged_pools[index];
-    struct cl_pool *pool = adopt_pool(tenancy, index);
-    const bool is_same =
-        pool->is_live && pool->tenant == tenant && is_same_policy(pool->policy, staged->policy);
+    struct cl_pool *pool = adopt_pool(tenancy, staged->index);
+    const bool is_same = pool->is_live && is_same_policy(pool->policy, staged->policy);
 
     cl_policyview_close(pool->policy);
     pool->policy = cl_take_ptr(&staged->policy);
     pool->tenant = tenant;
-    pool->order = staged->order;
+    pool->order = order;
     pool->generation = tenancy->staging;
-    if (!is_same)
-        pool->since = tenancy->staging;
+    pool->since = is_same ? pool->since : tenancy->staging;
     pool->is_live = true;
-    return !is_same;
 }
 
 static int swap_tenants(struct cl_tenancy *tenancy, struct cl_tenant *by_index[CL_TENANTS_MAX],
@@ -257,11 +291,28 @@ static int swap_tenants(struct cl_tenancy *tenancy, struct cl_tenant *by_index[C
     return 0;
 }
 
+/* What was not told again is gone: at once if nobody needs it, else at a later load. */
+static void retire_pools(struct cl_tenancy *tenancy)
+{
+    cl_list_each (node, keep, &tenancy->pools) {
+        struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
+
+        if (pool->generation == tenancy->staging)
+            continue;
+        if (pool->is_live)
+            pool->since = tenancy->staging;
+        pool->is_live = false;
+        if (pool->users == 0)
+            free_pool(tenancy, pool);
+    }
+}
+
 int cl_tenancy_on_loaded(struct cl_tenancy *tenancy, const struct cl_msg_loaded *msg,
                          void (*on_change)(void *self, struct cl_pool *pool), void *self,
                          struct cl_err *err)
 {
     struct cl_tenant *by_index[CL_TENANTS_MAX] = { NULL };
+    uint32_t order = 0;
 
     if (check_staging(tenancy, msg->generation, err) < 0)
         return -1;
@@ -270,20 +321,20 @@ int cl_tenancy_on_loaded(struct cl_tenancy *tenancy, const struct cl_msg_loaded 
                        tenancy->policies);
     if (swap_tenants(tenancy, by_index, err) < 0)
         return -1;
-    for (uint32_t i = 0; i < CL_POOLS_MAX; i++) {
-        const struct staged_pool *staged = &tenancy->staged_pools[i];
-        struct cl_pool *pool = tenancy->pools[i];
-        bool is_changed = pool && pool->is_live;
+    cl_list_each (node, keep, &tenancy->staged_pools) {
+        struct staged_pool *staged = cl_list_entry(node, struct staged_pool, node);
 
-        if (staged->policy)
-            is_changed = swap_pool(tenancy, i, by_index[staged->tenant]);
-        else if (pool)
-            pool->is_live = false;
-        if (is_changed)
-            on_change(self, tenancy->pools[i]);
+        swap_pool(tenancy, staged, order++, by_index[staged->tenant]);
     }
+    retire_pools(tenancy);
     tenancy->generation = tenancy->staging;
     drop_staged(tenancy);
+    cl_list_each (node, keep, &tenancy->pools) {
+        struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
+
+        if (pool->since == tenancy->generation)
+            on_change(self, pool);
+    }
     return 0;
 }
 
@@ -310,16 +361,18 @@ struct cl_tenant *cl_tenancy_by_token(const struct cl_tenancy *tenancy, const ch
 
 struct cl_pool *cl_tenancy_pool(const struct cl_tenancy *tenancy, uint32_t index)
 {
-    return index < CL_POOLS_MAX ? tenancy->pools[index] : NULL;
+    return cl_idtable_get(&tenancy->by_index, index);
 }
 
 struct cl_pool *cl_tenancy_next(const struct cl_tenancy *tenancy,
                                 const struct cl_tenant *tenant, const struct cl_pool *previous)
 {
-    for (uint32_t i = previous ? previous->index + 1 : 0; i < tenancy->pool_end; i++) {
-        struct cl_pool *pool = tenancy->pools[i];
+    struct cl_list *node = previous ? previous->node.next : tenancy->pools.next;
 
-        if (pool && pool->is_live && (!tenant || pool->tenant == tenant))
+    for (; node != &tenancy->pools; node = node->next) {
+        struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
+
+        if (pool->is_live && (!tenant || pool->tenant == tenant))
             return pool;
     }
     return NULL;

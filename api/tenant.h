@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who may call, and under which policies: what cloched tells before LOADED, put in force as one
- * generation. A tenant and its pools live for ever once known, so pointers to them may be kept;
- * what a reload took away is no longer `is_live`.
+ * generation. A tenant lives for ever once known; a pool as long as it is in force or counted in
+ * `users`. What a reload took away is no longer `is_live`.
  */
 #ifndef CL_API_TENANT_H
 #define CL_API_TENANT_H
@@ -16,7 +16,7 @@
 
 enum {
     CL_TENANTS_MAX = 1024,
-    CL_POOLS_MAX = 4096,
+    CL_POOLS_MAX = 4096, /* of one generation */
     CL_TOKEN_MIN = 16,
     CL_TOKEN_MAX = 256,
     CL_TOKEN_DIGEST = 32,
@@ -32,7 +32,9 @@ struct cl_tenant {
 
 /* One (tenant, policy): what is ready and what waits for it. The lists belong to dispatch.c. */
 struct cl_pool {
-    uint32_t index; /* cloched's name for it */
+    struct cl_list node; /* of the tenancy */
+    uint32_t index;      /* cloched's name for it, never 0 and never used for another */
+    uint32_t users;      /* jobs and spares that point here */
     struct cl_tenant *tenant;
     const struct cl_policy *policy; /* owned mapping */
     uint32_t generation;            /* of the policy in force */
@@ -75,7 +77,7 @@ struct cl_pool *cl_tenancy_pool(const struct cl_tenancy *tenancy, uint32_t index
 /* The tenant's live pool of this policy; "" names its first. NULL: not allowed. */
 struct cl_pool *cl_tenancy_find(const struct cl_tenancy *tenancy,
                                 const struct cl_tenant *tenant, const char *policy);
-/* The live pools of a tenant (NULL: of all), by index: start with NULL. */
+/* The live pools of a tenant (NULL: of all), one after the other: start with NULL. */
 struct cl_pool *cl_tenancy_next(const struct cl_tenancy *tenancy,
                                 const struct cl_tenant *tenant, const struct cl_pool *previous);
 

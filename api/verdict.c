@@ -102,7 +102,7 @@ static struct cl_verdict as_final(const struct sides *s)
         { CL_F_RESULT, CL_V_OK },   { CL_F_ERROR, CL_V_ERROR }, { CL_F_DENIED, CL_V_DENIED },
         { CL_F_LIMIT, CL_V_LIMIT }, { CL_F_FAILED, CL_V_LOST },
     };
-    struct cl_verdict verdict = { .kind = CL_V_LOST, .message = "the worker could not serve" };
+    struct cl_verdict verdict = { .kind = CL_V_LOST };
     const struct cl_frame_limit *own = &s->seen->own;
 
     for (size_t i = 0; i < CL_COUNT(kinds); i++) {
@@ -111,6 +111,8 @@ static struct cl_verdict as_final(const struct sides *s)
     }
     if (verdict.kind == CL_V_LIMIT)
         return limit_of((enum cl_limit)own->limit, s->seen->limits[own->limit], own->used);
+    if (verdict.kind == CL_V_LOST)
+        verdict.message = "the worker could not serve";
     return verdict;
 }
 

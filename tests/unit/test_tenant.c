@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Generations of tenants and policies.
+ * Runs in: tests only.
+ * Trusts: -
+ */
+#include "tests/support/unit.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "api/tenant.h"
+#include "sandbox/base/own.h"
+#include "tests/support/policy_sample.h"
+
+#define ALL_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define TOKEN_A   "token-of-tenant-a-0001"
+#define TOKEN_B   "token-of-tenant-b-0002"
+
+static struct cl_tenancy *tenancy;
+static unsigned changes;
+static uint32_t changed; /* index of the last one */
+
+static void on_change(void *self, struct cl_pool *pool)
+{
+    (void)self;
+    changes++;
+    changed = pool->index;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    assert_true(sodium_init() >= 0);
+    tenancy = cl_tenancy_new();
+    changes = 0;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    cl_tenancy_free(tenancy);
+    return 0;
+}
+
+static int file_of(const void *bytes, size_t length, int seals)
+{
+    const int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    assert_int_equal(pwrite(fd, bytes, length, 0), length);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+    return fd;
+}
+
+static int tell_tenant(uint32_t index, const char *name, const char *token, uint32_t generation,
+                       struct cl_err *err)
+{
+    struct cl_msg_tenant msg = { .tenant = index, .generation = generation };
+    cl_close_auto int fd = file_of(token, strlen(token), 0);
+
+    snprintf(msg.name, sizeof(msg.name), "%s", name);
+    return cl_tenancy_on_tenant(tenancy, &msg, fd, err);
+}
+
+/* Policy `name` with this wall limit, which is its content. */
+static int tell_policy(uint32_t pool, uint32_t tenant, const char *name, uint64_t wall_ms,
+                       uint32_t generation, struct cl_err *err)
+{
+    struct cl_msg_policy msg = { .pool = pool, .tenant = tenant, .generation = generation };
+    struct policy_sample sample;
+
+    policy_sample_init(&sample);
+    memset(sample.head.name, 0, sizeof(sample.head.name));
+    snprintf(sample.head.name, sizeof(sample.head.name), "%s", name);
+    sample.head.wall_ms = wall_ms;
+    memcpy(sample.head.digest, &wall_ms, sizeof(wall_ms));
+    cl_close_auto int fd = file_of(&sample, sizeof(sample), ALL_SEALS);
+    memcpy(msg.name, sample.head.name, sizeof(msg.name));
+    return cl_tenancy_on_policy(tenancy, &msg, fd, err);
+}
+
+static int tell_loaded(uint32_t policies, uint32_t generation, struct cl_err *err)
+{
+    const struct cl_msg_loaded msg = { .generation = generation, .policies = policies };
+
+    return cl_tenancy_on_loaded(tenancy, &msg, on_change, NULL, err);
+}
+
+static void load_two(uint32_t generation, uint64_t wall_ms)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    assert_works(tell_tenant(0, "a", TOKEN_A, generation, &err), &err);
+    assert_works(tell_tenant(1, "b", TOKEN_B, generation, &err), &err);
+    assert_works(tell_policy(5, 0, "strict", 1000, generation, &err), &err);
+    assert_works(tell_policy(2, 0, "default", wall_ms, generation, &err), &err);
+    assert_works(tell_policy(9, 1, "default", 1000, generation, &err), &err);
+    assert_works(tell_loaded(3, generation, &err), &err);
+}
+
+static const struct cl_tenant *by(const char *token)
+{
+    return cl_tenancy_by_token(tenancy, token, strlen(token));
+}
+
+static void nothing_is_in_force_before_loaded(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)state;
+    assert_works(tell_tenant(0, "a", TOKEN_A, 1, &err), &err);
+    assert_works(tell_policy(5, 0, "strict", 1000, 1, &err), &err);
+    assert_null(by(TOKEN_A));
+    assert_null(cl_tenancy_pool(tenancy, 5));
+    assert_int_equal(cl_tenancy_generation(tenancy), 0);
+    assert_works(tell_loaded(1, 1, &err), &err);
+    assert_non_null(by(TOKEN_A));
+    assert_int_equal(cl_tenancy_generation(tenancy), 1);
+    assert_int_equal(changes, 1);
+}
+
+static void tokens_and_policies_belong_to_one_tenant(void **state)
+{
+    const struct cl_tenant *a;
+    const struct cl_tenant *b;
+
+    (void)state;
+    load_two(1, 2000);
+    a = by(TOKEN_A);
+    b = by(TOKEN_B);
+    assert_string_equal(a->name, "a");
+    assert_string_equal(b->name, "b");
+    assert_null(by("token-of-tenant-c-0003"));
+    assert_int_equal(cl_tenancy_find(tenancy, a, "default")->index, 2);
+    assert_int_equal(cl_tenancy_find(tenancy, b, "default")->index, 9);
+    assert_null(cl_tenancy_find(tenancy, b, "strict"));
+    assert_null(cl_tenancy_pool(tenancy, 3));
+    assert_null(cl_tenancy_pool(tenancy, 0));
+}
+
+static void the_first_policy_told_is_the_default(void **state)
+{
+    (void)state;
+    load_two(1, 2000);
+    assert_int_equal(cl_tenancy_find(tenancy, by(TOKEN_A), "")->index, 5);
+    assert_int_equal(cl_tenancy_find(tenancy, by(TOKEN_B), "")->index, 9);
+}
+
+static void next_walks_live_pools_of_one_or_all(void **state)
+{
+    struct cl_pool *pool;
+
+    (void)state;
+    load_two(1, 2000);
+    pool = cl_tenancy_next(tenancy, by(TOKEN_A), NULL);
+    assert_int_equal(pool->index, 5);
+    pool = cl_tenancy_next(tenancy, by(TOKEN_A), pool);
+    assert_int_equal(pool->index, 2);
+    assert_null(cl_tenancy_next(tenancy, by(TOKEN_A), pool));
+    assert_int_equal(cl_tenancy_next(tenancy, NULL, pool)->index, 9);
+}
+
+static void a_reload_tells_only_what_changed(void **state)
+{
+    (void)state;
+    load_two(1, 2000);
+    assert_int_equal(changes, 3);
+    load_two(2, 2000);
+    assert_int_equal(changes, 3);
+    assert_int_equal(cl_tenancy_pool(tenancy, 2)->generation, 2);
+    assert_int_equal(cl_tenancy_pool(tenancy, 2)->since, 1);
+    load_two(3, 100);
+    assert_int_equal(changes, 4);
+    assert_int_equal(changed, 2);
+    assert_int_equal(cl_tenancy_pool(tenancy, 2)->since, 3);
+    assert_int_equal(cl_tenancy_pool(tenancy, 2)->policy->wall_ms, 100);
+}
+
+static void load_less(uint32_t generation)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    assert_works(tell_tenant(0, "a", TOKEN_A, generation, &err), &err);
+    assert_works(tell_policy(2, 0, "default", 2000, generation, &err), &err);
+    assert_works(tell_loaded(1, generation, &err), &err);
+}
+
+static void what_a_reload_leaves_out_is_gone(void **state)
+{
+    (void)state;
+    load_two(1, 2000);
+    load_less(2);
+    assert_null(by(TOKEN_B));
+    assert_null(cl_tenancy_find(tenancy, by(TOKEN_A), "strict"));
+    assert_null(cl_tenancy_pool(tenancy, 9));
+    load_two(3, 2000);
+    assert_non_null(by(TOKEN_B));
+    assert_int_equal(cl_tenancy_pool(tenancy, 9)->since, 3);
+}
+
+static void a_pool_in_use_outlives_its_policy(void **state)
+{
+    struct cl_pool *used;
+
+    (void)state;
+    load_two(1, 2000);
+    used = cl_tenancy_pool(tenancy, 9);
+    used->users = 1;
+    load_less(2);
+    assert_int_equal(changes, 4); /* three at first, then the one in use */
+    assert_ptr_equal(cl_tenancy_pool(tenancy, 9), used);
+    assert_false(used->is_live);
+    assert_null(cl_tenancy_next(tenancy, used->tenant, NULL));
+    used->users = 0;
+    load_less(3);
+    assert_null(cl_tenancy_pool(tenancy, 9));
+}
+
+static void a_new_token_replaces_the_old(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)state;
+    load_two(1, 2000);
+    assert_works(tell_tenant(7, "a", "another-token-for-tenant-a", 2, &err), &err);
+    assert_works(tell_loaded(0, 2, &err), &err);
+    assert_null(by(TOKEN_A));
+    assert_string_equal(by("another-token-for-tenant-a")->name, "a");
+}
+
+static void token_files_hold_one_line_of_printable_ascii(void **state)
+{
+    static const char *const bad[] = { "",
+                                       "\n",
+                                       "short",
+                                       "0123456789abcde\n",
+                                       "0123456789 abcdef",
+                                       "0123456789abcdef\n\n",
+                                       "0123456789abcdef\r\n",
+                                       "0123456789abcd\xc3\xa9" };
+    char longest[CL_TOKEN_MAX + 3];
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < CL_COUNT(bad); i++)
+        assert_fails(tell_tenant(0, "a", bad[i], 1, &err), &err, CL_E_INPUT);
+    memset(longest, 'x', sizeof(longest));
+    longest[CL_TOKEN_MAX + 1] = '\0';
+    assert_fails(tell_tenant(0, "a", longest, 1, &err), &err, CL_E_INPUT);
+    longest[CL_TOKEN_MAX] = '\n';
+    assert_works(tell_tenant(0, "a", longest, 1, &err), &err);
+    assert_works(tell_tenant(1, "b", "0123456789abcdef", 1, &err), &err);
+}
+
+static void contradictions_are_lost(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)state;
+    assert_fails(tell_loaded(0, 0, &err), &err, CL_E_LOST);
+    assert_works(tell_tenant(0, "a", TOKEN_A, 1, &err), &err);
+    assert_fails(tell_tenant(0, "a", TOKEN_A, 1, &err), &err, CL_E_LOST);
+    assert_fails(tell_tenant(1, "b", TOKEN_A, 2, &err), &err, CL_E_LOST);
+    assert_fails(tell_tenant(CL_TENANTS_MAX, "b", TOKEN_A, 1, &err), &err, CL_E_LOST);
+    assert_fails(tell_policy(1, 4, "default", 1, 1, &err), &err, CL_E_LOST);
+    assert_fails(tell_policy(0, 0, "default", 1, 1, &err), &err, CL_E_LOST);
+    assert_works(tell_policy(1, 0, "default", 1, 1, &err), &err);
+    assert_fails(tell_policy(1, 0, "default", 1, 1, &err), &err, CL_E_LOST);
+    assert_fails(tell_loaded(2, 1, &err), &err, CL_E_LOST);
+    assert_works(tell_loaded(1, 1, &err), &err);
+    assert_fails(tell_tenant(0, "a", TOKEN_A, 1, &err), &err, CL_E_LOST);
+    assert_works(tell_tenant(0, "c", TOKEN_A, 2, &err), &err);
+    assert_fails(tell_policy(1, 0, "default", 1, 2, &err), &err, CL_E_LOST);
+}
+
+static void policies_are_checked_and_called_by_their_name(void **state)
+{
+    struct cl_msg_policy msg = { .pool = 1, .generation = 1, .name = "other" };
+    struct policy_sample sample;
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)state;
+    policy_sample_init(&sample);
+    assert_works(tell_tenant(0, "a", TOKEN_A, 1, &err), &err);
+    cl_close_auto int good = file_of(&sample, sizeof(sample), ALL_SEALS);
+    assert_fails(cl_tenancy_on_policy(tenancy, &msg, good, &err), &err, CL_E_LOST);
+    sample.head.magic++;
+    cl_close_auto int bad = file_of(&sample, sizeof(sample), ALL_SEALS);
+    msg.pool = 2;
+    assert_int_equal(cl_tenancy_on_policy(tenancy, &msg, bad, &err), -1);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        CASE(nothing_is_in_force_before_loaded),
+        CASE(tokens_and_policies_belong_to_one_tenant),
+        CASE(the_first_policy_told_is_the_default),
+        CASE(next_walks_live_pools_of_one_or_all),
+        CASE(a_reload_tells_only_what_changed),
+        CASE(what_a_reload_leaves_out_is_gone),
+        CASE(a_pool_in_use_outlives_its_policy),
+        CASE(a_new_token_replaces_the_old),
+        CASE(token_files_hold_one_line_of_printable_ascii),
+        CASE(contradictions_are_lost),
+        CASE(policies_are_checked_and_called_by_their_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
