@@ -16,6 +16,10 @@ UNIT += test_emit test_intake test_sigsys
 test_emit_SRC := runtime/emit.c
 test_intake_SRC := runtime/intake.c
 test_sigsys_SRC := runtime/sigsys.c runtime/probe.c runtime/emit.c
+UNIT += test_arena
+test_arena_SRC := runtime/arena.c
+test_arena_CFLAGS := $(cloche-zygote_CFLAGS)
+test_arena_LIBS := $(cloche-zygote_LIBS)
 
 # The shipped Python helpers, compiled here and now; no file of ours is read at run time.
 FROZEN := $(BUILD)/gen/runtime/frozen.h

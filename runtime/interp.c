@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "runtime/arena.h"
 #include "runtime/boot.h"
 #include "sandbox/base/own.h"
 
@@ -31,6 +32,8 @@ int cl_interp_start(struct cl_err *err)
         if (setenv(environment[i][0], environment[i][1], 1) < 0)
             return cl_fail(err, CL_E_SYS, "set %s", environment[i][0]);
     }
+    if (cl_arena_open(err) < 0)
+        return -1;
     return cl_boot_start(err);
 }
 

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/arena.h"
 #include "runtime/interp.h"
 #include "runtime/run.h"
 #include "runtime/sigsys.h"
@@ -56,6 +57,10 @@ static int take_process(struct cl_err *err)
     sigemptyset(&none);
     if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return cl_fail(err, CL_E_SYS, "signals");
+    /* Without a terminal for ever; workers get a process group each, not a session: that would
+     * make them leaders, which may take a terminal, and cost a scheduling group each. */
+    if (setsid() < 0 && errno != EPERM) /* leads one already */
+        return cl_fail(err, CL_E_SYS, "setsid");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
         return cl_fail(err, CL_E_SYS, "pdeathsig");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
@@ -91,6 +96,7 @@ static int drop_bounding_set(struct cl_err *err)
  * the thread count checked here stays what it is. */
 static int close_world(const struct cl_policy *policy, struct cl_err *err)
 {
+    cl_arena_close();
     if (cl_interp_check_threads(err) < 0 || cl_enter_tree(policy, err) < 0)
         return -1;
     /* A keyring of its own: none of the session that started cloched, none shared with others. */
