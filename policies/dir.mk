@@ -7,3 +7,10 @@ cloche-policyc_LIBS := -lyaml -lseccomp
 
 # .incbin takes these in; the compiler's dependency files do not know.
 $(BUILD)/obj/policies/embedded.o: policies/default.yaml policies/strict.yaml
+
+POLICIES_UNIT := test_filter test_filter_probe test_filter_tiers
+UNIT += $(POLICIES_UNIT)
+$(foreach t,$(POLICIES_UNIT),$(eval $(t)_SRC := $(POLICIES_SRC)))
+$(foreach t,$(POLICIES_UNIT),$(eval $(t)_LIBS := $(cloche-policyc_LIBS)))
+test_filter_probe_SRC += tests/support/probe.c
+test_filter_tiers_SRC += tests/support/probe.c

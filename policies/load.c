@@ -154,19 +154,27 @@ static int signed_items(struct parse *parse, struct cl_node *list, const char *a
     return 0;
 }
 
+/* The byte under a place, whose column counts characters. */
+static const char *source_at(const struct cl_place *place)
+{
+    size_t length = 0;
+    const char *at = cl_doc_line(place->doc, place->line, &length);
+
+    for (unsigned column = 1; at && *at && column < place->column; column++) {
+        for (at++; ((unsigned char)*at & 0xc0) == 0x80; at++)
+            ;
+    }
+    return at;
+}
+
 static struct cl_node *signed_list(struct parse *parse, const yaml_event_t *event)
 {
     struct cl_place place = place_of(parse->doc, &event->start_mark, &event->end_mark);
     struct cl_node *list = cl_node_new(parse->doc, CL_NODE_LIST, place);
     const char *text = (const char *)event->data.scalar.value;
-    size_t line_length = 0;
-    const char *at = cl_doc_line(parse->doc, place.line, &line_length);
+    const char *at = source_at(&place);
 
     CL_CHECK(at);
-    for (unsigned column = 1; column < place.column; column++) {
-        for (at++; ((unsigned char)*at & 0xc0) == 0x80; at++)
-            ;
-    }
     list->sign = text[0];
     if (signed_items(parse, list, at) < 0)
         return NULL;
@@ -282,9 +290,13 @@ static int refuse_syntax(struct parse *parse, const yaml_parser_t *yaml)
     struct cl_place place = { parse->doc, (unsigned)yaml->problem_mark.line + 1,
                               (unsigned)yaml->problem_mark.column + 1, 1 };
 
-    return cl_report_add(parse->report, place, "not YAML: %s%s%s",
+    /* In a flow collection `+[` is no plain text: YAML sees a word and then a list. */
+    const char *at = source_at(&place);
+    bool is_signed = at && *at == '[' && at > parse->doc->text && strchr("+-", at[-1]);
+    return cl_report_add(parse->report, place, "not YAML: %s%s%s%s",
                          yaml->context ? yaml->context : "", yaml->context ? ", " : "",
-                         yaml->problem ? yaml->problem : "cannot be read");
+                         yaml->problem ? yaml->problem : "cannot be read",
+                         is_signed ? "; within {..} write {add: [..], remove: [..]}" : "");
 }
 
 static int one_event(struct parse *parse, yaml_parser_t *yaml)
