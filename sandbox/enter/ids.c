@@ -145,8 +145,10 @@ static int read_back(struct cl_jail_seen *seen, struct cl_err *err)
 
 int cl_enter_ids(struct cl_jail *jail, struct cl_err *err)
 {
-    if (setsid() < 0 && errno != EPERM) /* EPERM: leads a session already */
-        return cl_fail(err, CL_E_SYS, "setsid");
+    /* A process group of its own. Not a session: the zygote has one without a terminal, only its
+     * leader could take one, and each new session costs a scheduling group (autogroup). */
+    if (setpgid(0, 0) < 0)
+        return cl_fail(err, CL_E_SYS, "setpgid");
     if (empty_bounding_set(err) < 0)
         return -1;
     if (prctl(PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0) < 0)

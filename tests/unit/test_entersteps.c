@@ -226,7 +226,7 @@ static void give_up(void)
     EXPECT(uids[0] == 5 && uids[1] == 5 && uids[2] == 5);
     EXPECT(getresgid(&gids[0], &gids[1], &gids[2]) == 0);
     EXPECT(gids[0] == 5 && gids[1] == 5 && gids[2] == 5);
-    EXPECT(getgroups(0, NULL) == 0 && getsid(0) == getpid());
+    EXPECT(getgroups(0, NULL) == 0 && getpgid(0) == getpid());
     EXPECT(prctl(PR_GET_PDEATHSIG, &parent_signal, 0, 0, 0) == 0 && parent_signal == SIGKILL);
     EXPECT(jail.seen.caps == 0 && jail.seen.uid == 5 && jail.seen.gid == 5);
     EXPECT(jail.seen.no_new_privs == 1);
