@@ -9,11 +9,12 @@ import subprocess
 import sys
 
 FILE_MOST = 400
+TEST_MOST = 600  # a table of cases is long without being hard to read
 FUNCTION_MOST = 60
 FUNCTION_WARN = 50
-# Lines of code, without blank lines and comments, of what only root's process and the way into
-# the jail run; sandbox/base/ is linked into all and has no share.
-SANDBOX_MOST = 4000
+# Most lines of code, blank lines and comments not counted, of what root runs, of the way into the
+# jail, and of what every process links. Raise one only with a reason in the commit.
+SANDBOX_MOST = {"sandbox": 4200, "sandbox/enter": 800, "sandbox/base": 1900}
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
@@ -42,8 +43,9 @@ def check_file(path):
     """(is an error, message) for each thing that is too long."""
     text = path.read_text()
     lines = text.splitlines()
-    if len(lines) > FILE_MOST:
-        yield True, f"{path}: {len(lines)} lines, {FILE_MOST} at most"
+    most = TEST_MOST if path.parts[0] == "tests" else FILE_MOST
+    if len(lines) > most:
+        yield True, f"{path}: {len(lines)} lines, {most} at most"
 
     functions = functions_of_python(text) if path.suffix == ".py" else functions_of_c(lines)
     for number, length in functions:
@@ -57,16 +59,17 @@ def main():
                              "*.c", "*.h", "*.py"], capture_output=True, text=True, check=True)
     files = [pathlib.Path(name) for name in listed.stdout.split()]
     failed = False
-    sandbox_lines = 0
+    sandbox_lines = dict.fromkeys(SANDBOX_MOST, 0)
     for path in filter(pathlib.Path.exists, files):
-        if path.parts[0] == "sandbox" and path.parts[1] != "base":
-            sandbox_lines += code_lines(path.read_text())
+        if str(path.parent) in sandbox_lines:
+            sandbox_lines[str(path.parent)] += code_lines(path.read_text())
         for is_error, message in check_file(path):
             print(message if is_error else f"{message} (warning)")
             failed = failed or is_error
-    if sandbox_lines > SANDBOX_MOST:
-        print(f"sandbox/: {sandbox_lines} lines of code, {SANDBOX_MOST} at most")
-        failed = True
+    for folder, lines in sandbox_lines.items():
+        if lines > SANDBOX_MOST[folder]:
+            print(f"{folder}/: {lines} lines of code, {SANDBOX_MOST[folder]} at most")
+            failed = True
     return 1 if failed else 0
 
 
