@@ -210,7 +210,7 @@ static size_t list_vulnerable(char *names, size_t size)
         if (entry->d_name[0] == '.' || cl_fact_line(path, text, sizeof(text)) < 0 ||
             strncmp(text, "Vulnerable", 10) != 0)
             continue;
-        snprintf(names + used, size - used, "%s%s", count++ ? ", " : "", entry->d_name);
+        snprintf(names + used, size - used, "%s%.60s", count++ ? ", " : "", entry->d_name);
     }
     if (directory)
         closedir(directory);
