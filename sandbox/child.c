@@ -132,7 +132,7 @@ int cl_program_open(int fds[CL_PROGRAM_COUNT], struct cl_err *err)
         if (fds[i] < 0)
             fds[i] = openat(shipped, program_names[i], O_PATH | O_NOFOLLOW | O_CLOEXEC);
         if (fds[i] < 0)
-            return cl_fail(err, CL_E_SYS, "%s is neither beside cloched nor in %s",
+            return cl_fail(err, CL_E_DENIED, "%s is neither beside cloched nor in %s",
                            program_names[i], "/usr/libexec/cloche");
     }
     return 0;

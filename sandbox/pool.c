@@ -223,6 +223,7 @@ void cl_pool_on_spawned(struct cl_pool *pool, struct cl_spare *spare)
     struct cl_zygote *zygote = spare->zygote;
 
     spare->state = CL_SPARE_OFFERED;
+    cl_reap_park(spare);
     pool->refill_us = (pool->refill_us * 7 + cl_clock_us() - spare->spawn_us) / 8;
     if (pool->queued > 0)
         pool->queued--;

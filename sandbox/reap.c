@@ -21,7 +21,7 @@
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 
-enum { EXIT_US = 1000000, CPU_STEP_US = 1000 };
+enum { EXIT_US = 1000000, CPU_STEP_US = 1000, PARK_US = 50000 };
 
 /* ---------------------------------------------------------------------------------- causes */
 
@@ -250,6 +250,19 @@ static int narrow(struct cl_spare *spare, const struct cl_msg_take *take, struct
     return spare->daemon->cgroups.ops->slot_limit(slot, spare->memory_bytes, processes, err);
 }
 
+static void on_parked(struct cl_timer *timer)
+{
+    struct cl_spare *spare = cl_list_entry(timer, struct cl_spare, timer);
+
+    spare->cpu_base_us = cpu_now(spare);
+}
+
+void cl_reap_park(struct cl_spare *spare)
+{
+    spare->timer.on_fire = on_parked;
+    cl_timer_start(&spare->daemon->loop, &spare->timer, cl_clock_us() + PARK_US);
+}
+
 void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take)
 {
     const struct cl_policy *policy = spare->zygote->pool->policy;
@@ -258,7 +271,8 @@ void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take)
     cl_pool_uncount(spare);
     spare->state = CL_SPARE_TAKEN;
     spare->taken_us = cl_clock_us();
-    spare->cpu_base_us = cpu_now(spare);
+    if (spare->cpu_base_us == 0)
+        on_parked(&spare->timer);
     spare->wall_ms = take->wall_ms ? take->wall_ms : policy->wall_ms;
     spare->cpu_ms = take->cpu_ms ? take->cpu_ms : policy->cpu_ms;
     spare->memory_bytes = take->memory_bytes ? take->memory_bytes : policy->memory_bytes;

@@ -13,6 +13,9 @@
  * child of ours or has ended already. */
 int cl_reap_adopt(struct cl_spare *spare, pid_t pid, int *pidfd, struct cl_err *err);
 
+/* It is ready: once it has parked, what it used until then is read, so that a call which is over
+ * before cloched hears of it is counted right. */
+void cl_reap_park(struct cl_spare *spare);
 void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take);
 void cl_reap_finish(struct cl_spare *spare);
 /* Kills; END follows when the process is gone. The first cause stays. */

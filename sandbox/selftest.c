@@ -294,6 +294,11 @@ void cl_selftest_on_end(struct cl_daemon *daemon, const struct cl_spare *spare,
         struct cl_selftest_run *run = &test->runs[i];
         if (run->spare != spare || run->is_done)
             continue;
+        /* It may have answered and gone before its socket had its turn. */
+        while (run->watch.fd >= 0 && !run->is_done)
+            on_answer(&run->watch, 0);
+        if (run->is_done)
+            return;
         int32_t signal_number = end->cause == CL_END_SIGNALLED ? end->status : 0;
         snprintf(text, sizeof(text), end->cause == CL_END_SIGNALLED ? "killed by signal %d"
                                                                    : "exit status %d", end->status);

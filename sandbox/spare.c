@@ -60,38 +60,35 @@ static struct cl_slot *make_slot(struct cl_zygote *zygote, struct cl_err *err)
     return cl_take_ptr(&slot);
 }
 
-static struct cl_slot *take_slot(struct cl_zygote *zygote, struct cl_err *err)
-{
-    if (cl_list_is_empty(&zygote->slots_free))
-        return make_slot(zygote, err);
-
-    struct cl_slot *slot = cl_list_entry(zygote->slots_free.next, struct cl_slot, node);
-    cl_list_unlink(&slot->node);
-    return slot;
-}
-
 static void close_slot(struct cl_slot *slot)
 {
     cl_cgroup_slot_close(&slot->cgroup);
     free(slot);
 }
 
-/* The last one given back is the first one used again: its memory is still warm. */
+/* In turn, and made clean only now: pages of the last worker may leave its group late. */
+static struct cl_slot *take_slot(struct cl_zygote *zygote, struct cl_err *err)
+{
+    const struct cl_cgroup_host *host = &zygote->daemon->cgroups;
+
+    while (!cl_list_is_empty(&zygote->slots_free)) {
+        struct cl_slot *slot = cl_list_entry(zygote->slots_free.next, struct cl_slot, node);
+        cl_list_unlink(&slot->node);
+        if (cl_cgroup_slot_recycle(host, &zygote->cgroup, &slot->cgroup, err) == 0)
+            return slot;
+        cl_log(CL_WARN, "slot.lost", "zygote=%u slot=%u error=\"%s\"", zygote->k,
+               slot->cgroup.number, err->text);
+        close_slot(slot); /* its number is not used again; the group goes with the zygote's */
+    }
+    return make_slot(zygote, err);
+}
+
 static void free_slot(struct cl_zygote *zygote, struct cl_slot *slot)
 {
-    struct cl_err err = CL_ERR_INIT;
-
-    if (zygote->state == CL_ZYGOTE_DEAD) {
+    if (zygote->state == CL_ZYGOTE_DEAD)
         close_slot(slot);
-        return;
-    }
-    if (cl_cgroup_slot_recycle(&zygote->daemon->cgroups, &zygote->cgroup, &slot->cgroup, &err) < 0) {
-        cl_log(CL_WARN, "slot.lost", "zygote=%u slot=%u error=\"%s\"", zygote->k,
-               slot->cgroup.number, err.text);
-        close_slot(slot); /* its number is not used again; the group goes with the zygote's */
-        return;
-    }
-    cl_list_append(zygote->slots_free.next, &slot->node);
+    else
+        cl_list_append(&zygote->slots_free, &slot->node);
 }
 
 /* --------------------------------------------------------------------------------- spares */

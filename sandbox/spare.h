@@ -47,7 +47,7 @@ struct cl_spare {
     int job;            /* the API's end until it is offered; a probe's until its end */
     uint64_t spawn_us;
     uint64_t taken_us;
-    uint64_t cpu_base_us; /* what the worker had used when it was taken */
+    uint64_t cpu_base_us; /* what the worker had used when it parked; 0: not read yet */
     uint64_t wall_ms, cpu_ms, memory_bytes; /* of this call */
     struct cl_msg_end verdict; /* cause 0 until something is decided before the process ends */
 };
