@@ -91,7 +91,8 @@ static void hash_whole_words(struct sip *sip, const struct cl_jsonkey *key)
 static uint64_t hash_of(const struct cl_jsonkey *key, size_t mark)
 {
     struct sip sip = { .v = { secret[0] ^ 0x736f6d6570736575u, secret[1] ^ 0x646f72616e646f6du,
-                              secret[0] ^ 0x6c7967656e657261u, secret[1] ^ 0x7465646279746573u } };
+                              secret[0] ^ 0x6c7967656e657261u,
+                              secret[1] ^ 0x7465646279746573u } };
     const char *at = key->raw;
     const char *end = key->raw + key->length;
 
@@ -217,7 +218,8 @@ static bool is_known(const struct cl_jsonkeys *keys, size_t mark, const struct c
 {
     uint32_t mask = (uint32_t)(2 * keys->capacity - 1);
 
-    for (uint32_t slot = (uint32_t)key->hash & mask; keys->table[slot]; slot = (slot + 1) & mask) {
+    for (uint32_t slot = (uint32_t)key->hash & mask; keys->table[slot];
+         slot = (slot + 1) & mask) {
         size_t index = keys->table[slot] - 1;
         if (index >= mark && keys->entries[index].hash == key->hash &&
             is_equal(&keys->entries[index], key))

@@ -48,7 +48,8 @@ static int fail(struct scan *s, enum cl_err_kind kind, const char *what)
 
 static void skip_space(struct scan *s)
 {
-    while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
+    while (s->at < s->end &&
+           (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
         s->at++;
 }
 
@@ -288,8 +289,8 @@ static int scan_behind(struct scan *s)
             return is_object ? scan_key(s) : 0;
         }
         if (*s->at != (is_object ? '}' : ']'))
-            return fail(s, CL_E_INPUT, is_object ? "',' or '}' is needed here"
-                                                 : "',' or ']' is needed here");
+            return fail(s, CL_E_INPUT,
+                        is_object ? "',' or '}' is needed here" : "',' or ']' is needed here");
         close_level(s);
     }
     return 1;
@@ -314,8 +315,8 @@ static int check(struct scan *s, struct cl_json *value)
     size_t length = (size_t)(s->end - s->start);
 
     if (length > s->caps->bytes || length > UINT32_MAX)
-        return cl_fail(s->err, CL_E_LIMIT, "%zu bytes of JSON, at most %zu are accepted", length,
-                       s->caps->bytes);
+        return cl_fail(s->err, CL_E_LIMIT, "%zu bytes of JSON, at most %zu are accepted",
+                       length, s->caps->bytes);
     skip_space(s);
     const char *from = s->at;
     if (scan_text(s) < 0)

@@ -17,13 +17,16 @@
 #include "sandbox/base/err.h"
 
 struct cl_json_caps {
-    size_t bytes;         /* at most UINT32_MAX */
-    size_t nodes;         /* values and keys together */
-    unsigned depth;       /* arrays and objects inside each other, at most 68; 0: only scalars */
+    size_t bytes;   /* at most UINT32_MAX */
+    size_t nodes;   /* values and keys together */
+    unsigned depth; /* arrays and objects inside each other, at most 68; 0: only scalars */
     unsigned number_bytes; /* longest number */
 };
 
-#define CL_JSON_CAPS(bytes_max) { (bytes_max), 1u << 20, 64, 65536 }
+#define CL_JSON_CAPS(bytes_max)                                                                \
+    {                                                                                          \
+        (bytes_max), 1u << 20, 64, 65536                                                       \
+    }
 
 /* A view into checked text: one value without surrounding white space. */
 struct cl_json {
@@ -33,8 +36,13 @@ struct cl_json {
 
 enum cl_json_kind {
     CL_JSON_NONE = 0, /* absent */
-    CL_JSON_NULL, CL_JSON_FALSE, CL_JSON_TRUE, CL_JSON_NUMBER,
-    CL_JSON_STRING, CL_JSON_ARRAY, CL_JSON_OBJECT,
+    CL_JSON_NULL,
+    CL_JSON_FALSE,
+    CL_JSON_TRUE,
+    CL_JSON_NUMBER,
+    CL_JSON_STRING,
+    CL_JSON_ARRAY,
+    CL_JSON_OBJECT,
 };
 
 /* Checks that text is exactly one JSON value. On failure err is CL_E_INPUT (CL_E_LIMIT for a

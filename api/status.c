@@ -11,7 +11,8 @@
 #include "api/jsonscan.h"
 #include "sandbox/base/own.h"
 
-static const struct cl_status statuses[] = { /* sorted by code */
+static const struct cl_status statuses[] = {
+    /* sorted by code */
     { 100, "Continue", NULL, NULL, 0 },
     { 200, "OK", NULL, NULL, 0 },
     { 201, "Created", NULL, NULL, 0 },
@@ -49,8 +50,8 @@ static const struct {
     int status;
     bool may_tell;
 } kinds[] = {
-    [CL_E_NONE] = { 500, false },  [CL_E_INPUT] = { 400, true }, [CL_E_DENIED] = { 403, true },
-    [CL_E_LIMIT] = { 413, true },  [CL_E_BUSY] = { 503, true },  [CL_E_LOST] = { 503, false },
+    [CL_E_NONE] = { 500, false }, [CL_E_INPUT] = { 400, true }, [CL_E_DENIED] = { 403, true },
+    [CL_E_LIMIT] = { 413, true }, [CL_E_BUSY] = { 503, true },  [CL_E_LOST] = { 503, false },
     [CL_E_SYS] = { 500, false },
 };
 
@@ -77,7 +78,8 @@ bool cl_status_may_tell(uint32_t kind)
     return kind < CL_COUNT(kinds) && kinds[kind].may_tell;
 }
 
-static int put_member(struct cl_buf *out, const char *name, const char *text, struct cl_err *err)
+static int put_member(struct cl_buf *out, const char *name, const char *text,
+                      struct cl_err *err)
 {
     if (cl_buf_put_text(out, name, err) < 0)
         return -1;

@@ -15,10 +15,10 @@ enum { CL_PROBLEM_BYTES_MAX = 16384 };
 
 struct cl_status {
     int code;
-    const char *reason;    /* of the status line */
-    const char *slug;      /* behind "urn:cloche:problem:"; NULL when it is not a problem */
-    const char *title;     /* of the problem */
-    unsigned retry_after;  /* seconds, 0: not worth a Retry-After */
+    const char *reason;   /* of the status line */
+    const char *slug;     /* behind "urn:cloche:problem:"; NULL when it is not a problem */
+    const char *title;    /* of the problem */
+    unsigned retry_after; /* seconds, 0: not worth a Retry-After */
 };
 
 struct cl_problem {

@@ -62,8 +62,8 @@ static int take_text(struct cl_apply *apply, const struct cl_key *key,
 {
     struct cl_items *items = cl_spec_items(apply->spec, key);
 
-    if (node->kind != CL_NODE_SCALAR || node->text[0] == '\0' || strpbrk(node->text, "\r\n\t") ||
-        strlen(node->text) > DESCRIPTION_MAX)
+    if (node->kind != CL_NODE_SCALAR || node->text[0] == '\0' ||
+        strpbrk(node->text, "\r\n\t") || strlen(node->text) > DESCRIPTION_MAX)
         return wrong_type(apply, key, node, "one line of text, up to 400 bytes");
     cl_items_fini(items);
     cl_items_add(items, node->text, node->place);
@@ -90,13 +90,14 @@ static int take_section(struct cl_apply *apply, const struct cl_key *key,
     return walk(apply, key->path, node);
 }
 
-static int (*const takers[])(struct cl_apply *, const struct cl_key *, const struct cl_node *) = {
-    [CL_KEY_SECTION] = take_section,      [CL_KEY_COUNT] = take_number,
-    [CL_KEY_BYTES] = take_number,         [CL_KEY_TIME] = take_number,
-    [CL_KEY_CORES] = take_number,         [CL_KEY_BOOL] = take_number,
-    [CL_KEY_WORD] = take_number,          [CL_KEY_TEXT] = take_text,
-    [CL_KEY_PARENT] = take_parent,        [CL_KEY_LIST] = cl_lists_take,
-    [CL_KEY_PRELOAD] = cl_lists_preload,  [CL_KEY_NAMES] = cl_lists_names,
+static int (*const takers[])(struct cl_apply *, const struct cl_key *,
+                             const struct cl_node *) = {
+    [CL_KEY_SECTION] = take_section,     [CL_KEY_COUNT] = take_number,
+    [CL_KEY_BYTES] = take_number,        [CL_KEY_TIME] = take_number,
+    [CL_KEY_CORES] = take_number,        [CL_KEY_BOOL] = take_number,
+    [CL_KEY_WORD] = take_number,         [CL_KEY_TEXT] = take_text,
+    [CL_KEY_PARENT] = take_parent,       [CL_KEY_LIST] = cl_lists_take,
+    [CL_KEY_PRELOAD] = cl_lists_preload, [CL_KEY_NAMES] = cl_lists_names,
     [CL_KEY_BINDS] = cl_binds_take,      [CL_KEY_REASONS] = cl_lists_reasons,
 };
 
@@ -134,8 +135,8 @@ static int unknown_key(struct cl_apply *apply, const char *section, const struct
 static int take_value(struct cl_apply *apply, const char *section, const struct cl_node *value)
 {
     char path[PATH_SIZE];
-    int length = snprintf(path, sizeof(path), "%s%s%s", section, *section ? "." : "",
-                          value->key->text);
+    int length =
+        snprintf(path, sizeof(path), "%s%s%s", section, *section ? "." : "", value->key->text);
 
     /* A dotted key at the top ("limits.wall: 5s") is none: there is one way to write a policy. */
     const struct cl_key *key = cl_table_find(path);

@@ -63,10 +63,11 @@ static int check_path(struct cl_apply *apply, const struct cl_node *node,
     const char *word = node->key->text;
 
     if (node->kind != CL_NODE_SCALAR || !is_plain_path(node->text))
-        return cl_report_add(apply->report, node->place,
-                             "%s: expected an absolute path without '.', '..' or a slash at the "
-                             "end",
-                             word);
+        return cl_report_add(
+            apply->report, node->place,
+            "%s: expected an absolute path without '.', '..' or a slash at the "
+            "end",
+            word);
     for (size_t i = 0; i < count; i++) {
         if (is_within(node->text, refused[i].path))
             return cl_report_add(apply->report, node->place, "%s: not %s, %s", word,
@@ -82,7 +83,8 @@ static int check_overlap(struct cl_apply *apply, const struct cl_items *items,
     for (size_t i = 1; i < items->count; i += 2) {
         const char *other = items->items[i].text;
         if (is_within(target->text, other) || is_within(other, target->text))
-            return cl_report_add(apply->report, target->place, "target: overlaps with %s", other);
+            return cl_report_add(apply->report, target->place, "target: overlaps with %s",
+                                 other);
     }
     return 0;
 }

@@ -31,23 +31,20 @@ static const struct {
     size_t size;
     struct ruleset handled;
 } abis[] = {
-    { 0, { 0, 0, 0 } },
-    { 8, { 0x1fff, 0, 0 } },          /* 1: all but REFER */
-    { 8, { 0x3fff, 0, 0 } },          /* 2: REFER */
-    { 8, { 0x7fff, 0, 0 } },          /* 3: TRUNCATE */
-    { 16, { 0x7fff, 0x3, 0 } },       /* 4: TCP bind and connect */
-    { 16, { 0xffff, 0x3, 0 } },       /* 5: IOCTL_DEV */
-    { 24, { 0xffff, 0x3, 0x3 } },     /* 6: abstract sockets, signals */
+    { 0, { 0, 0, 0 } },           { 8, { 0x1fff, 0, 0 } }, /* 1: all but REFER */
+    { 8, { 0x3fff, 0, 0 } },                               /* 2: REFER */
+    { 8, { 0x7fff, 0, 0 } },                               /* 3: TRUNCATE */
+    { 16, { 0x7fff, 0x3, 0 } },                            /* 4: TCP bind and connect */
+    { 16, { 0xffff, 0x3, 0 } },                            /* 5: IOCTL_DEV */
+    { 24, { 0xffff, 0x3, 0x3 } },                          /* 6: abstract sockets, signals */
 };
 
 static const struct {
     int name;
     rlim_t most;
 } limits[] = {
-    { RLIMIT_CORE, 0 },
-    { RLIMIT_FSIZE, 4 << 20 },
-    { RLIMIT_NPROC, 0 },
-    { RLIMIT_CPU, 20 }, /* seconds, for the whole set */
+    { RLIMIT_CORE, 0 },       { RLIMIT_FSIZE, 4 << 20 },
+    { RLIMIT_NPROC, 0 },      { RLIMIT_CPU, 20 }, /* seconds, for the whole set */
 #ifndef CL_ASAN
     { RLIMIT_AS, 512 << 20 },
 #endif
@@ -66,8 +63,8 @@ static int landlock(struct cl_err *err)
     if (abi >= (long)CL_COUNT(abis))
         abi = CL_COUNT(abis) - 1;
 
-    cl_close_auto int rules = (int)syscall(SYS_landlock_create_ruleset, &abis[abi].handled,
-                                           abis[abi].size, 0);
+    cl_close_auto int rules =
+        (int)syscall(SYS_landlock_create_ruleset, &abis[abi].handled, abis[abi].size, 0);
     if (rules < 0)
         return cl_fail(err, CL_E_SYS, "make an empty Landlock ruleset");
     if (syscall(SYS_landlock_restrict_self, rules, 0) < 0)

@@ -38,8 +38,10 @@ struct order {
     size_t low_at, high_at; /* offsets of the uint64_t */
 };
 
-#define ORDER(low_, low_field, high_, high_field)                                               \
-    { low_, high_, offsetof(struct cl_spec, low_field), offsetof(struct cl_spec, high_field) }
+#define ORDER(low_, low_field, high_, high_field)                                              \
+    {                                                                                          \
+        low_, high_, offsetof(struct cl_spec, low_field), offsetof(struct cl_spec, high_field) \
+    }
 
 static const struct order orders[] = {
     ORDER("pool.min", pool_min, "pool.max", pool_max),

@@ -9,13 +9,13 @@
 #include <stddef.h>
 #include <string.h>
 
-#define EMBED(name)                                                                             \
-    __asm__(".pushsection .rodata\n"                                                            \
-            "policy_" #name ":\n"                                                               \
-            ".incbin \"policies/" #name ".yaml\"\n"                                             \
-            "policy_" #name "_end:\n"                                                           \
-            ".byte 0\n"                                                                         \
-            ".popsection\n");                                                                   \
+#define EMBED(name)                                                                            \
+    __asm__(".pushsection .rodata\n"                                                           \
+            "policy_" #name ":\n"                                                              \
+            ".incbin \"policies/" #name ".yaml\"\n"                                            \
+            "policy_" #name "_end:\n"                                                          \
+            ".byte 0\n"                                                                        \
+            ".popsection\n");                                                                  \
     extern const char policy_##name[], policy_##name##_end[]
 
 EMBED(default);

@@ -46,8 +46,8 @@ const struct cl_rule *cl_filter_next(const struct cl_spec *spec, const struct cl
 
     for (size_t i = start; i < cl_rules_count; i++) {
         const struct cl_rule *rule = &cl_rules[i];
-        bool counts = rule->tiers == CL_RULE_SOFT ? !is_covered(rule->name, tiers)
-                                                  : is_on(rule, tiers);
+        bool counts =
+            rule->tiers == CL_RULE_SOFT ? !is_covered(rule->name, tiers) : is_on(rule, tiers);
         if (counts && !is_overruled(spec, rule))
             return rule;
     }
@@ -61,7 +61,8 @@ static int put_open(struct cl_filter *filter, int number, struct cl_err *err)
             return 0;
     }
     if (filter->open_count == CL_FILTER_SYSCALLS_MAX)
-        return cl_fail(err, CL_E_LIMIT, "more than %d open system calls", CL_FILTER_SYSCALLS_MAX);
+        return cl_fail(err, CL_E_LIMIT, "more than %d open system calls",
+                       CL_FILTER_SYSCALLS_MAX);
     filter->open[filter->open_count++] = (uint32_t)number;
     return 0;
 }

@@ -30,6 +30,7 @@ int cl_filter_make(const struct cl_spec *spec, struct cl_filter *filter, struct 
 
 /* The rows that count under this policy, in order; start with NULL. A call under `allow` or
  * `deny` has none. */
-const struct cl_rule *cl_filter_next(const struct cl_spec *spec, const struct cl_rule *previous);
+const struct cl_rule *cl_filter_next(const struct cl_spec *spec,
+                                     const struct cl_rule *previous);
 
 #endif

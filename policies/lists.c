@@ -59,8 +59,8 @@ static int check_item(struct cl_apply *apply, const struct cl_key *key,
         return cl_report_add(apply->report, item->place, "%s: found %s, expected a name",
                              key->path, cl_node_found(item, found, sizeof(found)));
     if (key->item == CL_ITEM_MODULE && !cl_text_is_module(item->text))
-        return cl_report_add(apply->report, item->place,
-                             "%s: '%.60s' is no dotted module name", key->path, item->text);
+        return cl_report_add(apply->report, item->place, "%s: '%.60s' is no dotted module name",
+                             key->path, item->text);
     if (key->item == CL_ITEM_IDENTIFIER && !cl_text_is_identifier(item->text))
         return cl_report_add(apply->report, item->place, "%s: '%.60s' is no Python name",
                              key->path, item->text);
@@ -82,8 +82,8 @@ static int check_items(struct cl_apply *apply, const struct cl_key *key,
         if (check_item(apply, key, item) < 0) {
             done = -1;
         } else if (cl_items_find(&seen, item->text)) {
-            done = cl_report_add(apply->report, item->place, "%s: '%s' stands twice in this list",
-                                 key->path, item->text);
+            done = cl_report_add(apply->report, item->place,
+                                 "%s: '%s' stands twice in this list", key->path, item->text);
         } else {
             cl_items_add(&seen, item->text, item->place);
         }
@@ -92,7 +92,8 @@ static int check_items(struct cl_apply *apply, const struct cl_key *key,
     return done;
 }
 
-static int add_items(struct cl_apply *apply, const struct cl_key *key, const struct cl_node *list)
+static int add_items(struct cl_apply *apply, const struct cl_key *key,
+                     const struct cl_node *list)
 {
     struct cl_items *items = cl_spec_items(apply->spec, key);
 
@@ -179,7 +180,8 @@ int cl_lists_preload(struct cl_apply *apply, const struct cl_key *key,
     }
     if (is_change && *mode == CL_PRELOAD_ALL)
         return cl_report_add(apply->report, node->place,
-                             "%s: the parent says 'all', there is no list to change", key->path);
+                             "%s: the parent says 'all', there is no list to change",
+                             key->path);
     *mode = CL_PRELOAD_LIST;
     return cl_lists_take(apply, key, node);
 }

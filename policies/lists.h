@@ -19,7 +19,8 @@ struct cl_apply {
 int cl_lists_take(struct cl_apply *apply, const struct cl_key *key, const struct cl_node *node);
 int cl_lists_preload(struct cl_apply *apply, const struct cl_key *key,
                      const struct cl_node *node);
-int cl_lists_names(struct cl_apply *apply, const struct cl_key *key, const struct cl_node *node);
+int cl_lists_names(struct cl_apply *apply, const struct cl_key *key,
+                   const struct cl_node *node);
 int cl_lists_reasons(struct cl_apply *apply, const struct cl_key *key,
                      const struct cl_node *node);
 

@@ -52,9 +52,8 @@ static int take_key(struct parse *parse, struct cl_node *map, struct cl_node *no
 
     const struct cl_node *before = cl_node_find(map, node->text);
     if (before)
-        return cl_report_add(parse->report, node->place,
-                             "duplicate key '%s', first on line %u", node->text,
-                             before->key->place.line);
+        return cl_report_add(parse->report, node->place, "duplicate key '%s', first on line %u",
+                             node->text, before->key->place.line);
     parse->key[parse->depth - 1] = node;
     return 0;
 }
@@ -144,8 +143,8 @@ static int signed_items(struct parse *parse, struct cl_node *list, const char *a
         skip_blank(&at, &place);
         if (*at != ',' && *at != ']') {
             place.width = 1;
-            return cl_report_add(parse->report, place, "expected ',' or ']' in the %c[...] list",
-                                 list->sign);
+            return cl_report_add(parse->report, place,
+                                 "expected ',' or ']' in the %c[...] list", list->sign);
         }
         if (*at == ',')
             next_character(&at, &place);
@@ -185,8 +184,8 @@ static struct cl_node *signed_list(struct parse *parse, const yaml_event_t *even
     return list;
 }
 
-static int refuse_extras(struct parse *parse, const yaml_event_t *event, const yaml_char_t *anchor,
-                         const yaml_char_t *tag)
+static int refuse_extras(struct parse *parse, const yaml_event_t *event,
+                         const yaml_char_t *anchor, const yaml_char_t *tag)
 {
     struct cl_place place = place_of(parse->doc, &event->start_mark, &event->end_mark);
 
@@ -206,13 +205,15 @@ static int on_scalar(struct parse *parse, const yaml_event_t *event)
 
     if (refuse_extras(parse, event, event->data.scalar.anchor, event->data.scalar.tag) < 0)
         return -1;
-    if (is_plain && expects_value(parse) && length > 1 && strchr("+-", text[0]) && text[1] == '[') {
+    if (is_plain && expects_value(parse) && length > 1 && strchr("+-", text[0]) &&
+        text[1] == '[') {
         struct cl_node *list = signed_list(parse, event);
         return list ? attach(parse, list) : -1;
     }
     if (length > CL_LOAD_TEXT_MAX)
-        return cl_report_add(parse->report, place, "a text of %zu bytes, at most %d are allowed",
-                             length, CL_LOAD_TEXT_MAX);
+        return cl_report_add(parse->report, place,
+                             "a text of %zu bytes, at most %d are allowed", length,
+                             CL_LOAD_TEXT_MAX);
     if (cl_text_check(text, length) != length)
         return cl_report_add(parse->report, place, "a text with control characters");
 
@@ -226,10 +227,10 @@ static int on_open(struct parse *parse, const yaml_event_t *event)
 {
     bool is_map = event->type == YAML_MAPPING_START_EVENT;
     struct cl_place place = place_of(parse->doc, &event->start_mark, &event->start_mark);
-    const yaml_char_t *anchor = is_map ? event->data.mapping_start.anchor
-                                       : event->data.sequence_start.anchor;
-    const yaml_char_t *tag = is_map ? event->data.mapping_start.tag
-                                    : event->data.sequence_start.tag;
+    const yaml_char_t *anchor =
+        is_map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor;
+    const yaml_char_t *tag =
+        is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag;
 
     if (refuse_extras(parse, event, anchor, tag) < 0)
         return -1;
@@ -267,7 +268,8 @@ static int on_document(struct parse *parse, const yaml_event_t *event)
 
 static int on_alias(struct parse *parse, const yaml_event_t *event)
 {
-    return cl_report_add(parse->report, place_of(parse->doc, &event->start_mark, &event->end_mark),
+    return cl_report_add(parse->report,
+                         place_of(parse->doc, &event->start_mark, &event->end_mark),
                          "aliases are not allowed in a policy");
 }
 
@@ -279,10 +281,10 @@ static int on_end(struct parse *parse, const yaml_event_t *event)
 }
 
 static int (*const on_event[])(struct parse *, const yaml_event_t *) = {
-    [YAML_STREAM_END_EVENT] = on_end,        [YAML_DOCUMENT_START_EVENT] = on_document,
-    [YAML_ALIAS_EVENT] = on_alias,           [YAML_SCALAR_EVENT] = on_scalar,
-    [YAML_SEQUENCE_START_EVENT] = on_open,   [YAML_SEQUENCE_END_EVENT] = on_close,
-    [YAML_MAPPING_START_EVENT] = on_open,    [YAML_MAPPING_END_EVENT] = on_close,
+    [YAML_STREAM_END_EVENT] = on_end,      [YAML_DOCUMENT_START_EVENT] = on_document,
+    [YAML_ALIAS_EVENT] = on_alias,         [YAML_SCALAR_EVENT] = on_scalar,
+    [YAML_SEQUENCE_START_EVENT] = on_open, [YAML_SEQUENCE_END_EVENT] = on_close,
+    [YAML_MAPPING_START_EVENT] = on_open,  [YAML_MAPPING_END_EVENT] = on_close,
 };
 
 static int refuse_syntax(struct parse *parse, const yaml_parser_t *yaml)
@@ -354,8 +356,8 @@ static int check_bytes(struct cl_doc *doc, struct cl_report *report)
                          (unsigned char)doc->text[good]);
 }
 
-struct cl_doc *cl_load_parse(const char *name, const char *path, const char *text, size_t length,
-                             struct cl_report *report)
+struct cl_doc *cl_load_parse(const char *name, const char *path, const char *text,
+                             size_t length, struct cl_report *report)
 {
     struct cl_doc *doc = calloc(1, sizeof(*doc));
     size_t kept = length > CL_LOAD_BYTES_MAX ? 0 : length;

@@ -23,7 +23,7 @@ enum {
 
 /* Never NULL: a refused text gives a document without root, and problems in the report. Copies
  * everything it keeps; the caller frees it with cl_doc_free. */
-struct cl_doc *cl_load_parse(const char *name, const char *path, const char *text, size_t length,
-                             struct cl_report *report);
+struct cl_doc *cl_load_parse(const char *name, const char *path, const char *text,
+                             size_t length, struct cl_report *report);
 
 #endif

@@ -134,8 +134,8 @@ static int put_spans(const struct cl_spec *spec, struct cl_buf *buf, struct cl_p
                      struct cl_err *err)
 {
     static const struct cl_items none = { NULL, 0 };
-    const struct cl_items *preload = spec->preload_mode == CL_PRELOAD_LIST ? &spec->preload
-                                                                           : &none;
+    const struct cl_items *preload =
+        spec->preload_mode == CL_PRELOAD_LIST ? &spec->preload : &none;
 
     if (put_texts(buf, &policy->modules, &spec->modules, err) < 0 ||
         put_granted(buf, &policy->preload, preload, spec, err) < 0 ||

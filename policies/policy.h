@@ -66,9 +66,9 @@ struct cl_policy {
     uint32_t inodes;
     uint32_t processes;
 
-    uint32_t cpu_weight;     /* 1..10000, 100 is ordinary */
-    uint32_t cpu_max_milli;  /* thousandths of a core, 0: no cap */
-    uint32_t tiers;          /* enum cl_policy_tier */
+    uint32_t cpu_weight;    /* 1..10000, 100 is ordinary */
+    uint32_t cpu_max_milli; /* thousandths of a core, 0: no cap */
+    uint32_t tiers;         /* enum cl_policy_tier */
     uint32_t pool_min;
     uint32_t pool_max;
     uint32_t recycle_calls;
@@ -78,12 +78,12 @@ struct cl_policy {
     uint32_t session_threads;
     uint32_t reserved;
 
-    struct cl_policy_span modules;  /* text: whole dotted names the caller may import */
-    struct cl_policy_span preload;  /* text: imported in the zygote (a subset of modules) */
-    struct cl_policy_span names;    /* text: "module=name,name", only these names are public */
+    struct cl_policy_span modules; /* text: whole dotted names the caller may import */
+    struct cl_policy_span preload; /* text: imported in the zygote (a subset of modules) */
+    struct cl_policy_span names;   /* text: "module=name,name", only these names are public */
     struct cl_policy_span builtins_removed; /* text */
-    struct cl_policy_span binds;    /* text: source, target, source, target, ... */
-    struct cl_policy_span filter;   /* struct sock_filter */
+    struct cl_policy_span binds;            /* text: source, target, source, target, ... */
+    struct cl_policy_span filter;           /* struct sock_filter */
     struct cl_policy_span syscalls; /* uint32_t: the numbers that answer ALLOW, for showing */
     struct cl_policy_span description; /* text: 0 or 1 string */
 };

@@ -39,7 +39,8 @@ static const struct verb {
     const char *does;
 } verbs[] = {
     { "check", cl_verb_check, "FILE...", "say what is wrong, like a compiler; exit 0 or 2" },
-    { "compile", cl_verb_compile, "NAME|FILE [FILE...] -o OUT", "write the compiled first policy" },
+    { "compile", cl_verb_compile, "NAME|FILE [FILE...] -o OUT",
+      "write the compiled first policy" },
     { "explain", cl_verb_explain, "NAME|FILE [FILE...] [--syscalls]",
       "show the effective policy and where each value comes from" },
     { "list", cl_verb_list, "", "name the embedded policies" },

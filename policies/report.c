@@ -13,9 +13,9 @@
 #include "policies/node.h"
 #include "sandbox/base/err.h"
 
-__attribute__((format(printf, 4, 0)))
-static void put(struct cl_report *report, struct cl_place place, bool is_warning,
-                const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void put(struct cl_report *report,
+                                                      struct cl_place place, bool is_warning,
+                                                      const char *format, va_list args)
 {
     if (!is_warning)
         report->errors++;
@@ -87,7 +87,8 @@ static bool is_continuation(char byte)
 }
 
 /* Tabs stay tabs and a character is one column, so that the caret stands under its text. */
-static void print_caret(const char *line, size_t length, const struct cl_place *place, FILE *out)
+static void print_caret(const char *line, size_t length, const struct cl_place *place,
+                        FILE *out)
 {
     size_t at = 0;
 

@@ -34,7 +34,10 @@ struct cl_report {
     size_t errors;               /* all of them */
 };
 
-#define CL_REPORT_INIT { NULL, 0, 0 }
+#define CL_REPORT_INIT                                                                         \
+    {                                                                                          \
+        NULL, 0, 0                                                                             \
+    }
 
 void cl_report_fini(struct cl_report *report);
 

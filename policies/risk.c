@@ -16,14 +16,14 @@
 
 enum { SYSCALLS_END = 600 }; /* above the last number of x86_64 */
 
-#define LPE "a steady source of local privilege escalations"
-#define MOUNTS "changes or opens mounts"
-#define SOCKETS "opens the kernel's network code, and AF_VSOCK and AF_NETLINK have no namespace"
-#define EXEC "runs another program in the jail"
-#define TASKS "makes new processes, with any flags"
-#define PAGES "lifts the rules on executable memory"
-#define HANDLES "the argument rules of the tiers are what makes it safe"
-#define OTHERS "reaches into other processes"
+#define LPE      "a steady source of local privilege escalations"
+#define MOUNTS   "changes or opens mounts"
+#define SOCKETS  "opens the kernel's network code, and AF_VSOCK and AF_NETLINK have no namespace"
+#define EXEC     "runs another program in the jail"
+#define TASKS    "makes new processes, with any flags"
+#define PAGES    "lifts the rules on executable memory"
+#define HANDLES  "the argument rules of the tiers are what makes it safe"
+#define OTHERS   "reaches into other processes"
 #define HARMLESS ""
 
 static const struct cl_risk syscalls[] = {
@@ -93,7 +93,8 @@ static const struct cl_risk syscalls[] = {
     { "vfork", CL_RISK_REASON, TASKS },
     { "execve", CL_RISK_REASON, EXEC },
     { "execveat", CL_RISK_REASON, EXEC },
-    { "memfd_create", CL_RISK_REASON, "makes files that can be mapped as code, outside of /tmp" },
+    { "memfd_create", CL_RISK_REASON,
+      "makes files that can be mapped as code, outside of /tmp" },
     { "mmap", CL_RISK_REASON, PAGES },
     { "mprotect", CL_RISK_REASON, PAGES },
     { "pkey_mprotect", CL_RISK_REASON, PAGES },
@@ -150,9 +151,8 @@ static const struct cl_risk syscalls[] = {
     { "membarrier", CL_RISK_NONE, HARMLESS },
 };
 
-static const struct cl_risk unreviewed = {
-    "", CL_RISK_REASON, "nobody has reviewed it for this use"
-};
+static const struct cl_risk unreviewed = { "", CL_RISK_REASON,
+                                           "nobody has reviewed it for this use" };
 
 /* Each gives native code, or a way past the second line, to whoever may import it. The kernel
  * jail holds all the same; `check` warns so that the grant is made knowingly. */

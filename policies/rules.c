@@ -20,48 +20,104 @@
 #include "sandbox/base/own.h"
 
 #define COMPUTE CL_TIER_COMPUTE
-#define TIME CL_TIER_TIME
+#define TIME    CL_TIER_TIME
 #define THREADS CL_TIER_THREADS
 #define ASYNCIO CL_TIER_ASYNCIO
-#define LATE CL_TIER_LATE_IMPORTS
-#define TMP CL_TIER_TMP_FILES
-#define FILES (LATE | TMP)
+#define LATE    CL_TIER_LATE_IMPORTS
+#define TMP     CL_TIER_TMP_FILES
+#define FILES   (LATE | TMP)
 
-#define BITS(arg_, mask_, value_) { CL_TEST_BITS, (arg_), (mask_), (value_) }
+#define BITS(arg_, mask_, value_)                                                              \
+    {                                                                                          \
+        CL_TEST_BITS, (arg_), (mask_), (value_)                                                \
+    }
 #define INT(arg_, value_) BITS(arg_, 0xffffffffu, value_)
-#define ONE(arg_, bit_) BITS(arg_, bit_, bit_)
-#define NO(arg_, bits_) BITS(arg_, bits_, 0)
-#define IS(arg_, value_) { CL_TEST_IS, (arg_), 0, (value_) }
-#define IS_NOT(arg_, value_) { CL_TEST_IS_NOT, (arg_), 0, (value_) }
+#define ONE(arg_, bit_)   BITS(arg_, bit_, bit_)
+#define NO(arg_, bits_)   BITS(arg_, bits_, 0)
+#define IS(arg_, value_)                                                                       \
+    {                                                                                          \
+        CL_TEST_IS, (arg_), 0, (value_)                                                        \
+    }
+#define IS_NOT(arg_, value_)                                                                   \
+    {                                                                                          \
+        CL_TEST_IS_NOT, (arg_), 0, (value_)                                                    \
+    }
 
 /* name, tiers, why, tests... */
-#define NEED(name_, tiers_, why_) { name_, CL_ANSWER_ALLOW, 0, tiers_, 0, true, why_, { { 0 } } }
-#define ALLOW(name_, tiers_, why_)                                                              \
-    { name_, CL_ANSWER_ALLOW, 0, tiers_, 0, false, why_, { { 0 } } }
-#define ALLOW_IF(name_, tiers_, why_, ...)                                                      \
-    { name_, CL_ANSWER_ALLOW, 0, tiers_, 0, false, why_, { __VA_ARGS__ } }
-#define ALLOW_UNLESS(name_, tiers_, unless_, why_, ...)                                         \
-    { name_, CL_ANSWER_ALLOW, 0, tiers_, unless_, false, why_, { __VA_ARGS__ } }
-#define FAIL_IF(name_, tiers_, error_, why_, ...)                                               \
-    { name_, CL_ANSWER_ERRNO, error_, tiers_, 0, false, why_, { __VA_ARGS__ } }
-#define FAIL_UNLESS(name_, tiers_, unless_, error_, why_, ...)                                  \
-    { name_, CL_ANSWER_ERRNO, error_, tiers_, unless_, false, why_, { __VA_ARGS__ } }
-#define SOFT(name_, error_, why_)                                                               \
-    { name_, CL_ANSWER_ERRNO, error_, CL_RULE_SOFT, 0, false, why_, { { 0 } } }
-#define KILL_IF(name_, tiers_, why_, ...)                                                       \
-    { name_, CL_ANSWER_KILL, 0, tiers_, 0, true, why_, { __VA_ARGS__ } }
+#define NEED(name_, tiers_, why_)                                                              \
+    {                                                                                          \
+        name_, CL_ANSWER_ALLOW, 0, tiers_, 0, true, why_,                                      \
+        {                                                                                      \
+            {                                                                                  \
+                0                                                                              \
+            }                                                                                  \
+        }                                                                                      \
+    }
+#define ALLOW(name_, tiers_, why_)                                                             \
+    {                                                                                          \
+        name_, CL_ANSWER_ALLOW, 0, tiers_, 0, false, why_,                                     \
+        {                                                                                      \
+            {                                                                                  \
+                0                                                                              \
+            }                                                                                  \
+        }                                                                                      \
+    }
+#define ALLOW_IF(name_, tiers_, why_, ...)                                                     \
+    {                                                                                          \
+        name_, CL_ANSWER_ALLOW, 0, tiers_, 0, false, why_,                                     \
+        {                                                                                      \
+            __VA_ARGS__                                                                        \
+        }                                                                                      \
+    }
+#define ALLOW_UNLESS(name_, tiers_, unless_, why_, ...)                                        \
+    {                                                                                          \
+        name_, CL_ANSWER_ALLOW, 0, tiers_, unless_, false, why_,                               \
+        {                                                                                      \
+            __VA_ARGS__                                                                        \
+        }                                                                                      \
+    }
+#define FAIL_IF(name_, tiers_, error_, why_, ...)                                              \
+    {                                                                                          \
+        name_, CL_ANSWER_ERRNO, error_, tiers_, 0, false, why_,                                \
+        {                                                                                      \
+            __VA_ARGS__                                                                        \
+        }                                                                                      \
+    }
+#define FAIL_UNLESS(name_, tiers_, unless_, error_, why_, ...)                                 \
+    {                                                                                          \
+        name_, CL_ANSWER_ERRNO, error_, tiers_, unless_, false, why_,                          \
+        {                                                                                      \
+            __VA_ARGS__                                                                        \
+        }                                                                                      \
+    }
+#define SOFT(name_, error_, why_)                                                              \
+    {                                                                                          \
+        name_, CL_ANSWER_ERRNO, error_, CL_RULE_SOFT, 0, false, why_,                          \
+        {                                                                                      \
+            {                                                                                  \
+                0                                                                              \
+            }                                                                                  \
+        }                                                                                      \
+    }
+#define KILL_IF(name_, tiers_, why_, ...)                                                      \
+    {                                                                                          \
+        name_, CL_ANSWER_KILL, 0, tiers_, 0, true, why_,                                       \
+        {                                                                                      \
+            __VA_ARGS__                                                                        \
+        }                                                                                      \
+    }
 
 #define FUTEX(op_) BITS(1, (uint32_t)FUTEX_CMD_MASK, op_)
 /* What pthread_create of glibc asks for; clone3 is ENOSYS so that it asks this way. */
-#define THREAD_FLAGS                                                                            \
-    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |         \
+#define THREAD_FLAGS                                                                           \
+    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |        \
      CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
 _Static_assert(THREAD_FLAGS == 0x3d0f00, "the measured flags");
 
 /* Of open flags: whatever may write, create or truncate. One row for each bit. */
 #define O_TMPFILE_BIT 020000000
-#define O_CHANGES (O_ACCMODE | O_CREAT | O_TRUNC | O_TMPFILE_BIT)
+#define O_CHANGES     (O_ACCMODE | O_CREAT | O_TRUNC | O_TMPFILE_BIT)
 
 static const char no_exec[] = "memory never becomes code";
 static const char files_why[] = "files in the private /tmp";
@@ -100,8 +156,8 @@ const struct cl_rule cl_rules[] = {
 
     ALLOW_IF("mmap", COMPUTE, "heap; without PROT_EXEC", NO(2, PROT_EXEC), NO(3, MAP_HUGETLB)),
     FAIL_UNLESS("mmap", COMPUTE, LATE, EACCES, no_exec, ONE(2, PROT_EXEC)),
-    FAIL_IF("mmap", COMPUTE, ENOMEM, "huge pages are not in the memory limit",
-            NO(2, PROT_EXEC), ONE(3, MAP_HUGETLB)),
+    FAIL_IF("mmap", COMPUTE, ENOMEM, "huge pages are not in the memory limit", NO(2, PROT_EXEC),
+            ONE(3, MAP_HUGETLB)),
     ALLOW_IF("mprotect", COMPUTE, "heap; without PROT_EXEC", NO(2, PROT_EXEC)),
     FAIL_IF("mprotect", COMPUTE, EACCES, no_exec, ONE(2, PROT_EXEC)),
 

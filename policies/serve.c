@@ -60,8 +60,8 @@ static int send_compiled(struct serve *serve, const struct cl_spec *spec, struct
     struct cl_err fault = CL_ERR_INIT;
     union cl_msg_any msg;
 
-    cl_close_auto int file = cl_pack_make(spec, &buf, &fault) < 0 ? -1
-                                                                  : cl_pack_seal(&buf, &fault);
+    cl_close_auto int file =
+        cl_pack_make(spec, &buf, &fault) < 0 ? -1 : cl_pack_seal(&buf, &fault);
     if (file < 0)
         return send_refused(serve, spec->name, fault.text, err);
 

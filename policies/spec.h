@@ -39,8 +39,8 @@ struct cl_spec {
     struct cl_items names; /* "module=name,name" */
     struct cl_items preload;
     struct cl_items builtins_removed;
-    struct cl_items binds;  /* source, target, source, target, ... */
-    struct cl_items tiers;  /* as words */
+    struct cl_items binds; /* source, target, source, target, ... */
+    struct cl_items tiers; /* as words */
     struct cl_items allow, deny;
     struct cl_items reasons; /* "key.path.item=text" */
 

@@ -16,12 +16,12 @@
 #include "sandbox/base/own.h"
 #include "sandbox/base/wire.h"
 
-#define KI (1ull << 10)
-#define MI (1ull << 20)
-#define GI (1ull << 30)
-#define SECONDS 1000ull
-#define HOURS (3600 * SECONDS)
-#define AT(field) .at = offsetof(struct cl_spec, field)
+#define KI              (1ull << 10)
+#define MI              (1ull << 20)
+#define GI              (1ull << 30)
+#define SECONDS         1000ull
+#define HOURS           (3600 * SECONDS)
+#define AT(field)       .at = offsetof(struct cl_spec, field)
 #define RANGE(from, to) .least = (from), .most = (to)
 
 #define TIERS "compute time threads asyncio late_imports tmp_files"
@@ -33,8 +33,9 @@ const struct cl_key cl_table[] = {
       .doc = "The policy whose values hold where this one says nothing." },
     { "description", CL_KEY_TEXT, AT(description), .doc = "One line for people." },
 
-    { "python", CL_KEY_SECTION, .doc = "What Python code may import and name. Good errors and "
-                                       "least import; the boundary is the kernel jail." },
+    { "python", CL_KEY_SECTION,
+      .doc = "What Python code may import and name. Good errors and "
+             "least import; the boundary is the kernel jail." },
     { "python.modules", CL_KEY_LIST, CL_ITEM_MODULE, AT(modules), .fallback = "",
       .doc = "Modules the caller's code may import, as whole dotted names: `urllib.parse` does "
              "not grant `urllib`." },
@@ -90,7 +91,8 @@ const struct cl_key cl_table[] = {
       .doc = "Directories of the host visible inside, `[{source: /srv/models, target: "
              "/models}]`." },
 
-    { "syscalls", CL_KEY_SECTION, .doc = "What native code in the jail may ask of the kernel." },
+    { "syscalls", CL_KEY_SECTION,
+      .doc = "What native code in the jail may ask of the kernel." },
     { "syscalls.tiers", CL_KEY_LIST, CL_ITEM_TIER, AT(tiers), .words = TIERS,
       .fallback = "compute time", .doc = "Documented groups of system calls." },
     { "syscalls.allow", CL_KEY_LIST, CL_ITEM_SYSCALL, AT(allow), .fallback = "",

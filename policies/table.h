@@ -32,11 +32,11 @@ struct cl_key {
     const char *path;
     enum cl_key_type type;
     enum cl_item_kind item;
-    size_t at;             /* offset of the uint64_t or struct cl_items in struct cl_spec */
-    uint64_t least, most;  /* of a number */
-    const char *words;     /* what a word or list item may be, space between */
-    const char *fallback;  /* as it would be written; list items with spaces between */
-    const char *later;     /* said when anything else is asked for: it cannot be enforced yet */
+    size_t at;            /* offset of the uint64_t or struct cl_items in struct cl_spec */
+    uint64_t least, most; /* of a number */
+    const char *words;    /* what a word or list item may be, space between */
+    const char *fallback; /* as it would be written; list items with spaces between */
+    const char *later;    /* said when anything else is asked for: it cannot be enforced yet */
     const char *doc;
 };
 

@@ -14,7 +14,7 @@
 
 enum { WORD_MAX = 64 };
 
-#define DIGITS "0123456789"
+#define DIGITS  "0123456789"
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 struct unit {
@@ -161,7 +161,8 @@ static int scaled(const char *text, size_t whole, size_t fraction, uint64_t scal
     return __builtin_add_overflow(sum, part / power, value) ? -1 : 0;
 }
 
-static int parse_units(const char *text, const struct unit *units, size_t count, uint64_t *value)
+static int parse_units(const char *text, const struct unit *units, size_t count,
+                       uint64_t *value)
 {
     size_t whole = strspn(text, DIGITS);
     size_t fraction = 0;

@@ -11,8 +11,7 @@
 #include <stdint.h>
 
 /* Bytes of an item in a signed list. */
-#define CL_TEXT_WORD                                                                            \
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+#define CL_TEXT_WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 /* How many bytes from the start are strict UTF-8 without control characters. Tab, \n, and \r in
  * front of \n pass; C1 controls, line and paragraph separators and the byte order mark do not. */
@@ -40,7 +39,10 @@ struct cl_text_nearest {
     unsigned distance;
 };
 
-#define CL_TEXT_NEAREST_INIT(text) { (text), NULL, ~0u }
+#define CL_TEXT_NEAREST_INIT(text)                                                             \
+    {                                                                                          \
+        (text), NULL, ~0u                                                                      \
+    }
 
 void cl_text_nearest_try(struct cl_text_nearest *nearest, const char *word);
 

@@ -19,7 +19,8 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
 
-struct cl_set_entry *cl_verb_input(struct cl_set *set, const char *arg, struct cl_report *report)
+struct cl_set_entry *cl_verb_input(struct cl_set *set, const char *arg,
+                                   struct cl_report *report)
 {
     struct cl_err err = CL_ERR_INIT;
     size_t errors = report->errors;

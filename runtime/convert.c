@@ -116,7 +116,8 @@ int cl_convert_iterator(struct cl_convert *convert, PyObject *container, PyObjec
 }
 
 /* `text` is an exact str. The step's key is borrowed from the caller while the value is put. */
-static int put_member(struct cl_convert *convert, PyObject *text, PyObject *value, bool is_first)
+static int put_member(struct cl_convert *convert, PyObject *text, PyObject *value,
+                      bool is_first)
 {
     cl_pyref_auto PyObject *held = Py_NewRef(value);
     cl_pyref_auto PyObject *key = Py_NewRef(text);
@@ -207,9 +208,9 @@ int cl_convert_fields(struct cl_convert *convert, PyObject *object, PyObject *na
     if (!seen || cl_convert_enter(convert, object) < 0 || cl_convert_text(convert, "{", 1) < 0)
         return -1;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
-        cl_pyref_auto PyObject *value = values ? Py_NewRef(PyTuple_GET_ITEM(values, i))
-                                               : PyObject_GetAttr(object,
-                                                                  PyTuple_GET_ITEM(names, i));
+        cl_pyref_auto PyObject *value =
+            values ? Py_NewRef(PyTuple_GET_ITEM(values, i))
+                   : PyObject_GetAttr(object, PyTuple_GET_ITEM(names, i));
 
         if (!value || put_odd_member(convert, PyTuple_GET_ITEM(names, i), value, seen) < 0)
             return -1;

@@ -14,7 +14,7 @@
 struct cl_convert_step {
     PyObject *container; /* borrowed: the caller of this step holds it */
     PyObject *key;       /* borrowed; NULL: `index` counts */
-    Py_ssize_t index;     /* -1: in the container, but at no item of it */
+    Py_ssize_t index;    /* -1: in the container, but at no item of it */
 };
 
 struct cl_convert {

@@ -10,7 +10,7 @@
 #include "runtime/convert_types.h"
 
 enum {
-    KEY_SHOWN_MAX = 60,   /* characters of a key in an error's place */
+    KEY_SHOWN_MAX = 60,    /* characters of a key in an error's place */
     INT_BITS_MAX = 217706, /* 65536 decimal digits at most, what the validator lets through */
 };
 
@@ -71,8 +71,12 @@ static int put_escape(struct cl_convert *convert, Py_UCS4 character)
 {
     static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
     const char *at = character ? strchr(plain, (int)character) : NULL;
-    char text[6] = { '\\', 'u', hex[(character >> 12) & 15], hex[(character >> 8) & 15],
-                     hex[(character >> 4) & 15], hex[character & 15] };
+    char text[6] = { '\\',
+                     'u',
+                     hex[(character >> 12) & 15],
+                     hex[(character >> 8) & 15],
+                     hex[(character >> 4) & 15],
+                     hex[character & 15] };
 
     if (character < 0x80 && at) {
         text[1] = letters[at - plain];
@@ -162,8 +166,8 @@ static int put_small_int(struct cl_convert *convert, long long number)
 {
     char digits[24];
     char *at = digits + sizeof(digits);
-    unsigned long long left = number < 0 ? 0 - (unsigned long long)number
-                                         : (unsigned long long)number;
+    unsigned long long left =
+        number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number;
 
     do {
         *--at = (char)('0' + left % 10);
@@ -199,7 +203,9 @@ int cl_convert_float(struct cl_convert *convert, PyObject *number)
 
     if (!Py_IS_FINITE(value))
         return cl_convert_fail(convert, "%s is not a JSON number",
-                               Py_IS_NAN(value) ? "nan" : value > 0 ? "inf" : "-inf");
+                               Py_IS_NAN(value) ? "nan"
+                               : value > 0      ? "inf"
+                                                : "-inf");
     text = PyOS_double_to_string(value, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
     if (!text)
         return -1;

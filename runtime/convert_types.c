@@ -13,8 +13,8 @@ typedef int handler(struct cl_convert *convert, PyObject *value);
 /* str(value) or another method's text; it must be a real str. */
 static int put_method_text(struct cl_convert *convert, PyObject *value, const char *method)
 {
-    cl_pyref_auto PyObject *text = method ? PyObject_CallMethod(value, method, NULL)
-                                          : PyObject_Str(value);
+    cl_pyref_auto PyObject *text =
+        method ? PyObject_CallMethod(value, method, NULL) : PyObject_Str(value);
 
     if (!text)
         return -1;
@@ -116,8 +116,8 @@ static PyObject *tuple_fields(PyObject *value)
 
     if (!fields)
         PyErr_Clear();
-    if (fields && (!PyTuple_CheckExact(fields) ||
-                   PyTuple_GET_SIZE(fields) != PyTuple_GET_SIZE(value)))
+    if (fields &&
+        (!PyTuple_CheckExact(fields) || PyTuple_GET_SIZE(fields) != PyTuple_GET_SIZE(value)))
         Py_CLEAR(fields);
     return fields;
 }
@@ -173,13 +173,15 @@ static int put_array(struct cl_convert *convert, PyObject *value)
 static int put_frame(struct cl_convert *convert, PyObject *value)
 {
     cl_pyref_auto PyObject *columns = PyObject_GetAttrString(value, "columns");
-    cl_pyref_auto PyObject *unique = columns ? PyObject_GetAttrString(columns, "is_unique") : NULL;
+    cl_pyref_auto PyObject *unique =
+        columns ? PyObject_GetAttrString(columns, "is_unique") : NULL;
 
     if (!unique || check_array_size(convert, value) < 0)
         return -1;
     if (unique != Py_True)
         return cl_convert_fail(convert, "two columns have the same name");
-    return put_replacement(convert, value, PyObject_CallMethod(value, "to_dict", "s", "records"));
+    return put_replacement(convert, value,
+                           PyObject_CallMethod(value, "to_dict", "s", "records"));
 }
 
 static int put_series(struct cl_convert *convert, PyObject *value)
@@ -222,8 +224,8 @@ static handler *find_loaded(PyTypeObject *type)
 
 static bool is_view_or_range(PyTypeObject *type)
 {
-    return type == &PyDictKeys_Type || type == &PyDictValues_Type || type == &PyDictItems_Type ||
-           type == &PyRange_Type;
+    return type == &PyDictKeys_Type || type == &PyDictValues_Type ||
+           type == &PyDictItems_Type || type == &PyRange_Type;
 }
 
 /* map, filter, zip, itertools: built in, so iterating them is not the caller's method. */

@@ -41,7 +41,8 @@ static PyObject *make_exception(PyObject *type, PyObject *name, const char *text
 /* The rule lives in a capsule, so that it is a pointer to one of our literals or nothing. */
 static int mark(PyObject *exception, const char *rule, PyObject *name)
 {
-    cl_pyref_auto PyObject *capsule = PyCapsule_New((void *)(uintptr_t)rule, capsule_name, NULL);
+    cl_pyref_auto PyObject *capsule =
+        PyCapsule_New((void *)(uintptr_t)rule, capsule_name, NULL);
     cl_pyref_auto PyObject *pair = NULL;
 
     if (!capsule)
@@ -52,7 +53,8 @@ static int mark(PyObject *exception, const char *rule, PyObject *name)
     return PyObject_SetAttrString(exception, attribute, pair);
 }
 
-int cl_denial_raise(PyObject *type, const char *rule, PyObject *name, const char *what_format, ...)
+int cl_denial_raise(PyObject *type, const char *rule, PyObject *name, const char *what_format,
+                    ...)
 {
     cl_pyref_auto PyObject *exception = NULL;
     va_list arguments;

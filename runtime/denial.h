@@ -12,7 +12,8 @@ void cl_denial_open(const char *policy_name); /* borrowed, lives as long as the 
 
 /* Raises `type` with "<what> is not allowed by policy '<name>'". `rule` is a string literal, `name`
  * is what was asked for. Always returns -1. */
-int cl_denial_raise(PyObject *type, const char *rule, PyObject *name, const char *what_format, ...);
+int cl_denial_raise(PyObject *type, const char *rule, PyObject *name, const char *what_format,
+                    ...);
 
 /* The rule behind an exception, NULL when it is an ordinary one; *name is owned by the caller. */
 const char *cl_denial_rule(PyObject *exception, PyObject **name);

@@ -161,8 +161,7 @@ int cl_drive_put(struct cl_convert *convert, PyObject *returned, struct cl_bytes
 {
     cl_pyref_auto PyObject *value = Py_NewRef(returned);
 
-    if ((PyCoro_CheckExact(value) || PyAsyncGen_CheckExact(value)) &&
-        load_asyncio(source) < 0)
+    if ((PyCoro_CheckExact(value) || PyAsyncGen_CheckExact(value)) && load_asyncio(source) < 0)
         return -1;
     if (PyCoro_CheckExact(value))
         Py_SETREF(value, run_coroutine(Py_NewRef(value)));

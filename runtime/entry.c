@@ -94,8 +94,9 @@ static PyObject *run_module(struct cl_bytes source)
 static void raise_missing(PyObject *name, PyObject *part)
 {
     if (PyUnicode_CompareWithASCIIString(name, default_entry) == 0)
-        PyErr_Format(entry_error, "the source defines no function 'main'; define `def main(...)` "
-                                  "or name another one as entry");
+        PyErr_Format(entry_error,
+                     "the source defines no function 'main'; define `def main(...)` "
+                     "or name another one as entry");
     else if (PyUnicode_Compare(name, part) == 0)
         PyErr_Format(entry_error, "the source defines no function '%U'", name);
     else
@@ -133,7 +134,8 @@ PyObject *cl_entry_run(const struct cl_entry *entry, const struct cl_call *call)
     if (!module)
         return NULL;
     if (call->entry.length > 0)
-        name = PyUnicode_DecodeUTF8(call->entry.bytes, (Py_ssize_t)call->entry.length, "replace");
+        name =
+            PyUnicode_DecodeUTF8(call->entry.bytes, (Py_ssize_t)call->entry.length, "replace");
     else
         name = PyUnicode_FromString(default_entry);
     function = name ? find_entry(module, name) : NULL;

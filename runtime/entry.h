@@ -11,7 +11,10 @@ struct cl_entry {
     PyObject *kwargs; /* dict, owned */
 };
 
-#define CL_ENTRY_INIT { NULL, NULL }
+#define CL_ENTRY_INIT                                                                          \
+    {                                                                                          \
+        NULL, NULL                                                                             \
+    }
 
 /* In the zygote: makes the exception type. -1 with an exception set. */
 int cl_entry_prepare(void);

@@ -19,8 +19,8 @@ static const struct {
     const char *name;
     enum cl_log_level level;
 } levels[] = {
-    { "debug", CL_DEBUG },   { "info", CL_INFO },      { "warn", CL_WARN },
-    { "warning", CL_WARN },  { "error", CL_ERROR },    { "critical", CL_ERROR },
+    { "debug", CL_DEBUG },  { "info", CL_INFO },   { "warn", CL_WARN },
+    { "warning", CL_WARN }, { "error", CL_ERROR }, { "critical", CL_ERROR },
 };
 
 static int level_of(const char *name)
@@ -60,8 +60,8 @@ static PyObject *log_event(PyObject *self, PyObject *args, PyObject *keywords)
 
 static int check_number(const char *name, PyObject *value)
 {
-    if (value == Py_None || ((PyLong_Check(value) || PyFloat_Check(value)) &&
-                             !PyBool_Check(value)))
+    if (value == Py_None ||
+        ((PyLong_Check(value) || PyFloat_Check(value)) && !PyBool_Check(value)))
         return 0;
     PyErr_Format(PyExc_TypeError, "%s is a number or None, not '%.100s'", name,
                  Py_TYPE(value)->tp_name);
@@ -113,9 +113,15 @@ static PyMethodDef functions[] = {
     { NULL, NULL, 0, NULL },
 };
 
-static struct PyModuleDef definition = { PyModuleDef_HEAD_INIT, "cloche",
-                                         "What a function may tell Cloche while it runs.", -1,
-                                         functions, NULL, NULL, NULL, NULL };
+static struct PyModuleDef definition = { PyModuleDef_HEAD_INIT,
+                                         "cloche",
+                                         "What a function may tell Cloche while it runs.",
+                                         -1,
+                                         functions,
+                                         NULL,
+                                         NULL,
+                                         NULL,
+                                         NULL };
 
 int cl_events_prepare(void)
 {

@@ -20,7 +20,7 @@ static inline void cl_own_pyref(PyObject **object)
 #define cl_pyref_auto __attribute__((cleanup(cl_own_pyref)))
 
 /* Both are borrowed, NULL without an exception when there is no such module or attribute. */
-PyObject *cl_pyref_module(const char *name);                   /* from sys.modules, never imports */
+PyObject *cl_pyref_module(const char *name); /* from sys.modules, never imports */
 PyObject *cl_pyref_type(const char *module, const char *name); /* a type in a loaded module */
 
 #endif

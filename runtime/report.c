@@ -116,7 +116,8 @@ static int put_notes(PyObject *exception, PyObject *lines)
     cl_pyref_auto PyObject *notes = PyObject_GetAttrString(exception, "__notes__");
 
     PyErr_Clear();
-    for (Py_ssize_t i = 0; notes && PyList_CheckExact(notes) && i < PyList_GET_SIZE(notes); i++) {
+    for (Py_ssize_t i = 0; notes && PyList_CheckExact(notes) && i < PyList_GET_SIZE(notes);
+         i++) {
         PyObject *b_note = PyList_GET_ITEM(notes, i);
 
         if (PyUnicode_CheckExact(b_note) &&
@@ -134,9 +135,9 @@ static int put_one(const struct cl_report *report, PyObject *exception, PyObject
 
     if (!message)
         return -1;
-    if (traceback && (put_text(lines, PyUnicode_FromString(
-                                          "Traceback (most recent call last):\n")) < 0 ||
-                      cl_traceback_put(report->source, traceback, lines) < 0))
+    if (traceback &&
+        (put_text(lines, PyUnicode_FromString("Traceback (most recent call last):\n")) < 0 ||
+         cl_traceback_put(report->source, traceback, lines) < 0))
         return -1;
     if (is_own_syntax(exception)) {
         struct cl_place place = syntax_place(exception);
@@ -146,9 +147,9 @@ static int put_one(const struct cl_report *report, PyObject *exception, PyObject
             cl_traceback_put_line(report->source, &place, lines) < 0)
             return -1;
     }
-    if (put_text(lines, PyUnicode_FromFormat(
-                            PyUnicode_GET_LENGTH(message) ? "%U: %U\n" : "%U\n", type,
-                            message)) < 0)
+    if (put_text(lines,
+                 PyUnicode_FromFormat(PyUnicode_GET_LENGTH(message) ? "%U: %U\n" : "%U\n", type,
+                                      message)) < 0)
         return -1;
     return put_notes(exception, lines);
 }
@@ -203,7 +204,8 @@ static struct cl_place place_of(const struct cl_report *report, PyObject *except
  * the bytes is never freed: the process ends with this frame. */
 static struct cl_bytes frame_text(PyObject *text)
 {
-    PyObject *bytes = text ? PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace") : NULL;
+    PyObject *bytes =
+        text ? PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace") : NULL;
     struct cl_bytes view = { "", 0 };
 
     PyErr_Clear();
@@ -220,7 +222,8 @@ static _Noreturn void end_denied(const struct cl_report *report, PyObject *excep
     struct cl_place place = place_of(report, exception);
     struct cl_bytes name_text = frame_text(name);
     struct cl_bytes message = frame_text(cl_report_message(exception));
-    struct cl_frame_denied head = { .line = place.line, .column = place.column,
+    struct cl_frame_denied head = { .line = place.line,
+                                    .column = place.column,
                                     .rule_length = (uint32_t)strlen(rule),
                                     .name_length = (uint32_t)name_text.length,
                                     .message_length = (uint32_t)message.length };

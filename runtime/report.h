@@ -12,7 +12,8 @@
 #include "runtime/pyref.h"
 
 #define CL_SOURCE_NAME "main.py" /* the file name of the caller's source */
-#define CL_MODULE_NAME "main"    /* its `__name__`, so that `if __name__ == "__main__"` is not run */
+#define CL_MODULE_NAME                                                                         \
+    "main" /* its `__name__`, so that `if __name__ == "__main__"` is not run */
 
 struct cl_report {
     const struct cl_policy *policy;

@@ -151,8 +151,9 @@ static _Noreturn void end_returned(const struct cl_call *call, PyObject *value)
         if (convert.limit == CL_LIMIT_NONE)
             end_raised(call);
         cl_stdio_flush();
-        cl_emit_limit(convert.limit, convert.limit == CL_LIMIT_DEPTH ? convert.depth_max
-                                                                     : call->head.result_bytes, 0);
+        cl_emit_limit(
+            convert.limit,
+            convert.limit == CL_LIMIT_DEPTH ? convert.depth_max : call->head.result_bytes, 0);
     }
     cl_stdio_flush();
     send_artifacts(call);

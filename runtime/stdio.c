@@ -195,7 +195,8 @@ static PyMethodDef text_methods[] = {
     { "reconfigure", (PyCFunction)(void (*)(void))any_nothing, METH_VARARGS | METH_KEYWORDS,
       NULL },
     { "__enter__", any_enter, METH_NOARGS, NULL },
-    { "__exit__", (PyCFunction)(void (*)(void))any_nothing, METH_VARARGS | METH_KEYWORDS, NULL },
+    { "__exit__", (PyCFunction)(void (*)(void))any_nothing, METH_VARARGS | METH_KEYWORDS,
+      NULL },
     { NULL, NULL, 0, NULL },
 };
 
@@ -245,8 +246,7 @@ static PyGetSetDef raw_attributes[] = {
 };
 
 static PyTypeObject text_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "cloche.TextOutput",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "cloche.TextOutput",
     .tp_basicsize = sizeof(struct handle),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_methods = text_methods,
@@ -254,8 +254,7 @@ static PyTypeObject text_type = {
 };
 
 static PyTypeObject raw_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "cloche.RawOutput",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "cloche.RawOutput",
     .tp_basicsize = sizeof(struct handle),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_getset = raw_attributes,

@@ -135,7 +135,8 @@ int cl_traceback_put_line(struct cl_bytes source, const struct cl_place *place, 
         indent++;
     if (indent == line.length || line.length > LINE_BYTES_MAX)
         return 0;
-    text = PyUnicode_DecodeUTF8(line.bytes + indent, (Py_ssize_t)(line.length - indent), "replace");
+    text = PyUnicode_DecodeUTF8(line.bytes + indent, (Py_ssize_t)(line.length - indent),
+                                "replace");
     if (!text || put_text(lines, PyUnicode_FromFormat("    %U\n", text)) < 0)
         return -1;
     return put_carets(line, place, (int)indent, lines);
@@ -148,8 +149,8 @@ static int put_entry(struct cl_bytes source, PyTracebackObject *entry, PyCodeObj
 
     if (is_main(code))
         place = place_of(source, entry, code);
-    if (put_text(lines, PyUnicode_FromFormat("  File \"%U\", line %d, in %U\n", code->co_filename,
-                                             place.line, code->co_name)) < 0)
+    if (put_text(lines, PyUnicode_FromFormat("  File \"%U\", line %d, in %U\n",
+                                             code->co_filename, place.line, code->co_name)) < 0)
         return -1;
     return is_main(code) ? cl_traceback_put_line(source, &place, lines) : 0;
 }
@@ -170,8 +171,8 @@ static int end_repeats(struct walk *walk, PyObject *lines)
     walk->repeats = 0;
     if (more <= 0)
         return 0;
-    return put_text(lines, PyUnicode_FromFormat("  [Previous line repeated %d more time%s]\n", more,
-                                                more == 1 ? "" : "s"));
+    return put_text(lines, PyUnicode_FromFormat("  [Previous line repeated %d more time%s]\n",
+                                                more, more == 1 ? "" : "s"));
 }
 
 static int put_frame(struct cl_bytes source, struct walk *walk, PyTracebackObject *entry,
@@ -201,7 +202,8 @@ static long count_entries(PyObject *traceback)
 {
     long count = 0;
 
-    for (PyTracebackObject *entry = (PyTracebackObject *)traceback; entry; entry = entry->tb_next)
+    for (PyTracebackObject *entry = (PyTracebackObject *)traceback; entry;
+         entry = entry->tb_next)
         count++;
     return count;
 }
@@ -219,7 +221,8 @@ int cl_traceback_put(struct cl_bytes source, PyObject *traceback, PyObject *line
             continue;
         }
         if (walk.left_out > 0 && left == FRAMES_LAST &&
-            put_text(lines, PyUnicode_FromFormat("  [%ld frames left out]\n", walk.left_out)) < 0)
+            put_text(lines, PyUnicode_FromFormat("  [%ld frames left out]\n", walk.left_out)) <
+                0)
             return -1;
         if (put_frame(source, &walk, entry, lines) < 0)
             return -1;

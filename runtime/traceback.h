@@ -7,8 +7,8 @@
 #include "runtime/pyref.h"
 
 struct cl_place {
-    int line;       /* 0: unknown */
-    int column;     /* in characters, 1-based; 0: unknown */
+    int line;   /* 0: unknown */
+    int column; /* in characters, 1-based; 0: unknown */
     int end_line;
     int end_column; /* one past the last character */
 };
@@ -23,6 +23,7 @@ int cl_traceback_put(struct cl_bytes source, PyObject *traceback, PyObject *line
 struct cl_bytes cl_traceback_line(struct cl_bytes source, int number);
 
 /* Appends "    <line>" and, unless the place is all of the line, a row of carets below it. */
-int cl_traceback_put_line(struct cl_bytes source, const struct cl_place *place, PyObject *lines);
+int cl_traceback_put_line(struct cl_bytes source, const struct cl_place *place,
+                          PyObject *lines);
 
 #endif

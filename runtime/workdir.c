@@ -48,7 +48,8 @@ static int fail_sys(struct cl_err *err, const char *verb, const char *path)
 /* Makes the folders above the last part of `path`. */
 static int make_folders(char *path, size_t root_length, struct cl_err *err)
 {
-    for (char *slash = strchr(path + root_length + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    for (char *slash = strchr(path + root_length + 1, '/'); slash;
+         slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(path, 0700) < 0 && errno != EEXIST)
             return fail_sys(err, "make the folder", path);

@@ -76,7 +76,8 @@ int cl_cgroup_parse_own(const char *text, const char *controller, char *path, si
     return -1;
 }
 
-int cl_cgroup_path(const struct cl_cgroup_mount *mount, const char *path, char *out, size_t size)
+int cl_cgroup_path(const struct cl_cgroup_mount *mount, const char *path, char *out,
+                   size_t size)
 {
     size_t root = strcmp(mount->root, "/") == 0 ? 0 : strlen(mount->root);
 
@@ -86,7 +87,8 @@ int cl_cgroup_path(const struct cl_cgroup_mount *mount, const char *path, char *
     return length > 0 && (size_t)length < size ? 0 : -1;
 }
 
-static int open_own(const struct cl_cgroup_mount *mount, const char *own, const char *controller)
+static int open_own(const struct cl_cgroup_mount *mount, const char *own,
+                    const char *controller)
 {
     char path[256], full[512];
 
@@ -137,8 +139,10 @@ static int settle_on(struct cl_cgroup_host *host, int v2, struct cl_err *err)
     }
     for (size_t i = 0; i < host->dir_count; i++) {
         if (host->own.dirs[i] < 0)
-            return cl_fail(err, CL_E_DENIED, "this host has no %s controller, neither on cgroup "
-                           "v2 nor on v1", controllers[i]);
+            return cl_fail(err, CL_E_DENIED,
+                           "this host has no %s controller, neither on cgroup "
+                           "v2 nor on v1",
+                           controllers[i]);
     }
     return host->ops->base_open(host, err);
 }
@@ -186,8 +190,8 @@ static int open_below(const struct cl_cgroup_host *host, const struct cl_cgroup 
     return 0;
 }
 
-int cl_cgroup_zygote_open(const struct cl_cgroup_host *host, unsigned k, struct cl_cgroup *zygote,
-                          struct cl_err *err)
+int cl_cgroup_zygote_open(const struct cl_cgroup_host *host, unsigned k,
+                          struct cl_cgroup *zygote, struct cl_err *err)
 {
     struct cl_cgroup leaf;
     char name[16];

@@ -39,15 +39,21 @@ struct cl_cgroup {
     int dirs[CL_CG_COUNT];
 };
 
-#define CL_CGROUP_INIT { { -1, -1, -1 } }
+#define CL_CGROUP_INIT                                                                         \
+    {                                                                                          \
+        {                                                                                      \
+            -1, -1, -1                                                                         \
+        }                                                                                      \
+    }
 
 struct cl_cgroup_slot {
     struct cl_cgroup group;
     struct cl_cgroup procs; /* v1: open cgroup.procs of each directory, for the worker */
-    int peak;               /* v2 from 6.12: memory.peak, which resets per descriptor; else -1 */
+    int peak; /* v2 from 6.12: memory.peak, which resets per descriptor; else -1 */
     unsigned number;
     uid_t owner; /* the zygote, on the host */
-    struct cl_cgroup_usage base; /* counters that cannot be reset, as they were before this use */
+    struct cl_cgroup_usage
+        base; /* counters that cannot be reset, as they were before this use */
     struct cl_cgroup_limits limits;
     bool narrowed; /* limits of a call are in force instead */
 };
@@ -61,7 +67,8 @@ struct cl_cgroup_ops {
     /* Moves the zygote, which entered z<k>, into its leaf and lets `owner` clone into slots. */
     int (*zygote_settle)(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
                          struct cl_err *err);
-    int (*zygote_limit)(const struct cl_cgroup *zygote, uint64_t memory_bytes, struct cl_err *err);
+    int (*zygote_limit)(const struct cl_cgroup *zygote, uint64_t memory_bytes,
+                        struct cl_err *err);
     int (*slot_prepare)(struct cl_cgroup_slot *slot, struct cl_err *err);
     int (*slot_limit)(struct cl_cgroup_slot *slot, uint64_t memory_bytes, uint32_t processes,
                       struct cl_err *err);
@@ -86,8 +93,8 @@ extern const struct cl_cgroup_ops cl_cgroup_v1, cl_cgroup_v2;
 /* Finds the hierarchies (v2 if it has all controllers, else v1). */
 int cl_cgroup_find(struct cl_cgroup_host *host, const char *instance, struct cl_err *err);
 
-int cl_cgroup_zygote_open(const struct cl_cgroup_host *host, unsigned k, struct cl_cgroup *zygote,
-                          struct cl_err *err);
+int cl_cgroup_zygote_open(const struct cl_cgroup_host *host, unsigned k,
+                          struct cl_cgroup *zygote, struct cl_err *err);
 /* By the child that becomes the zygote, before it makes its cgroup namespace. */
 int cl_cgroup_zygote_enter(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
                            struct cl_err *err);
@@ -108,8 +115,8 @@ int cl_cgroup_slot_recycle(const struct cl_cgroup_host *host, const struct cl_cg
 struct cl_cgroup_mount {
     bool v2;
     char point[256];
-    char root[256];     /* what of the hierarchy is mounted there */
-    char options[128];  /* "rw,memory" */
+    char root[256];    /* what of the hierarchy is mounted there */
+    char options[128]; /* "rw,memory" */
 };
 /* One line of mountinfo; false if it is no cgroup mount, or too long to be one of ours. */
 bool cl_cgroup_parse_mount(const char *line, struct cl_cgroup_mount *mount);
@@ -117,6 +124,7 @@ bool cl_cgroup_mount_has(const struct cl_cgroup_mount *mount, const char *contro
 /* The path of /proc/self/cgroup for a v1 controller, or for v2 with NULL. */
 int cl_cgroup_parse_own(const char *text, const char *controller, char *path, size_t size);
 /* mount point + the part of `path` below `root`. */
-int cl_cgroup_path(const struct cl_cgroup_mount *mount, const char *path, char *out, size_t size);
+int cl_cgroup_path(const struct cl_cgroup_mount *mount, const char *path, char *out,
+                   size_t size);
 
 #endif

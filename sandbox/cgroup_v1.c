@@ -42,7 +42,8 @@ static int limit_memory(int dir, const char *leaf, uint64_t bytes, struct cl_err
     return cl_file_put_u64(dir, name[0], bytes, err);
 }
 
-static int zygote_limit(const struct cl_cgroup *zygote, uint64_t memory_bytes, struct cl_err *err)
+static int zygote_limit(const struct cl_cgroup *zygote, uint64_t memory_bytes,
+                        struct cl_err *err)
 {
     return limit_memory(zygote->dirs[CL_CG_MEMORY], "zygote", memory_bytes, err);
 }
@@ -128,7 +129,8 @@ static int slot_reset(struct cl_cgroup_slot *slot)
     uint64_t left = 0;
 
     /* Pages that outlived the worker are rare, and dropping them is not free. */
-    if (cl_file_get_u64(memory, "memory.usage_in_bytes", &left, &err) == 0 && left > RESIDUE_BYTES)
+    if (cl_file_get_u64(memory, "memory.usage_in_bytes", &left, &err) == 0 &&
+        left > RESIDUE_BYTES)
         cl_file_put(memory, "memory.force_empty", "0", &err);
     return cl_file_put(memory, "memory.max_usage_in_bytes", "0", &err);
 }

@@ -52,7 +52,8 @@ static int move_aside(struct cl_cgroup_host *host, struct cl_err *err)
         int above = openat(*own, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (above < 0 || faccessat(above, "cgroup.procs", F_OK, 0) < 0) {
             cl_own_close(&above);
-            return cl_fail(err, CL_E_DENIED, "cloched shares its cgroup with other processes and "
+            return cl_fail(err, CL_E_DENIED,
+                           "cloched shares its cgroup with other processes and "
                            "sees no root group: start it in one of its own (Delegate=yes)");
         }
         close(*own);
@@ -103,7 +104,8 @@ static int limit_swap(int dir, const char *name, struct cl_err *err)
     return faccessat(dir, name, F_OK, 0) < 0 ? 0 : cl_file_put(dir, name, "0", err);
 }
 
-static int zygote_limit(const struct cl_cgroup *zygote, uint64_t memory_bytes, struct cl_err *err)
+static int zygote_limit(const struct cl_cgroup *zygote, uint64_t memory_bytes,
+                        struct cl_err *err)
 {
     int dir = zygote->dirs[CL_CG_V2];
 
@@ -137,7 +139,8 @@ static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
     /* A cap that its processes cannot reach would only cost bandwidth timers. */
     if (limits->cpu_max_milli == 0 || limits->cpu_max_milli >= limits->processes * 1000u)
         return 0;
-    snprintf(text, sizeof(text), "%u %d", limits->cpu_max_milli * (PERIOD_US / 1000), PERIOD_US);
+    snprintf(text, sizeof(text), "%u %d", limits->cpu_max_milli * (PERIOD_US / 1000),
+             PERIOD_US);
     return cl_file_put(dir, "cpu.max", text, err);
 }
 
@@ -184,7 +187,8 @@ static bool slot_is_empty(const struct cl_cgroup_slot *slot)
     char text[128];
     uint64_t populated = 1;
 
-    return cl_file_get(slot->group.dirs[CL_CG_V2], "cgroup.events", text, sizeof(text), &err) > 0 &&
+    return cl_file_get(slot->group.dirs[CL_CG_V2], "cgroup.events", text, sizeof(text), &err) >
+               0 &&
            cl_file_keyed_u64(text, "populated", &populated) == 0 && populated == 0;
 }
 

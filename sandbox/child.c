@@ -48,7 +48,7 @@ void cl_child_add(struct cl_children *children, struct cl_child *child, pid_t pi
 
 static struct cl_child *find(struct cl_children *children, pid_t pid)
 {
-    cl_list_each(node, keep, bucket_of(children, pid)) {
+    cl_list_each (node, keep, bucket_of(children, pid)) {
         struct cl_child *child = cl_list_entry(node, struct cl_child, node);
         if (child->pid == pid)
             return child;
@@ -87,7 +87,8 @@ void cl_child_reap(struct cl_children *children)
         struct rusage usage;
 
         /* The raw call: glibc's waitid has no room for the usage. */
-        if (syscall(SYS_waitid, P_ALL, 0, &how, WEXITED | WNOHANG, &usage) < 0 || how.si_pid == 0)
+        if (syscall(SYS_waitid, P_ALL, 0, &how, WEXITED | WNOHANG, &usage) < 0 ||
+            how.si_pid == 0)
             return;
         struct cl_child *child = find(children, how.si_pid);
         if (!child)

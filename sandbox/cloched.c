@@ -16,14 +16,14 @@
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 
+#include "sandbox/base/clock.h"
+#include "sandbox/base/log.h"
+#include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
 #include "sandbox/load.h"
 #include "sandbox/pool.h"
 #include "sandbox/sweep.h"
 #include "sandbox/zygote.h"
-#include "sandbox/base/clock.h"
-#include "sandbox/base/log.h"
-#include "sandbox/base/own.h"
 
 #ifndef CL_VERSION
 #define CL_VERSION "0.1.0"
@@ -104,8 +104,8 @@ static int set_option(const struct option *option, const char *value, struct cl_
     else if (option->kind == OPTION_SET)
         *(bool *)place = true;
     else if (option->kind == OPTION_TIME && parse_time(value, (uint64_t *)(void *)place) < 0)
-        return cl_fail(err, CL_E_INPUT, "%s %s: a time like 30s or 500ms is wanted", option->name,
-                       value);
+        return cl_fail(err, CL_E_INPUT, "%s %s: a time like 30s or 500ms is wanted",
+                       option->name, value);
     return 0;
 }
 
@@ -122,12 +122,16 @@ static const struct option *find_option(const char *name)
 static int parse_options(int count, char **args, struct cl_err *err)
 {
     daemon_.options = (struct cl_options){
-        .state = "/var/lib/cloche", .listen = "127.0.0.1:8420", .log = "info", .drain_ms = 30000,
+        .state = "/var/lib/cloche",
+        .listen = "127.0.0.1:8420",
+        .log = "info",
+        .drain_ms = 30000,
     };
     for (int i = 1; i < count; i++) {
         const struct option *option = find_option(args[i]);
         if (!option)
-            return cl_fail(err, CL_E_INPUT, "there is no option %s (--help names them)", args[i]);
+            return cl_fail(err, CL_E_INPUT, "there is no option %s (--help names them)",
+                           args[i]);
         if (option->kind == OPTION_HELP)
             return usage(stdout), 1;
         if (option->kind == OPTION_VERSION)
@@ -137,7 +141,8 @@ static int parse_options(int count, char **args, struct cl_err *err)
         i += option->value != NULL;
     }
     if (cl_log_level_parse(daemon_.options.log) < 0)
-        return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info or debug", daemon_.options.log);
+        return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info or debug",
+                       daemon_.options.log);
     return 0;
 }
 
@@ -148,8 +153,8 @@ static bool has_spare(const struct cl_daemon *daemon)
     const struct cl_pool *pool = cl_pool_named(&daemon_, "default");
 
     (void)daemon;
-    return pool && pool->zygote && (pool->zygote->ready > pool->zygote->spawning ||
-                                    pool->policy->pool_min == 0);
+    return pool && pool->zygote &&
+           (pool->zygote->ready > pool->zygote->spawning || pool->policy->pool_min == 0);
 }
 
 void cl_daemon_check_ready(struct cl_daemon *daemon)
@@ -258,11 +263,13 @@ static int check_kernel(struct cl_err *err)
 
     if (access("/proc/self/ns/user", F_OK) < 0 || access("/proc/self/ns/cgroup", F_OK) < 0 ||
         access("/proc/self/ns/pid", F_OK) < 0)
-        return cl_fail(err, CL_E_DENIED, "this kernel has not all namespaces (user, pid, cgroup)");
+        return cl_fail(err, CL_E_DENIED,
+                       "this kernel has not all namespaces (user, pid, cgroup)");
     if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
         return cl_fail(err, CL_E_DENIED, "this kernel has no seccomp filters");
     if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
-        cl_log(CL_WARN, "start.landlock", "this kernel has no Landlock: a third layer is missing");
+        cl_log(CL_WARN, "start.landlock",
+               "this kernel has no Landlock: a third layer is missing");
     return 0;
 }
 
@@ -357,8 +364,8 @@ int main(int count, char **args)
         return parsed < 0 ? 2 : 0;
     }
     cl_log_open("cloched", (enum cl_log_level)cl_log_level_parse(daemon->options.log));
-    daemon->state = (struct cl_state){ .dir = -1, .lock = -1, .token = -1, .listener = -1,
-                                       .range = -1 };
+    daemon->state =
+        (struct cl_state){ .dir = -1, .lock = -1, .token = -1, .listener = -1, .range = -1 };
     daemon->cgroups.base = (struct cl_cgroup)CL_CGROUP_INIT;
     if (prepare(daemon, &err) < 0 || start(daemon, &err) < 0 ||
         cl_loop_run(&daemon->loop, &err) < 0)

@@ -11,15 +11,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "sandbox/base/clock.h"
+#include "sandbox/base/fdpass.h"
+#include "sandbox/base/log.h"
+#include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
 #include "sandbox/monitor.h"
 #include "sandbox/pool.h"
 #include "sandbox/reap.h"
 #include "sandbox/zygote.h"
-#include "sandbox/base/clock.h"
-#include "sandbox/base/fdpass.h"
-#include "sandbox/base/log.h"
-#include "sandbox/base/own.h"
 
 enum {
     QUEUE_MAX = 4096,
@@ -41,7 +41,7 @@ struct queued {
 
 static void drop_queue(struct cl_front *front)
 {
-    cl_list_each(node, keep, &front->queue) {
+    cl_list_each (node, keep, &front->queue) {
         struct queued *queued = cl_list_entry(node, struct queued, node);
         cl_list_unlink(node);
         cl_own_close(&queued->fd);
@@ -54,7 +54,7 @@ static void flush(struct cl_front *front)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    cl_list_each(node, keep, &front->queue) {
+    cl_list_each (node, keep, &front->queue) {
         struct queued *queued = cl_list_entry(node, struct queued, node);
         if (cl_msg_send(front->watch.fd, queued->type, queued->bytes, &queued->fd,
                         queued->fd >= 0, &err) < 0) {
@@ -73,10 +73,14 @@ static void flush(struct cl_front *front)
 static void enqueue(struct cl_front *front, enum cl_msg_type type, const void *msg, int *fd)
 {
     static const size_t sizes[] = {
-        [CL_M_POLICY] = sizeof(struct cl_msg_policy), [CL_M_TENANT] = sizeof(struct cl_msg_tenant),
-        [CL_M_LOADED] = sizeof(struct cl_msg_loaded), [CL_M_SPARE] = sizeof(struct cl_msg_offer),
-        [CL_M_TAKEN] = sizeof(struct cl_msg_spare),   [CL_M_END] = sizeof(struct cl_msg_end),
-        [CL_M_RETIRE] = sizeof(struct cl_msg_spare),  [CL_M_DRAIN] = sizeof(struct cl_msg_drain),
+        [CL_M_POLICY] = sizeof(struct cl_msg_policy),
+        [CL_M_TENANT] = sizeof(struct cl_msg_tenant),
+        [CL_M_LOADED] = sizeof(struct cl_msg_loaded),
+        [CL_M_SPARE] = sizeof(struct cl_msg_offer),
+        [CL_M_TAKEN] = sizeof(struct cl_msg_spare),
+        [CL_M_END] = sizeof(struct cl_msg_end),
+        [CL_M_RETIRE] = sizeof(struct cl_msg_spare),
+        [CL_M_DRAIN] = sizeof(struct cl_msg_drain),
     };
     struct queued *queued = calloc(1, sizeof(*queued));
 
@@ -130,7 +134,7 @@ void cl_front_tell(struct cl_front *front)
     if (!front->is_greeted || daemon->generation == 0)
         return;
     send_copy(front, CL_M_TENANT, &tenant, daemon->state.token);
-    cl_list_each(node, keep, &daemon->pools) {
+    cl_list_each (node, keep, &daemon->pools) {
         struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
         if (pool->is_retired)
             continue;
@@ -154,7 +158,8 @@ static void receive(struct cl_front *front)
 
     for (int i = 0; i < MESSAGES_PER_EVENT && front->watch.fd >= 0; i++) {
         struct cl_err err = CL_ERR_INIT;
-        int got = cl_msg_recv(front->watch.fd, CL_WAY_API_TO_CLOCHED, &msg, fds, &fd_count, &err);
+        int got =
+            cl_msg_recv(front->watch.fd, CL_WAY_API_TO_CLOCHED, &msg, fds, &fd_count, &err);
         if (got < 0 && err.kind == CL_E_BUSY)
             return;
         if (got == 0)
@@ -184,7 +189,7 @@ static void kill_offered(struct cl_daemon *daemon)
     for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
         if (!daemon->zygotes[k])
             continue;
-        cl_list_each(node, keep, &daemon->zygotes[k]->spares) {
+        cl_list_each (node, keep, &daemon->zygotes[k]->spares) {
             struct cl_spare *spare = cl_list_entry(node, struct cl_spare, in_zygote);
             if (!spare->is_offered)
                 continue;
@@ -213,7 +218,8 @@ void cl_front_end(struct cl_front *front, const struct cl_err *why)
         cl_child_kill(&front->child); /* a draining one closes and exits by itself */
 }
 
-static void on_exit_api(struct cl_child *child, const siginfo_t *how, const struct rusage *usage)
+static void on_exit_api(struct cl_child *child, const siginfo_t *how,
+                        const struct rusage *usage)
 {
     struct cl_front *front = cl_list_entry(child, struct cl_front, child);
     struct cl_daemon *daemon = front->daemon;

@@ -26,7 +26,8 @@ int cl_idmap_claim(uid_t *base, struct cl_err *err)
     for (unsigned n = 0; n < INSTANCES_MAX; n++) {
         char name[32];
         snprintf(name, sizeof(name), "range-%u", n);
-        cl_close_auto int lock = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        cl_close_auto int lock =
+            openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (lock < 0)
             return cl_fail(err, CL_E_SYS, "cannot write /run/cloche/%s", name);
         if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
@@ -56,7 +57,8 @@ int cl_idmap_write(pid_t pid, uid_t first, struct cl_err *err)
         return -1;
     /* With setgroups denied nothing inside can give a group back that was taken away. */
     if (cl_file_put(dir, "setgroups", "deny", err) < 0 ||
-        cl_file_put(dir, "uid_map", line, err) < 0 || cl_file_put(dir, "gid_map", line, err) < 0)
+        cl_file_put(dir, "uid_map", line, err) < 0 ||
+        cl_file_put(dir, "gid_map", line, err) < 0)
         return cl_err_context(err, "map ids of %d", (int)pid);
     return 0;
 }

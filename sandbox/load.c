@@ -15,13 +15,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "sandbox/daemon.h"
-#include "sandbox/pool.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
+#include "sandbox/daemon.h"
+#include "sandbox/pool.h"
 
 enum { LOAD_US = 5000000 };
 
@@ -120,8 +120,10 @@ static int ask_file(struct cl_load *load, int dir, const char *file, struct cl_e
     if (file[0] == '.' || !dot || (strcmp(dot, ".yaml") != 0 && strcmp(dot, ".yml") != 0))
         return 0; /* an editor's leftovers, a README */
     if (strcmp(dot, ".yaml") != 0 || cl_load_check_name(file, (size_t)(dot - file)) < 0)
-        return cl_fail(err, CL_E_INPUT, "policies/%s: a policy file is named <name>.yaml, the "
-                       "name of a-z 0-9 _ -", file);
+        return cl_fail(err, CL_E_INPUT,
+                       "policies/%s: a policy file is named <name>.yaml, the "
+                       "name of a-z 0-9 _ -",
+                       file);
     snprintf(name, sizeof(name), "%.*s", (int)(dot - file), file);
 
     cl_close_auto int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
@@ -164,8 +166,10 @@ static int ask_config(struct cl_load *load, const char *path, struct cl_err *err
         return -1;
     for (size_t i = 0; i < CL_COUNT(unsupported); i++) {
         if (faccessat(config, unsupported[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-            return cl_fail(err, CL_E_INPUT, "%s/%s is not supported by this version: take it away "
-                           "or it would be ignored", path, unsupported[i]);
+            return cl_fail(err, CL_E_INPUT,
+                           "%s/%s is not supported by this version: take it away "
+                           "or it would be ignored",
+                           path, unsupported[i]);
     }
     return ask_folder(load, config, err);
 }
@@ -207,7 +211,7 @@ static void put_in_force(struct cl_load *load)
     struct cl_daemon *daemon = load->daemon;
     uint32_t kept = 0;
 
-    cl_list_each(node, keep, &daemon->pools) {
+    cl_list_each (node, keep, &daemon->pools) {
         struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
         struct compiled *same = NULL;
         for (size_t i = 0; i < load->count && !pool->is_retired; i++) {

@@ -109,7 +109,8 @@ void cl_timer_start(struct cl_loop *loop, struct cl_timer *timer, uint64_t at_us
         before = loop->timers.previous;
     timer->at_us = at_us;
     /* From the back: most deadlines are the same distance away, so new ones belong there. */
-    while (before != &loop->timers && cl_list_entry(before, struct cl_timer, node)->at_us > at_us)
+    while (before != &loop->timers &&
+           cl_list_entry(before, struct cl_timer, node)->at_us > at_us)
         before = before->previous;
     cl_list_append(before->next, &timer->node);
 }

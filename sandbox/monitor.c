@@ -8,11 +8,11 @@
 
 #include <inttypes.h>
 
+#include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
 #include "sandbox/pool.h"
 #include "sandbox/reap.h"
 #include "sandbox/zygote.h"
-#include "sandbox/base/own.h"
 
 /* ------------------------------------------------------------- messages that name no spare */
 
@@ -90,7 +90,7 @@ static int on_drop(struct cl_spare *spare, const union cl_msg_any *msg, struct c
 /* ------------------------------------------------------------------------------------ table */
 
 static const struct rule {
-    uint32_t type; /* enum cl_msg_type */
+    uint32_t type;             /* enum cl_msg_type */
     enum cl_spare_state needs; /* 0: names no spare */
     int (*on_daemon)(struct cl_daemon *daemon, const union cl_msg_any *msg, struct cl_err *err);
     int (*on_spare)(struct cl_spare *spare, const union cl_msg_any *msg, struct cl_err *err);

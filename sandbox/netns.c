@@ -63,8 +63,8 @@ int cl_netns_judge(size_t links, size_t links_up, size_t addresses, struct cl_er
     if (links >= 1 && links_up == 0 && addresses == 0)
         return 0;
     return cl_fail(err, CL_E_DENIED,
-                   "the jail's network is not empty: %zu interfaces, %zu up, %zu addresses", links,
-                   links_up, addresses);
+                   "the jail's network is not empty: %zu interfaces, %zu up, %zu addresses",
+                   links, links_up, addresses);
 }
 
 int cl_netns_enter(struct cl_err *err)

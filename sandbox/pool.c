@@ -11,17 +11,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sandbox/daemon.h"
-#include "sandbox/reap.h"
-#include "sandbox/zygote.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
+#include "sandbox/daemon.h"
+#include "sandbox/reap.h"
+#include "sandbox/zygote.h"
 
 enum {
-    SPAWNING_MAX = 8,           /* SPAWNs in flight: a clone costs CPU that calls want too */
-    SAFETY = 4,                 /* arrivals come in bursts, a refill takes longer under load */
+    SPAWNING_MAX = 8, /* SPAWNs in flight: a clone costs CPU that calls want too */
+    SAFETY = 4,       /* arrivals come in bursts, a refill takes longer under load */
     DECAY_US = 1000000,
     CALM_US = 1000000,
     RETRY_MIN_US = 50000,
@@ -67,7 +67,8 @@ static uint32_t target_of(const struct cl_pool *pool)
         .refill_us = pool->refill_us,
     };
     uint32_t target = cl_pool_target(&demand);
-    uint32_t probes = cl_selftest_needs(pool->daemon, pool) ? cl_selftest_missing(pool->daemon) : 0;
+    uint32_t probes =
+        cl_selftest_needs(pool->daemon, pool) ? cl_selftest_missing(pool->daemon) : 0;
 
     return target > probes ? target : probes;
 }
@@ -117,8 +118,9 @@ void cl_pool_on_failure(struct cl_pool *pool, const struct cl_err *why)
         delay *= 2;
     delay = delay < RETRY_MAX_US ? delay : RETRY_MAX_US;
     pool->failures++;
-    cl_log(CL_WARN, "pool.failure", "policy=%s in_a_row=%u next_try_ms=%" PRIu64 " error=\"%s\"",
-           pool->name, pool->failures, delay / 1000, why->text);
+    cl_log(CL_WARN, "pool.failure",
+           "policy=%s in_a_row=%u next_try_ms=%" PRIu64 " error=\"%s\"", pool->name,
+           pool->failures, delay / 1000, why->text);
     cl_timer_start(&daemon->loop, &pool->start, now + delay);
 }
 
@@ -201,7 +203,7 @@ void cl_pool_offer_all(struct cl_daemon *daemon)
     for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
         if (!daemon->zygotes[k])
             continue;
-        cl_list_each(node, keep, &daemon->zygotes[k]->spares) {
+        cl_list_each (node, keep, &daemon->zygotes[k]->spares) {
             struct cl_spare *spare = cl_list_entry(node, struct cl_spare, in_zygote);
             if (spare->state == CL_SPARE_OFFERED && !spare->is_probe && spare->job >= 0)
                 offer(spare);
@@ -338,7 +340,7 @@ void cl_pool_free(struct cl_pool *pool)
 
 struct cl_pool *cl_pool_find(struct cl_daemon *daemon, uint32_t index)
 {
-    cl_list_each(node, keep, &daemon->pools) {
+    cl_list_each (node, keep, &daemon->pools) {
         struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
         if (pool->index == index)
             return pool;
@@ -348,7 +350,7 @@ struct cl_pool *cl_pool_find(struct cl_daemon *daemon, uint32_t index)
 
 struct cl_pool *cl_pool_named(struct cl_daemon *daemon, const char *name)
 {
-    cl_list_each(node, keep, &daemon->pools) {
+    cl_list_each (node, keep, &daemon->pools) {
         struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
         if (!pool->is_retired && strcmp(pool->name, name) == 0)
             return pool;

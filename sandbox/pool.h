@@ -28,14 +28,14 @@ struct cl_pool {
     struct cl_zygote *successor; /* starting, to take over */
     struct cl_timer start;       /* when a failed start may be tried again */
     struct cl_timer recycle;
-    struct cl_timer calm;        /* demand is looked at again when nothing happens */
-    uint32_t failures;           /* in a row, of the zygote or of entries into the jail */
+    struct cl_timer calm; /* demand is looked at again when nothing happens */
+    uint32_t failures;    /* in a row, of the zygote or of entries into the jail */
     uint64_t failed_us;
-    uint32_t queued;             /* calls that wait, as of the last WANT */
-    uint64_t rate_milli;         /* calls per 1000 s, decaying */
-    uint64_t rate_us;            /* when that was brought up to date */
-    uint64_t refill_us;          /* how long a spare takes, decaying */
-    bool is_retired;             /* a reload replaced or dropped it */
+    uint32_t queued;     /* calls that wait, as of the last WANT */
+    uint64_t rate_milli; /* calls per 1000 s, decaying */
+    uint64_t rate_us;    /* when that was brought up to date */
+    uint64_t refill_us;  /* how long a spare takes, decaying */
+    bool is_retired;     /* a reload replaced or dropped it */
 };
 
 /* The target of ready spares, from demand alone. */
@@ -52,10 +52,11 @@ uint64_t cl_pool_rate(uint64_t rate_milli, uint64_t gap_us, bool call);
 /* A new pool; takes the fd and the mapping. */
 struct cl_pool *cl_pool_new(struct cl_daemon *daemon, const struct cl_policy *policy, int *fd);
 void cl_pool_free(struct cl_pool *pool);
-struct cl_pool *cl_pool_find(struct cl_daemon *daemon, uint32_t index); /* NULL: unknown */
+struct cl_pool *cl_pool_find(struct cl_daemon *daemon, uint32_t index);    /* NULL: unknown */
 struct cl_pool *cl_pool_named(struct cl_daemon *daemon, const char *name); /* in force only */
 
-void cl_pool_start(struct cl_pool *pool);  /* a zygote if there is none; harmless when there is */
+void cl_pool_start(
+    struct cl_pool *pool); /* a zygote if there is none; harmless when there is */
 void cl_pool_want(struct cl_pool *pool, uint32_t queued);
 void cl_pool_refill(struct cl_pool *pool); /* spawns what is missing */
 void cl_pool_retire(struct cl_pool *pool); /* no new spares; frees itself when it is dry */

@@ -14,18 +14,19 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "sandbox/daemon.h"
-#include "sandbox/pool.h"
-#include "sandbox/zygote.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/daemon.h"
+#include "sandbox/pool.h"
+#include "sandbox/zygote.h"
 
 enum { EXIT_US = 1000000, CPU_STEP_US = 1000, PARK_US = 50000 };
 
 /* ---------------------------------------------------------------------------------- causes */
 
-static void set_limit(struct cl_msg_end *end, enum cl_limit limit, uint64_t value, uint64_t used)
+static void set_limit(struct cl_msg_end *end, enum cl_limit limit, uint64_t value,
+                      uint64_t used)
 {
     end->cause = CL_END_LIMIT;
     end->limit = limit;
@@ -45,7 +46,8 @@ void cl_reap_name(const struct cl_reap_facts *facts, struct cl_msg_end *end)
     else if (end->cause == CL_END_LIMIT && end->limit == CL_LIMIT_WALL)
         set_limit(end, CL_LIMIT_WALL, facts->wall_ms, end->wall_us / 1000);
     else if (end->cause == CL_END_LIMIT || (is_killed && end->cpu_us >= facts->cpu_ms * 1000))
-        set_limit(end, CL_LIMIT_CPU, facts->cpu_ms, end->cpu_us / 1000); /* or RLIMIT_CPU's kill */
+        set_limit(end, CL_LIMIT_CPU, facts->cpu_ms,
+                  end->cpu_us / 1000); /* or RLIMIT_CPU's kill */
     else
         end->cause = facts->code == CLD_EXITED ? CL_END_EXITED : CL_END_SIGNALLED;
     if (end->cause != CL_END_LIMIT)
@@ -104,9 +106,11 @@ static void tell(struct cl_spare *spare, struct cl_msg_end *end)
     spare->zygote->active--;
     spare->zygote->spawning -= spare->state == CL_SPARE_SPAWNING;
     spare->state = CL_SPARE_ENDED;
-    cl_log(CL_DEBUG, "spare.end", "spare=%" PRIu64 " cause=%u status=%d limit=%u wall_us=%" PRIu64
-           " cpu_us=%" PRIu64 " peak=%" PRIu64, spare->id, end->cause, end->status, end->limit,
-           end->wall_us, end->cpu_us, end->memory_peak_bytes);
+    cl_log(CL_DEBUG, "spare.end",
+           "spare=%" PRIu64 " cause=%u status=%d limit=%u wall_us=%" PRIu64 " cpu_us=%" PRIu64
+           " peak=%" PRIu64,
+           spare->id, end->cause, end->status, end->limit, end->wall_us, end->cpu_us,
+           end->memory_peak_bytes);
     if (spare->is_probe)
         cl_selftest_on_end(spare->daemon, spare, end);
     else if (spare->is_offered)
@@ -126,10 +130,12 @@ void cl_reap_abandon(struct cl_spare *spare)
 static bool is_failure(const struct cl_spare *spare, const struct cl_msg_end *end)
 {
     return spare->state == CL_SPARE_OFFERED && !spare->is_retired &&
-           (end->cause == CL_END_SIGNALLED || (end->cause == CL_END_EXITED && end->status != 0));
+           (end->cause == CL_END_SIGNALLED ||
+            (end->cause == CL_END_EXITED && end->status != 0));
 }
 
-static void on_exit_worker(struct cl_child *child, const siginfo_t *how, const struct rusage *usage)
+static void on_exit_worker(struct cl_child *child, const siginfo_t *how,
+                           const struct rusage *usage)
 {
     struct cl_spare *spare = cl_list_entry(child, struct cl_spare, child);
     struct cl_reap_facts facts = {

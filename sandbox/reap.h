@@ -26,8 +26,8 @@ void cl_reap_abandon(struct cl_spare *spare);
 
 /* Everything known about an end; naming its cause is pure. */
 struct cl_reap_facts {
-    int code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED */
-    int status; /* exit status or signal */
+    int code;                               /* CLD_EXITED, CLD_KILLED, CLD_DUMPED */
+    int status;                             /* exit status or signal */
     uint64_t wall_ms, cpu_ms, memory_bytes; /* limits of the call */
 };
 /* `end` carries the counters and what was decided before (cause, limit, reason); fills the rest. */

@@ -20,16 +20,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sandbox/base/clock.h"
+#include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
 #include "sandbox/pool.h"
 #include "sandbox/reap.h"
 #include "sandbox/zygote.h"
-#include "sandbox/base/clock.h"
-#include "sandbox/base/own.h"
 
 enum { DEADLINE_US = 10000000 };
 
-#define RWX (PROT_READ | PROT_WRITE | PROT_EXEC)
+#define RWX      (PROT_READ | PROT_WRITE | PROT_EXEC)
 #define ANYWHERE (MAP_PRIVATE | MAP_ANONYMOUS)
 
 /* One worker each: most of these end it. Pointers are NULL: a call that the filter lets through
@@ -44,7 +44,10 @@ static const struct probe {
     { "the jail itself", CL_PROBE_JAIL, 0, { 0 }, 0 },
     { "socket AF_INET", CL_PROBE_SYSCALL, SYS_socket, { AF_INET, SOCK_STREAM }, 0 },
     { "socket AF_VSOCK", CL_PROBE_SYSCALL, SYS_socket, { AF_VSOCK, SOCK_STREAM }, 0 },
-    { "openat", CL_PROBE_SYSCALL, SYS_openat, { (uint64_t)AT_FDCWD, 0, O_RDONLY },
+    { "openat",
+      CL_PROBE_SYSCALL,
+      SYS_openat,
+      { (uint64_t)AT_FDCWD, 0, O_RDONLY },
       CL_TIER_TMP_FILES | CL_TIER_LATE_IMPORTS },
     { "execve", CL_PROBE_SYSCALL, SYS_execve, { 0 }, 0 },
     { "clone NEWUSER", CL_PROBE_SYSCALL, SYS_clone, { CLONE_NEWUSER | SIGCHLD }, 0 },
@@ -93,7 +96,8 @@ const char *cl_selftest_judge_jail(const struct cl_frame_probed *seen, uint32_t 
         return "it has capabilities";
     if (seen->no_new_privs != 1)
         return "it could gain privileges";
-    return seen->fd_count == CL_JOB_FD + 1 ? NULL : "it has other descriptors than its own four";
+    return seen->fd_count == CL_JOB_FD + 1 ? NULL
+                                           : "it has other descriptors than its own four";
 }
 
 /* ----------------------------------------------------------------------------------- runs */
@@ -207,7 +211,8 @@ static void on_deadline(struct cl_timer *timer)
     struct cl_daemon *daemon = cl_list_entry(test, struct cl_daemon, selftest);
     struct cl_err err = CL_ERR_INIT;
 
-    cl_fail(&err, CL_E_LIMIT, "the self-test did not end within %d s: %u of %zu probes answered",
+    cl_fail(&err, CL_E_LIMIT,
+            "the self-test did not end within %d s: %u of %zu probes answered",
             DEADLINE_US / 1000000, test->done, CL_COUNT(probes));
     cl_daemon_stop(daemon, &err);
 }
@@ -230,7 +235,8 @@ bool cl_selftest_needs(const struct cl_daemon *daemon, const struct cl_pool *poo
 }
 
 /* Probes of calls that the policy grants need no worker. */
-static struct cl_selftest_run *next_run(struct cl_daemon *daemon, const struct cl_policy *policy)
+static struct cl_selftest_run *next_run(struct cl_daemon *daemon,
+                                        const struct cl_policy *policy)
 {
     struct cl_selftest *test = &daemon->selftest;
 
@@ -300,8 +306,9 @@ void cl_selftest_on_end(struct cl_daemon *daemon, const struct cl_spare *spare,
         if (run->is_done)
             return;
         int32_t signal_number = end->cause == CL_END_SIGNALLED ? end->status : 0;
-        snprintf(text, sizeof(text), end->cause == CL_END_SIGNALLED ? "killed by signal %d"
-                                                                   : "exit status %d", end->status);
+        snprintf(text, sizeof(text),
+                 end->cause == CL_END_SIGNALLED ? "killed by signal %d" : "exit status %d",
+                 end->status);
         conclude(run, text, cl_selftest_judge_call(true, signal_number, 0));
         return;
     }

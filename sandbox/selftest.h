@@ -23,7 +23,7 @@ struct cl_selftest_run {
     struct cl_watch watch; /* the probe's job socket */
     struct cl_spare *spare;
     struct cl_daemon *daemon;
-    uint32_t got;          /* bytes of the answer */
+    uint32_t got; /* bytes of the answer */
     bool is_started, is_done;
     union {
         uint8_t bytes[2 * sizeof(struct cl_frame) + sizeof(struct cl_frame_probed)];

@@ -8,13 +8,13 @@
 
 #include <sys/socket.h>
 
-#include "sandbox/daemon.h"
-#include "sandbox/pool.h"
-#include "sandbox/zygote.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/daemon.h"
+#include "sandbox/pool.h"
+#include "sandbox/zygote.h"
 
 enum { EMPTY_RETRY_US = 2000 };
 
@@ -25,7 +25,7 @@ static struct cl_list *bucket_of(struct cl_daemon *daemon, uint64_t id)
 
 struct cl_spare *cl_spare_find(struct cl_daemon *daemon, uint64_t id)
 {
-    cl_list_each(node, keep, bucket_of(daemon, id)) {
+    cl_list_each (node, keep, bucket_of(daemon, id)) {
         struct cl_spare *spare = cl_list_entry(node, struct cl_spare, by_id);
         if (spare->id == id)
             return spare;
@@ -99,7 +99,9 @@ static int send_spawn(struct cl_zygote *zygote, const struct cl_spare *spare, in
     const struct cl_cgroup_slot *slot = &spare->slot->cgroup;
     bool is_v2 = zygote->daemon->cgroups.ops == &cl_cgroup_v2;
     const struct cl_cgroup *group = is_v2 ? &slot->group : &slot->procs;
-    struct cl_msg_spawn spawn = { .spare = spare->id, .slot = slot->number, .cgroup_v2 = is_v2 };
+    struct cl_msg_spawn spawn = { .spare = spare->id,
+                                  .slot = slot->number,
+                                  .cgroup_v2 = is_v2 };
     int fds[1 + CL_CG_COUNT] = { job };
     size_t fd_count = 1;
 

@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sandbox/base/wire.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/child.h"
 #include "sandbox/loop.h"
-#include "sandbox/base/wire.h"
 
 struct cl_daemon;
 struct cl_zygote;
@@ -44,7 +44,7 @@ struct cl_spare {
     bool is_retired; /* RETIRE was sent */
     bool is_probe;   /* the self-test's: never offered to the API */
     int pidfd;
-    int job;            /* the API's end until it is offered; a probe's until its end */
+    int job; /* the API's end until it is offered; a probe's until its end */
     uint64_t spawn_us;
     uint64_t taken_us;
     uint64_t cpu_base_us; /* what the worker had used when it parked; 0: not read yet */

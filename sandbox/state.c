@@ -139,7 +139,8 @@ int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err)
         return cl_fail(err, CL_E_SYS, "open the state directory %s", path);
     if (found.st_uid != 0 || (found.st_mode & 022))
         return cl_fail(err, CL_E_DENIED,
-                       "the state directory %s has to be root's and writable by nobody else", path);
+                       "the state directory %s has to be root's and writable by nobody else",
+                       path);
     name_instance(state, full);
 
     state->lock = openat(state->dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -163,8 +164,10 @@ static int split_address(const char *text, char host[64], char port[8], struct c
         strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535 ||
         colon[1] == '\0' || (is_v6 && (length < 3 || colon[-1] != ']')) ||
         (!is_v6 && memchr(text, ':', length)))
-        return cl_fail(err, CL_E_INPUT, "--listen %s: an address like 127.0.0.1:8420 or "
-                       "[::1]:8420 is wanted", text);
+        return cl_fail(err, CL_E_INPUT,
+                       "--listen %s: an address like 127.0.0.1:8420 or "
+                       "[::1]:8420 is wanted",
+                       text);
     snprintf(host, 64, "%.*s", (int)(is_v6 ? length - 2 : length), text + is_v6);
     snprintf(port, 8, "%s", colon + 1);
     return 0;
@@ -211,8 +214,10 @@ int cl_state_listen(struct cl_state *state, const char *address, struct cl_err *
     if (setsockopt(state->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
         bind(state->listener, found->ai_addr, found->ai_addrlen) < 0 ||
         listen(state->listener, BACKLOG) < 0)
-        return cl_fail(err, CL_E_SYS, errno == EADDRINUSE ? "%s is in use by another program"
-                                                          : "cannot listen on %s", address);
+        return cl_fail(err, CL_E_SYS,
+                       errno == EADDRINUSE ? "%s is in use by another program"
+                                           : "cannot listen on %s",
+                       address);
     name_address(state);
     return 0;
 }
@@ -239,7 +244,8 @@ int cl_state_confine(struct cl_err *err)
     failed |= cap_set_proc(wanted);
     cap_free(wanted);
     if (failed)
-        return cl_fail(err, CL_E_SYS, "cloched needs the capabilities SYS_ADMIN SETUID SETGID KILL "
+        return cl_fail(err, CL_E_SYS,
+                       "cloched needs the capabilities SYS_ADMIN SETUID SETGID KILL "
                        "NET_ADMIN CHOWN, and SETPCAP to drop the rest");
     return 0;
 }

@@ -14,10 +14,10 @@ enum { CL_STATE_INSTANCE_SIZE = 9 };
 
 struct cl_state {
     int dir;
-    int lock;     /* held: one cloched per state directory */
-    int token;    /* local.token, open for reading */
-    int listener; /* made here, so that it outlives every API */
-    int range;    /* the lock of cl_idmap_claim */
+    int lock;                              /* held: one cloched per state directory */
+    int token;                             /* local.token, open for reading */
+    int listener;                          /* made here, so that it outlives every API */
+    int range;                             /* the lock of cl_idmap_claim */
     char instance[CL_STATE_INSTANCE_SIZE]; /* names cgroups; a hash of the directory's path */
     char address[64];                      /* what is listened on, as in a URL */
 };

@@ -73,14 +73,17 @@ static int sweep_children(int dir, unsigned depth)
 
 static int sweep(int dir, const char *name, unsigned depth)
 {
-    cl_close_auto int group = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    cl_close_auto int group =
+        openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int left;
 
     if (group < 0 || depth > DEPTH_MAX)
         return group < 0 && errno == ENOENT ? 0 : -1;
     kill_inside(group);
     left = sweep_children(group, depth);
-    if (left == 0 && unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+    /* EACCES: the outermost group, for who may not write above it. It is empty; that is enough. */
+    if (left == 0 && unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT &&
+        errno != EACCES)
         left = -1;
     return left;
 }
@@ -138,7 +141,8 @@ static void drop_capabilities(void)
 /* Keeps the pipe and the groups' directories, at 3 and up; the rest closes. */
 static void keep_fds(struct cl_cgroup_host *host, int *pipe_end)
 {
-    int *const kept[] = { pipe_end, &host->own.dirs[0], &host->own.dirs[1], &host->own.dirs[2] };
+    int *const kept[] = { pipe_end, &host->own.dirs[0], &host->own.dirs[1],
+                          &host->own.dirs[2] };
     int next = 3;
 
     for (size_t i = 0; i < CL_COUNT(kept); i++)

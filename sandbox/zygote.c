@@ -13,14 +13,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "sandbox/daemon.h"
-#include "sandbox/netns.h"
-#include "sandbox/reap.h"
-#include "sandbox/sweep.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/daemon.h"
+#include "sandbox/netns.h"
+#include "sandbox/reap.h"
+#include "sandbox/sweep.h"
 
 enum {
     START_US = 60 * 1000000,
@@ -41,7 +41,8 @@ static int handshake(int control, struct cl_err *err)
     return 0;
 }
 
-static int become(const struct cl_zygote *zygote, const struct cl_start *start, struct cl_err *err)
+static int become(const struct cl_zygote *zygote, const struct cl_start *start,
+                  struct cl_err *err)
 {
     const int spaces =
         CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
@@ -63,8 +64,11 @@ static _Noreturn void run_child(const struct cl_zygote *zygote, int control, pid
 {
     static const char *const arguments[] = { "cloche-zygote", NULL };
     static const char *const environment[] = {
-        "GLIBC_TUNABLES=glibc.malloc.hugetlb=1", "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1",
-        "LC_ALL=C.UTF-8", NULL,
+        "GLIBC_TUNABLES=glibc.malloc.hugetlb=1",
+        "OPENBLAS_NUM_THREADS=1",
+        "OMP_NUM_THREADS=1",
+        "LC_ALL=C.UTF-8",
+        NULL,
     };
     const struct cl_start start = {
         .program = zygote->daemon->programs[CL_PROGRAM_ZYGOTE],
@@ -86,7 +90,8 @@ static _Noreturn void run_child(const struct cl_zygote *zygote, int control, pid
 
 static void on_failed(struct cl_zygote *zygote, struct cl_msg_failed *failed)
 {
-    struct cl_spare *spare = failed->spare ? cl_spare_find(zygote->daemon, failed->spare) : NULL;
+    struct cl_spare *spare =
+        failed->spare ? cl_spare_find(zygote->daemon, failed->spare) : NULL;
 
     cl_err_distrust(&failed->err);
     cl_log(CL_ERROR, "zygote.failed", "zygote=%u policy=%s error=\"%s\" errno=%d", zygote->k,
@@ -99,7 +104,8 @@ static void on_failed(struct cl_zygote *zygote, struct cl_msg_failed *failed)
     }
 }
 
-static void on_spawned(struct cl_zygote *zygote, const struct cl_msg_spawned *spawned, int *pidfd)
+static void on_spawned(struct cl_zygote *zygote, const struct cl_msg_spawned *spawned,
+                       int *pidfd)
 {
     struct cl_spare *spare = cl_spare_find(zygote->daemon, spawned->spare);
     struct cl_err err = CL_ERR_INIT;
@@ -121,9 +127,10 @@ static void on_up(struct cl_zygote *zygote, const struct cl_msg_up *up)
 {
     cl_timer_stop(&zygote->timer);
     zygote->state = CL_ZYGOTE_UP;
-    cl_log(CL_INFO, "zygote.up", "zygote=%u pid=%d policy=%s start_ms=%llu preloaded=%u mapped=%u",
-           zygote->k, (int)zygote->child.pid, zygote->pool->name,
-           (unsigned long long)(up->start_us / 1000), up->modules_preloaded, up->modules_mapped);
+    cl_log(
+        CL_INFO, "zygote.up", "zygote=%u pid=%d policy=%s start_ms=%llu preloaded=%u mapped=%u",
+        zygote->k, (int)zygote->child.pid, zygote->pool->name,
+        (unsigned long long)(up->start_us / 1000), up->modules_preloaded, up->modules_mapped);
     cl_pool_on_up(zygote->pool, zygote);
 }
 
@@ -234,8 +241,8 @@ static void bury(struct cl_zygote *zygote)
     }
 
     struct cl_pool *pool = zygote->pool;
-    cl_log(CL_INFO, "zygote.gone", "zygote=%u policy=%s spawned=%llu", zygote->k,
-           pool->name, (unsigned long long)zygote->spawned);
+    cl_log(CL_INFO, "zygote.gone", "zygote=%u policy=%s spawned=%llu", zygote->k, pool->name,
+           (unsigned long long)zygote->spawned);
     cl_timer_stop(&zygote->timer);
     daemon->zygotes[zygote->k] = NULL; /* its ids may be used again */
     free(zygote);
@@ -257,7 +264,7 @@ static void on_timer(struct cl_timer *timer)
 
 static void free_slots(struct cl_zygote *zygote)
 {
-    cl_list_each(node, keep, &zygote->slots_free) {
+    cl_list_each (node, keep, &zygote->slots_free) {
         struct cl_slot *slot = cl_list_entry(node, struct cl_slot, node);
         cl_list_unlink(node);
         cl_cgroup_slot_close(&slot->cgroup);
@@ -266,7 +273,8 @@ static void free_slots(struct cl_zygote *zygote)
     cl_cgroup_close(&zygote->cgroup);
 }
 
-static void on_exit_zygote(struct cl_child *child, const siginfo_t *how, const struct rusage *usage)
+static void on_exit_zygote(struct cl_child *child, const siginfo_t *how,
+                           const struct rusage *usage)
 {
     struct cl_zygote *zygote = cl_list_entry(child, struct cl_zygote, child);
     bool is_expected = zygote->state == CL_ZYGOTE_DRY;
@@ -285,8 +293,9 @@ static void on_exit_zygote(struct cl_child *child, const siginfo_t *how, const s
         cl_pool_on_death(zygote->pool, zygote);
 
     zygote->live++; /* not buried while its list is walked */
-    cl_list_each(node, keep, &zygote->spares)
-        cl_reap_kill(cl_list_entry(node, struct cl_spare, in_zygote), CL_END_LOST, CL_LIMIT_NONE, 0);
+    cl_list_each (node, keep, &zygote->spares)
+        cl_reap_kill(cl_list_entry(node, struct cl_spare, in_zygote), CL_END_LOST,
+                     CL_LIMIT_NONE, 0);
     zygote->live--;
     bury(zygote);
 }
@@ -384,7 +393,7 @@ void cl_zygote_on_put(struct cl_zygote *zygote)
 
 void cl_zygote_retire(struct cl_zygote *zygote, uint32_t most)
 {
-    cl_list_each(node, keep, &zygote->spares) {
+    cl_list_each (node, keep, &zygote->spares) {
         struct cl_spare *spare = cl_list_entry(node, struct cl_spare, in_zygote);
         if (most == 0)
             return;

@@ -11,8 +11,8 @@ enum cl_zygote_state {
     CL_ZYGOTE_MAPPING = 1, /* waits for its ids */
     CL_ZYGOTE_STARTING,    /* exec'd; preloads */
     CL_ZYGOTE_UP,
-    CL_ZYGOTE_DRY,         /* makes no more spares; ends when the last one is gone */
-    CL_ZYGOTE_DEAD,        /* waits for its cgroup to be empty */
+    CL_ZYGOTE_DRY,  /* makes no more spares; ends when the last one is gone */
+    CL_ZYGOTE_DEAD, /* waits for its cgroup to be empty */
 };
 
 struct cl_zygote {
@@ -24,8 +24,8 @@ struct cl_zygote {
     struct cl_cgroup cgroup;
     struct cl_list spares;
     struct cl_list slots_free;
-    unsigned k; /* which range of ids */
-    uint32_t slots; /* made so far */
+    unsigned k;        /* which range of ids */
+    uint32_t slots;    /* made so far */
     uint32_t ready;    /* spares in SPAWNING or OFFERED, not retired */
     uint32_t spawning; /* those in SPAWNING */
     uint32_t active;   /* all that have not ended */

@@ -7,13 +7,13 @@
 #include "api/http1/body.h"
 
 enum state {
-    LENGTH,      /* content up to `left`, then DONE */
-    SIZE,        /* hexadecimal digits */
-    SIZE_FEED,   /* LF behind the size */
-    CHUNK,       /* content up to `left` */
-    CHUNK_CR,    /* CR behind it */
-    CHUNK_FEED,  /* LF behind it */
-    LAST_CR,     /* CR LF behind the last chunk: no trailers */
+    LENGTH,     /* content up to `left`, then DONE */
+    SIZE,       /* hexadecimal digits */
+    SIZE_FEED,  /* LF behind the size */
+    CHUNK,      /* content up to `left` */
+    CHUNK_CR,   /* CR behind it */
+    CHUNK_FEED, /* LF behind it */
+    LAST_CR,    /* CR LF behind the last chunk: no trailers */
     LAST_FEED,
     DONE,
 };
@@ -58,7 +58,8 @@ static int take_size_byte(struct cl_body *body, char byte, struct cl_http_fault 
         return 0;
     }
     if (body->digits == 0 || byte != '\r')
-        return cl_head_refuse(fault, 400, "a chunk size is hexadecimal digits and nothing else");
+        return cl_head_refuse(fault, 400,
+                              "a chunk size is hexadecimal digits and nothing else");
     if (body->left > body->most - body->total)
         return cl_head_refuse(fault, 413, "the body is larger than this resource takes");
     body->total += body->left;
@@ -71,8 +72,8 @@ static const struct {
     char byte;
     int next;
 } fixed[] = {
-    [SIZE_FEED] = { '\n', CHUNK },   [CHUNK_CR] = { '\r', CHUNK_FEED },
-    [CHUNK_FEED] = { '\n', SIZE },   [LAST_CR] = { '\r', LAST_FEED },
+    [SIZE_FEED] = { '\n', CHUNK }, [CHUNK_CR] = { '\r', CHUNK_FEED },
+    [CHUNK_FEED] = { '\n', SIZE }, [LAST_CR] = { '\r', LAST_FEED },
     [LAST_FEED] = { '\n', DONE },
 };
 
@@ -105,8 +106,8 @@ static size_t take_content(struct cl_body *body, size_t length)
     return taken;
 }
 
-ssize_t cl_body_next(struct cl_body *body, const char *bytes, size_t length, const char **content,
-                     size_t *content_length, struct cl_http_fault *fault)
+ssize_t cl_body_next(struct cl_body *body, const char *bytes, size_t length,
+                     const char **content, size_t *content_length, struct cl_http_fault *fault)
 {
     size_t at = 0;
 

@@ -16,10 +16,10 @@
 #include "sandbox/base/own.h"
 
 enum {
-    LINGER_MS = 2000,      /* how long the client may take to read a last answer */
+    LINGER_MS = 2000,       /* how long the client may take to read a last answer */
     EXTRA_MAX = 8 << 10,    /* bytes of header lines that a handler may add */
     PENDING_MAX = 64 << 10, /* the answer's head and the pieces held back (output.c) */
-    BODY_KEEP = 64 << 10,  /* larger body buffers are not kept for the next request */
+    BODY_KEEP = 64 << 10,   /* larger body buffers are not kept for the next request */
 };
 
 static const struct cl_http_fault too_slow = { 408, "the request did not arrive in time" };

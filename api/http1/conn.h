@@ -55,12 +55,12 @@ struct cl_exchange {
     struct cl_buf extra; /* header lines added by the handler */
     size_t body_most;
     enum cl_answer_state answer;
-    bool is_announced;   /* on_head was called, so on_end will be */
-    bool body_is_in;     /* nothing of the request is left unread */
-    bool keeps_alive;    /* decided when the answer's head is made */
-    bool is_chunked;     /* the answer */
+    bool is_announced; /* on_head was called, so on_end will be */
+    bool body_is_in;   /* nothing of the request is left unread */
+    bool keeps_alive;  /* decided when the answer's head is made */
+    bool is_chunked;   /* the answer */
     bool has_retry_after;
-    bool owes_drained;   /* something was written since the last on_drained */
+    bool owes_drained; /* something was written since the last on_drained */
 };
 
 struct cl_conn {
@@ -91,9 +91,9 @@ struct cl_conn {
 enum { CL_PEER_BUCKETS = 256 };
 
 struct cl_http_server {
-    struct event_base *base;          /* borrowed */
-    struct evconnlistener *listener;  /* owned; its fd is not */
-    struct event resume;              /* accepts again after descriptors ran out */
+    struct event_base *base;         /* borrowed */
+    struct evconnlistener *listener; /* owned; its fd is not */
+    struct event resume;             /* accepts again after descriptors ran out */
     struct cl_http_caps caps;
     struct cl_exchange_calls calls;
     void *user;

@@ -83,7 +83,8 @@ void cl_exchange_header(struct cl_exchange *x, const char *name, const char *val
     if (x->answer != CL_ANSWER_NONE)
         return;
     if (!cl_head_is_token(name) || !cl_head_is_value(value) || is_framing(name)) {
-        cl_log(CL_WARN, "http.header", "request=%llu what=\"dropped a header that may not be sent\"",
+        cl_log(CL_WARN, "http.header",
+               "request=%llu what=\"dropped a header that may not be sent\"",
                (unsigned long long)x->id);
         return;
     }
@@ -138,16 +139,16 @@ static int put_head(struct cl_exchange *x, int status, const char *type, const u
     struct cl_buf *out = &x->conn->pending;
     struct cl_err err = CL_ERR_INIT;
 
-    x->keeps_alive = x->head.keep_alive && x->body_is_in && !server->is_draining &&
-                     !x->conn->saw_eof;
-    if (cl_buf_format(out, &err,
-                      "HTTP/1.1 %d %s\r\nServer: cloche\r\nDate: %s\r\nCache-Control: no-store\r\n"
-                      "X-Content-Type-Options: nosniff\r\n",
-                      status, cl_status_of(status)->reason, date_of(server)) < 0)
+    x->keeps_alive =
+        x->head.keep_alive && x->body_is_in && !server->is_draining && !x->conn->saw_eof;
+    if (cl_buf_format(
+            out, &err,
+            "HTTP/1.1 %d %s\r\nServer: cloche\r\nDate: %s\r\nCache-Control: no-store\r\n"
+            "X-Content-Type-Options: nosniff\r\n",
+            status, cl_status_of(status)->reason, date_of(server)) < 0)
         return -1;
-    if (has_content(status) &&
-        (cl_buf_format(out, &err, "Content-Type: %s\r\n", type) < 0 ||
-         put_framing(x, length, out, &err) < 0))
+    if (has_content(status) && (cl_buf_format(out, &err, "Content-Type: %s\r\n", type) < 0 ||
+                                put_framing(x, length, out, &err) < 0))
         return -1;
     if (!x->keeps_alive && cl_buf_put_text(out, "Connection: close\r\n", &err) < 0)
         return -1;
@@ -223,9 +224,9 @@ bool cl_exchange_is_drained(const struct cl_exchange *x)
 void cl_exchange_write(struct cl_exchange *x, const void *bytes, size_t length)
 {
     char size[24];
-    struct iovec pieces[] = {
-        { size, 0 }, { (void *)(uintptr_t)bytes, length }, { (void *)(uintptr_t)"\r\n", 2 }
-    };
+    struct iovec pieces[] = { { size, 0 },
+                              { (void *)(uintptr_t)bytes, length },
+                              { (void *)(uintptr_t) "\r\n", 2 } };
     size_t unsent = cl_output_unsent(x->conn);
 
     if (x->answer != CL_ANSWER_STREAM || length == 0)
@@ -245,7 +246,7 @@ void cl_exchange_write(struct cl_exchange *x, const void *bytes, size_t length)
 
 void cl_exchange_finish(struct cl_exchange *x)
 {
-    struct iovec end = { (void *)(uintptr_t)"0\r\n\r\n", 5 };
+    struct iovec end = { (void *)(uintptr_t) "0\r\n\r\n", 5 };
 
     if (x->answer != CL_ANSWER_STREAM)
         return;
@@ -298,8 +299,8 @@ void cl_exchange_fail(struct cl_exchange *x, const struct cl_err *err)
     if (!detail)
         cl_log(CL_ERROR, "http.fail", "request=%llu kind=%s what=\"%s\"",
                (unsigned long long)x->id, cl_err_kind_name(err->kind), err->text);
-    send_problem(x, &(struct cl_problem){ .status = cl_status_of_kind(err->kind),
-                                          .detail = detail });
+    send_problem(
+        x, &(struct cl_problem){ .status = cl_status_of_kind(err->kind), .detail = detail });
 }
 
 void cl_exchange_refuse(struct cl_exchange *x, const struct cl_http_fault *fault)

@@ -23,17 +23,17 @@ struct cl_http_field {
 
 /* A request head that passed the grammar of head.c. */
 struct cl_http_head {
-    const char *method;        /* "POST" */
-    const char *path;          /* decoded once; no NUL, no "//", no dot segment, ASCII */
-    const char *query;         /* raw after '?', "" when absent */
+    const char *method; /* "POST" */
+    const char *path;   /* decoded once; no NUL, no "//", no dot segment, ASCII */
+    const char *query;  /* raw after '?', "" when absent */
     const struct cl_http_field *fields;
     size_t field_count;
-    uint64_t content_length;   /* 0 when chunked or absent */
-    bool has_body;             /* a length was given, or chunked */
+    uint64_t content_length; /* 0 when chunked or absent */
+    bool has_body;           /* a length was given, or chunked */
     bool is_chunked;
     bool expects_continue;
     bool keep_alive;
-    bool is_http10;            /* HTTP/1.0: no chunked answers, closes unless it asked not to */
+    bool is_http10; /* HTTP/1.0: no chunked answers, closes unless it asked not to */
 };
 
 /* What a handler wants to hear of. All run on the event loop and must not block. on_drained and

@@ -26,12 +26,15 @@ struct parse {
 };
 
 /* The byte in lower case where a token may hold it, else 0. */
-static const char token_map[256] =
-    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-    "\0!\0#$%&'\0\0*+\0-.\0" "0123456789\0\0\0\0\0\0"
-    "\0abcdefghijklmnopqrstuvwxyz\0\0\0^_" "`abcdefghijklmnopqrstuvwxyz\0|\0~\0";
+static const char token_map[256] = "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+                                   "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+                                   "\0!\0#$%&'\0\0*+\0-.\0"
+                                   "0123456789\0\0\0\0\0\0"
+                                   "\0abcdefghijklmnopqrstuvwxyz\0\0\0^_"
+                                   "`abcdefghijklmnopqrstuvwxyz\0|\0~\0";
 
-static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS" };
+static const char *const methods[] = { "GET",    "HEAD",  "POST",   "PUT",
+                                       "DELETE", "PATCH", "OPTIONS" };
 
 int cl_head_refuse(struct cl_http_fault *fault, int status, const char *detail)
 {

@@ -13,9 +13,9 @@
 #include "api/http1/exchange.h"
 
 enum {
-    CL_HEAD_FIELDS_MAX = 128,     /* most that a cap may permit */
-    CL_HEAD_TARGET_MAX = 8192,    /* bytes of path and query */
-    CL_HEAD_LENGTH_DIGITS = 15,   /* of a Content-Length */
+    CL_HEAD_FIELDS_MAX = 128,   /* most that a cap may permit */
+    CL_HEAD_TARGET_MAX = 8192,  /* bytes of path and query */
+    CL_HEAD_LENGTH_DIGITS = 15, /* of a Content-Length */
 };
 
 /* Why a request is refused. Such a connection closes after the answer. */
@@ -34,7 +34,10 @@ struct cl_head_scan {
     size_t line; /* where the unfinished line starts */
 };
 
-#define CL_HEAD_SCAN_INIT { 0, 0 }
+#define CL_HEAD_SCAN_INIT                                                                      \
+    {                                                                                          \
+        0, 0                                                                                   \
+    }
 
 /* `bytes` are all bytes of the head so far (those of earlier calls first). Returns the length of
  * the complete head with its empty line, 0 when more is needed, -1 with `fault` filled. */

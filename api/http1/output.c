@@ -30,7 +30,8 @@ static void mark_broken(struct cl_conn *conn)
 }
 
 /* Gives the bufferevent what is left of the pieces after `sent` bytes. */
-static void queue_rest(struct cl_conn *conn, const struct iovec *pieces, size_t count, size_t sent)
+static void queue_rest(struct cl_conn *conn, const struct iovec *pieces, size_t count,
+                       size_t sent)
 {
     for (size_t i = 0; i < count; i++) {
         size_t skip = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;

@@ -26,7 +26,8 @@ struct built_policy {
     uint32_t used;
 };
 
-static void add_texts(struct built_policy *built, struct cl_policy_span *span, const char *words)
+static void add_texts(struct built_policy *built, struct cl_policy_span *span,
+                      const char *words)
 {
     char copy[TEXTS_MAX];
     char *keep = NULL;
@@ -312,14 +313,16 @@ static void terminate(struct cl_buf *buf)
     buf->length--;
 }
 
-void case_run(const struct case_zygote *zygote, const struct case_call *call, struct case_end *end)
+void case_run(const struct case_zygote *zygote, const struct case_call *call,
+              struct case_end *end)
 {
     struct cl_frame frame;
     struct cl_err err;
     pid_t pid;
     int job = spawn_worker(zygote, &pid);
 
-    *end = (struct case_end){ .body = CL_BUF_INIT(CAPTURED_MAX), .out = CL_BUF_INIT(CAPTURED_MAX),
+    *end = (struct case_end){ .body = CL_BUF_INIT(CAPTURED_MAX),
+                              .out = CL_BUF_INIT(CAPTURED_MAX),
                               .err_out = CL_BUF_INIT(CAPTURED_MAX),
                               .events = CL_BUF_INIT(CAPTURED_MAX) };
     send_call(job, call);

@@ -45,16 +45,16 @@ struct case_call {
     const char *env;
     size_t source_length; /* 0: strlen */
     uint32_t flags;
-    uint32_t depth;         /* 0: 64 */
-    uint64_t result_bytes;  /* 0: 1 MiB */
-    uint64_t output_bytes;  /* 0: 1 MiB */
+    uint32_t depth;        /* 0: 64 */
+    uint64_t result_bytes; /* 0: 1 MiB */
+    uint64_t output_bytes; /* 0: 1 MiB */
 };
 
 struct case_end {
-    uint32_t type;      /* the final frame, 0 when there was none */
-    struct cl_buf body; /* its payload */
+    uint32_t type;                      /* the final frame, 0 when there was none */
+    struct cl_buf body;                 /* its payload */
     struct cl_buf out, err_out, events; /* stdout, stderr; "log|progress|item|file text\n" */
-    int status;         /* of wait(2) */
+    int status;                         /* of wait(2) */
     /* the texts of ERROR (type, message, traceback) or DENIED (rule, name, message) */
     char *text[3];
     int line, column;

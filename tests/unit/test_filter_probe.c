@@ -45,7 +45,9 @@ static const struct probe probes[] = {
     { "sched_yield", { 0 }, PROBE_DONE },
     { "restart_syscall", { 0 }, EINTR },
 
-    { "mmap", { 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ~0u }, PROBE_DONE },
+    { "mmap",
+      { 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ~0u },
+      PROBE_DONE },
     { "mmap", { 0, 4096, PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, ~0u }, EACCES },
     { "mmap", { 0, 4096, PROT_EXEC | PROBE_DIRT, MAP_PRIVATE | MAP_ANONYMOUS, ~0u }, EACCES },
     { "mmap", { 0, 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, ~0u }, EACCES },

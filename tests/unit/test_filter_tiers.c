@@ -177,7 +177,8 @@ static void asyncio_tier_wakes_an_event_loop(void **state)
         int loop = epoll_create1(EPOLL_CLOEXEC);
         if (loop < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
             ioctl(pair[0], FIONBIO, &on) < 0 ||
-            epoll_ctl(loop, EPOLL_CTL_ADD, pair[0], &event) < 0 || send(pair[1], "x", 1, 0) != 1)
+            epoll_ctl(loop, EPOLL_CTL_ADD, pair[0], &event) < 0 ||
+            send(pair[1], "x", 1, 0) != 1)
             probe_leave(1);
         if (epoll_wait(loop, &event, 1, -1) != 1 || recv(pair[0], &byte, 1, 0) != 1)
             probe_leave(2);
