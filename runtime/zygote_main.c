@@ -30,6 +30,16 @@
 
 enum { POLICY_FD = 4 };
 
+#ifdef CL_ASAN
+/* Nobody may be traced here to look for leaks; what is too large to be had is a MemoryError. */
+const char *__asan_default_options(void) __attribute__((visibility("default")));
+
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0:allocator_may_return_null=1";
+}
+#endif
+
 static const struct cl_fork_hooks hooks = {
     .before = cl_interp_before_fork,
     .after_parent = cl_interp_after_fork_parent,

@@ -200,6 +200,7 @@ static int bind_python(int root, struct cl_err *err)
 
 /* ---------------------------------------------------------------------------------- the move */
 
+/* What is made here belongs to the zygote, and workers have to get through it. */
 static int fill(int root, const struct cl_policy *policy, struct cl_err *err)
 {
     if (policy->files_bytes > 0) {
@@ -242,7 +243,11 @@ int cl_enter_tree(const struct cl_policy *policy, struct cl_err *err)
         return -1;
     if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return cl_fail(err, CL_E_SYS, "attach the new root");
-    if (fill(root, policy, err) < 0 || move_into(root, err) < 0)
+    mode_t kept = umask(022);
+    int filled = fill(root, policy, err);
+
+    umask(kept);
+    if (filled < 0 || move_into(root, err) < 0)
         return -1;
     if (set_attrs(root, 0, LOCKED_ATTRS, err) < 0)
         return -1;

@@ -42,9 +42,17 @@ static void enter(void)
 {
     struct cl_err err = CL_ERR_INIT;
 
+    umask(077); /* as the zygote's is */
     if (cl_enter_tree(&policy.head, &err) < 0)
         fprintf(stderr, "%s\n", err.text);
     EXPECT(err.kind == CL_E_NONE);
+    EXPECT(umask(077) == 077);
+}
+
+/* A worker is another user than the zygote that made the tree. */
+static void become_worker(void)
+{
+    EXPECT(setresgid(5, 5, 5) == 0 && setresuid(5, 5, 5) == 0);
 }
 
 static void bind(const char *source, const char *target)
@@ -98,6 +106,7 @@ static void enter_with_bind(void)
     jailcase_jail(&policy);
     bind("/usr/share", "/data/share");
     enter();
+    become_worker();
     EXPECT(count_entries("/") == 1 && count_entries("/data") == 1);
     EXPECT(count_entries("/data/share") > 0);
     EXPECT(statvfs("/data/share", &fs) == 0);
@@ -150,6 +159,7 @@ static void enter_with_python(void)
     jailcase_jail(&policy);
     policy.head.tiers |= CL_TIER_LATE_IMPORTS;
     enter();
+    become_worker();
     EXPECT(access("/usr/lib/python3.11/json/__init__.py", R_OK) == 0);
     /* A module whose library is not loaded yet: both come from the tree. */
     EXPECT(!dlopen("libsqlite3.so.0", RTLD_NOW | RTLD_NOLOAD));
