@@ -165,6 +165,17 @@ static void set_options(CURL *curl, const char *url, const struct cl_buf *body,
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 }
 
+static void on_complete(CURL *curl, struct cl_answer *answer)
+{
+    curl_off_t connected_us = 0;
+    curl_off_t done_us = 0;
+
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+    curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connected_us);
+    curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &done_us);
+    answer->took_us = (uint64_t)(done_us - connected_us);
+}
+
 int cl_service_post(struct cl_service *service, const char *path, const struct cl_buf *body,
                     const struct cl_sink *sink, struct cl_answer *answer, struct cl_err *err)
 {
@@ -190,7 +201,7 @@ int cl_service_post(struct cl_service *service, const char *path, const struct c
     code = curl_easy_perform(service->curl);
     curl_easy_setopt(service->curl, CURLOPT_ERRORBUFFER, NULL); /* `why` dies here */
     if (code == CURLE_OK) {
-        curl_easy_getinfo(service->curl, CURLINFO_RESPONSE_CODE, &answer->status);
+        on_complete(service->curl, answer);
         return 0;
     }
     if (err->kind != CL_E_NONE)

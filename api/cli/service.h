@@ -31,12 +31,13 @@ struct cl_service {
 /* What came back. A problem (status 400 and above) is always in `body`, never streamed. */
 struct cl_answer {
     long status;
+    uint64_t took_us; /* from the connection being there to the answer's last byte */
     struct cl_buf body;
 };
 
 #define CL_ANSWER_INIT                                                                         \
     {                                                                                          \
-        0, CL_BUF_INIT(CL_ANSWER_MAX)                                                          \
+        .body = CL_BUF_INIT(CL_ANSWER_MAX)                                                     \
     }
 
 /* Gets pieces of a streamed answer as they come; -1 stops the request. */

@@ -22,6 +22,9 @@
 
 enum { PROC_TEXT = 64 << 10 };
 
+/* cgroup v1 says "no limit" with a number of about this size. */
+#define NO_LIMIT (UINT64_C(1) << 60)
+
 /* A file of /proc/PID as text; "" when it can't be read. The caller frees it. */
 static char *proc_text(pid_t pid, const char *name)
 {
@@ -134,32 +137,43 @@ static unsigned see_inside(pid_t pid, unsigned id)
     return id;
 }
 
-static uint64_t cgroup_number(const char *controller, const char *group, const char *file)
+/* One file of the group that a process is in. Lines of `groups` are "id:controllers:/path"; v2 has
+ * the id 0 and no controllers. 0 when there is none or it says "max". */
+static uint64_t cgroup_number(const char *groups, const char *controller, const char *v1_file,
+                              const char *v2_file)
 {
     struct cl_err err = CL_ERR_INIT;
+    char key[32];
     char path[512];
     uint64_t value = 0;
+    const char *group;
 
-    snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%s/%s", controller, group, file);
-    return cl_file_get_u64(AT_FDCWD, path, &value, &err) < 0 ? 0 : value;
+    snprintf(key, sizeof(key), ":%s:", controller);
+    group = strstr(groups, key);
+    if (group) {
+        group += strlen(key);
+        snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%.*s/%s", controller,
+                 (int)strcspn(group, "\n"), group, v1_file);
+    } else {
+        group = after(groups, "0::");
+        snprintf(path, sizeof(path), "/sys/fs/cgroup%.*s/%s", (int)strcspn(group, "\n"), group,
+                 v2_file);
+    }
+    if (cl_file_get_u64(AT_FDCWD, path, &value, &err) < 0 || value >= NO_LIMIT)
+        return 0;
+    return value;
 }
 
-/* Lines are "id:controllers:/path"; v2 has the id 0 and no controllers. */
 static void see_cgroup(struct cl_sight *sight)
 {
-    cl_free_auto char *text = proc_text(sight->pid, "cgroup");
-    const char *unified = after(text, "0::");
-    const char *memory = strstr(text, ":memory:");
-    const char *group = memory ? memory + strlen(":memory:") : unified;
+    cl_free_auto char *groups = proc_text(sight->pid, "cgroup");
+    const char *name = strstr(groups, "/cloche.");
 
-    snprintf(sight->cgroup, sizeof(sight->cgroup), "%.*s", (int)strcspn(group, "\n"), group);
-    if (memory) {
-        sight->memory_bytes = cgroup_number("memory", sight->cgroup, "memory.limit_in_bytes");
-        sight->processes = cgroup_number("pids", sight->cgroup, "pids.max");
-    } else {
-        sight->memory_bytes = cgroup_number("", sight->cgroup, "memory.max");
-        sight->processes = cgroup_number("", sight->cgroup, "pids.max");
-    }
+    if (name)
+        snprintf(sight->cgroup, sizeof(sight->cgroup), "%.*s", (int)strcspn(name, "\n"), name);
+    sight->memory_bytes =
+        cgroup_number(groups, "memory", "memory.limit_in_bytes", "memory.max");
+    sight->processes = cgroup_number(groups, "pids", "pids.max", "pids.max");
 }
 
 static unsigned count_fds(pid_t pid)
@@ -191,20 +205,22 @@ static void see(struct cl_sight *sight)
     sight->uid_inside = see_inside(sight->pid, sight->uid);
     sight->mounts = count_lines(mounts);
     sight->fds = count_fds(sight->pid);
-    sight->pss_kib = number_after(memory, "Pss:", 10);
+    sight->own_kib =
+        number_after(memory, "Private_Clean:", 10) + number_after(memory, "Private_Dirty:", 10);
     if (sscanf(after(limits, "Max cpu time"), "%lu %lu", &soft, &hard) >= 1)
         sight->cpu_seconds = soft;
 }
 
-static bool has_name(pid_t pid, const char *name)
+/* Who is about to end has given its memory back; who has ended keeps a row in /proc until somebody
+ * waits for it. Neither has much to show. */
+static bool is_alive(const struct cl_sight *sight)
 {
-    cl_free_auto char *text = proc_text(pid, "comm");
+    struct pollfd gone = { sight->pidfd, POLLIN, 0 };
 
-    text[strcspn(text, "\n")] = '\0';
-    return strcmp(text, name) == 0;
+    return sight->own_kib > 0 && poll(&gone, 1, 0) == 0;
 }
 
-size_t cl_sight_children(pid_t parent, const char *name, struct cl_sight sights[CL_SIGHTS_MAX])
+size_t cl_sight_jails(pid_t parent, struct cl_sight sights[CL_SIGHTS_MAX])
 {
     char file[64];
     size_t count = 0;
@@ -219,13 +235,11 @@ size_t cl_sight_children(pid_t parent, const char *name, struct cl_sight sights[
         struct cl_sight sight = { .pid = (pid_t)pid, .pidfd = -1 };
 
         at = end;
-        if (!has_name(sight.pid, name))
-            continue;
         sight.pidfd = (int)syscall(SYS_pidfd_open, sight.pid, 0);
         if (sight.pidfd < 0)
             continue;
         see(&sight);
-        if (sight.seccomp == 2)
+        if (sight.levels > 0 && sight.seccomp == 2 && is_alive(&sight))
             sights[count++] = sight;
         else
             close(sight.pidfd);

@@ -23,18 +23,18 @@ struct cl_sight {
     unsigned no_new_privs;
     unsigned mounts, fds;
     uint64_t capabilities; /* every set together */
-    uint64_t pss_kib;
+    uint64_t own_kib;      /* memory that it shares with nobody */
     uint64_t memory_bytes; /* of its cgroup; 0 when unknown */
     uint64_t cpu_seconds;  /* hard rlimit; 0 when there is none */
     uint64_t processes;    /* of its cgroup; 0 when unknown */
     char own[64];          /* namespaces that are not ours, "user mnt pid ..." */
     char shared[64];       /* the others */
-    char cgroup[128];
+    char cgroup[128];      /* from "/cloche." on */
 };
 
-/* Fills `sights` with the children of `parent` that are named `name` and already under a seccomp
- * filter. Returns how many. */
-size_t cl_sight_children(pid_t parent, const char *name, struct cl_sight sights[CL_SIGHTS_MAX]);
+/* Fills `sights` with the children of `parent` that are complete jails: in a pid namespace of their
+ * own and under a seccomp filter. A name can be chosen, these can't. Returns how many. */
+size_t cl_sight_jails(pid_t parent, struct cl_sight sights[CL_SIGHTS_MAX]);
 
 void cl_sight_free(struct cl_sight *sights, size_t count);
 
