@@ -292,6 +292,13 @@ static int prepare(struct cl_daemon *daemon, struct cl_err *err)
 {
     struct cl_state *state = &daemon->state;
 
+    /* Absolute: a reload reads it again, long after chdir. */
+    if (daemon->options.config) {
+        const char *full = realpath(daemon->options.config, NULL);
+        if (!full)
+            return cl_fail(err, CL_E_SYS, "--config %s", daemon->options.config);
+        daemon->options.config = full;
+    }
     if (cl_state_process(err) < 0 || check_kernel(err) < 0 ||
         cl_program_open(daemon->programs, err) < 0 ||
         cl_state_open(state, daemon->options.state, err) < 0)

@@ -216,7 +216,7 @@ static void retire_old(const struct cl_pool *pool)
     for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
         struct cl_zygote *zygote = pool->daemon->zygotes[k];
         if (zygote && zygote->pool == pool && zygote->state == CL_ZYGOTE_DRY)
-            cl_zygote_retire(zygote, UINT32_MAX);
+            cl_spare_retire(zygote, UINT32_MAX);
     }
 }
 
@@ -288,7 +288,7 @@ static void on_calm(struct cl_timer *timer)
     pool->queued /= 2;
     update_rate(pool, false);
     if (zygote && zygote->ready > target_of(pool))
-        cl_zygote_retire(zygote, (zygote->ready - target_of(pool) + 1) / 2);
+        cl_spare_retire(zygote, (zygote->ready - target_of(pool) + 1) / 2);
     cl_pool_refill(pool);
 }
 
@@ -370,7 +370,7 @@ void cl_pool_retire(struct cl_pool *pool)
     for (size_t i = 0; i < CL_COUNT(all); i++) {
         if (!all[i])
             continue;
-        cl_zygote_retire(all[i], UINT32_MAX);
+        cl_spare_retire(all[i], UINT32_MAX);
         cl_zygote_dry(all[i]);
     }
     if (!has_zygote(pool))

@@ -14,6 +14,7 @@
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
 #include "sandbox/pool.h"
+#include "sandbox/reap.h"
 #include "sandbox/zygote.h"
 
 enum { EMPTY_RETRY_US = 2000 };
@@ -197,4 +198,23 @@ void cl_spare_put(struct cl_spare *spare)
     free_slot(zygote, slot);
     cl_pool_refill(pool);
     cl_zygote_on_put(zygote);
+}
+
+void cl_spare_retire(struct cl_zygote *zygote, uint32_t most)
+{
+    cl_list_each (node, keep, &zygote->spares) {
+        struct cl_spare *spare = cl_list_entry(node, struct cl_spare, in_zygote);
+        if (most == 0)
+            return;
+        if (spare->state != CL_SPARE_OFFERED || spare->is_retired || spare->is_probe)
+            continue;
+        most--;
+        spare->is_retired = true;
+        cl_pool_uncount(spare);
+        struct cl_msg_spare msg = { .spare = spare->id };
+        if (spare->is_offered)
+            cl_front_send(&zygote->daemon->front, CL_M_RETIRE, &msg, NULL);
+        else
+            cl_reap_kill(spare, CL_END_LOST, CL_LIMIT_NONE, 0);
+    }
 }

@@ -390,22 +390,3 @@ void cl_zygote_on_put(struct cl_zygote *zygote)
     else if (zygote->state == CL_ZYGOTE_DRY)
         cl_zygote_kill(zygote);
 }
-
-void cl_zygote_retire(struct cl_zygote *zygote, uint32_t most)
-{
-    cl_list_each (node, keep, &zygote->spares) {
-        struct cl_spare *spare = cl_list_entry(node, struct cl_spare, in_zygote);
-        if (most == 0)
-            return;
-        if (spare->state != CL_SPARE_OFFERED || spare->is_retired || spare->is_probe)
-            continue;
-        most--;
-        spare->is_retired = true;
-        cl_pool_uncount(spare);
-        struct cl_msg_spare msg = { .spare = spare->id };
-        if (spare->is_offered)
-            cl_front_send(&zygote->daemon->front, CL_M_RETIRE, &msg, NULL);
-        else
-            cl_reap_kill(spare, CL_END_LOST, CL_LIMIT_NONE, 0);
-    }
-}
