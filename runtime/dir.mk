@@ -20,6 +20,8 @@ UNIT += test_arena
 test_arena_SRC := runtime/arena.c
 test_arena_CFLAGS := $(cloche-zygote_CFLAGS)
 test_arena_LIBS := $(cloche-zygote_LIBS)
+FUZZERS += fuzz_intake
+fuzz_intake_SRC := runtime/intake.c
 
 # The shipped Python helpers, compiled here and now; no file of ours is read at run time.
 FROZEN := $(BUILD)/gen/runtime/frozen.h
