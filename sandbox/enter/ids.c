@@ -100,6 +100,8 @@ static int check_parent(const struct cl_jail *jail, struct cl_err *err)
     return 0;
 }
 
+/* PR_SET_SPECULATION_CTRL is not among them: a worker holds the code and data of one caller, so
+ * there is nobody inside to read past a store from, and Python would pay for it all the time. */
 static int set_process(struct cl_err *err)
 {
     static const struct {
