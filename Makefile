@@ -31,6 +31,11 @@ CFLAGS_tsan    := -O1 -g -fPIE -fsanitize=thread
 CFLAGS_cover   := -O0 -g -fPIE --coverage
 CFLAGS_fuzz    := -O1 -g -fPIE -fsanitize=fuzzer-no-link,address,undefined \
                   -fno-sanitize-recover=undefined
+# Instrumentation hides ranges from gcc, which then guesses that text may be cut.
+ifeq ($(findstring clang,$(CC)),)
+CFLAGS_asan += -Wno-format-truncation
+CFLAGS_tsan += -Wno-format-truncation
+endif
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 LDFLAGS_debug   := -pie
 LDFLAGS_asan    := -pie -fsanitize=address,undefined
