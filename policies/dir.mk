@@ -9,9 +9,13 @@ cloche-policyc_LIBS := -lyaml -lseccomp
 $(BUILD)/obj/policies/embedded.o: policies/default.yaml policies/strict.yaml
 
 POLICIES_UNIT := test_apply test_filter test_filter_probe test_filter_tiers test_load test_pack \
-                 test_risk test_set test_table test_text
+                 test_risk test_serve test_set test_table test_text test_verbs
 UNIT += $(POLICIES_UNIT)
 $(foreach t,$(POLICIES_UNIT),$(eval $(t)_SRC := $(POLICIES_SRC)))
 $(foreach t,$(POLICIES_UNIT),$(eval $(t)_LIBS := $(cloche-policyc_LIBS)))
 test_filter_probe_SRC += tests/support/probe.c
 test_filter_tiers_SRC += tests/support/probe.c
+
+FUZZERS += fuzz_policy
+fuzz_policy_SRC := $(POLICIES_SRC)
+fuzz_policy_LIBS := $(cloche-policyc_LIBS)

@@ -15,39 +15,40 @@
 #include "policies/verbs.h"
 #include "sandbox/base/own.h"
 
-enum { VALUE_COLUMN = 26, LINE_MOST = 78 };
+enum { VALUE_COLUMN = 26, ORIGIN_COLUMN = 72 };
 
-static void print_origin(const struct cl_place *place)
+/* Ends a line; the origins stand below each other where the values leave room. */
+static void print_origin(const struct cl_place *place, int used)
 {
+    int gap = used < ORIGIN_COLUMN ? ORIGIN_COLUMN - used : 2;
+
     if (place->doc)
-        printf("    # %s:%u\n", place->doc->path, place->line);
+        printf("%*s# %s:%u\n", gap, "", place->doc->path, place->line);
     else
-        printf("    # default\n");
+        printf("%*s# default\n", gap, "");
 }
 
 /* Items by the file that named them: a list may be made of several. */
 static void print_items(const struct cl_items *items)
 {
-    const struct cl_doc *doc = NULL;
-    int used = 0;
+    int used = VALUE_COLUMN;
 
     for (size_t i = 0; i < items->count; i++) {
         const struct cl_item *item = &items->items[i];
-        int length = (int)strlen(item->text) + 2;
-        if (i > 0 && item->place.doc != doc) {
-            print_origin(&items->items[i - 1].place);
-            used = 0;
+        const struct cl_item *before = i > 0 ? item - 1 : NULL;
+        int length = (int)strlen(item->text) + 1;
+        bool is_other = before && before->place.doc != item->place.doc;
+        if (is_other)
+            print_origin(&before->place, used);
+        else if (before && used + length > ORIGIN_COLUMN - 2)
+            printf("\n");
+        if (is_other || (before && used + length > ORIGIN_COLUMN - 2)) {
+            printf("%*s", VALUE_COLUMN, "");
+            used = VALUE_COLUMN;
         }
-        if (i > 0 && (used == 0 || used + length > LINE_MOST - VALUE_COLUMN)) {
-            printf("%s%*s", used ? "\n" : "", VALUE_COLUMN, "");
-            used = 0;
-        }
-        printf("%s ", item->text);
-        used += length;
-        doc = item->place.doc;
+        used += printf("%s%s", used == VALUE_COLUMN ? "" : " ", item->text);
     }
-    if (items->count > 0)
-        print_origin(&items->items[items->count - 1].place);
+    print_origin(&items->items[items->count - 1].place, used);
 }
 
 static void print_key(const struct cl_spec *spec, const struct cl_key *key)
@@ -58,22 +59,19 @@ static void print_key(const struct cl_spec *spec, const struct cl_key *key)
     char text[64] = "(none)";
     uint64_t value = 0;
 
-    printf("%-*s", VALUE_COLUMN, key->path);
-    if (key->type == CL_KEY_PRELOAD && spec->preload_mode != CL_PRELOAD_LIST) {
-        printf("%s", spec->preload_mode == CL_PRELOAD_ALL ? "all" : "none");
-        print_origin(origin);
-        return;
-    }
+    int used = printf("%-*s", VALUE_COLUMN, key->path);
     if (cl_spec_is_items(key) && items->count > 0) {
         print_items(items);
         return;
     }
-    if (!cl_spec_is_items(key)) {
+    if (key->type == CL_KEY_PRELOAD) {
+        snprintf(text, sizeof(text), spec->preload_mode == CL_PRELOAD_ALL ? "all" : "none");
+    } else if (!cl_spec_is_items(key)) {
         memcpy(&value, at, sizeof(value));
         cl_value_format(key, value, text, sizeof(text));
     }
-    printf("%s", text);
-    print_origin(origin);
+    used += printf("%s", text);
+    print_origin(origin, used);
 }
 
 static void print_tiers(const struct cl_spec *spec)
@@ -93,7 +91,7 @@ static void print_rules(const struct cl_spec *spec, enum cl_answer answer)
          rule = cl_filter_next(spec, rule)) {
         const char *sys = rule->answer == CL_ANSWER_ERRNO ? strerrorname_np(rule->error) : "";
         if (rule->answer == answer)
-            printf("  %-18s %-11s %s%s\n", rule->name, sys,
+            printf("  %-19s%-12s%s%s\n", rule->name, sys,
                    rule->tests[0].op != CL_TEST_END ? "only: " : "", rule->why);
     }
 }
@@ -107,7 +105,7 @@ static void print_allowed(const struct cl_spec *spec)
         const struct cl_risk *risk = cl_risk_syscall(name);
         snprintf(key, sizeof(key), "syscalls.allow.%s", name);
         const struct cl_item *reason = cl_items_keyed(&spec->reasons, key);
-        printf("  %-18s %-11s any argument; %s%s%s\n", name, "", risk->why,
+        printf("  %-19s%-12sany argument; %s%s%s\n", name, "", risk->why,
                reason ? "; reason: " : "", reason ? strchr(reason->text, '=') + 1 : "");
     }
 }
@@ -130,7 +128,7 @@ static int print_syscalls(const struct cl_spec *spec)
     print_rules(spec, CL_ANSWER_ERRNO);
     printf("\nend the process\n");
     print_rules(spec, CL_ANSWER_KILL);
-    printf("  %-18s %-11s %s\n", "(all others)", "",
+    printf("  %-19s%-12s%s\n", "(all others)", "",
            spec->on_violation ? "fail with EPERM" : "end the call, which is denied");
     return CL_VERB_OK;
 }
@@ -164,6 +162,7 @@ int cl_verb_explain(int count, char **args)
     if (entry)
         spec = cl_set_resolve(set, entry, &report);
 
+    cl_report_sort(&report);
     cl_report_print(&report, stderr);
     int status = spec ? print_spec(spec, with_syscalls) : CL_VERB_REFUSED;
     cl_report_fini(&report);

@@ -56,18 +56,6 @@ void cl_report_warn(struct cl_report *report, struct cl_place place, const char 
     va_end(args);
 }
 
-size_t cl_report_count(const struct cl_report *report, const struct cl_doc *doc)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < report->count; i++) {
-        const struct cl_problem *problem = &report->problems[i];
-        if (problem->place.doc == doc && !problem->is_warning)
-            count++;
-    }
-    return count;
-}
-
 void cl_report_format(const struct cl_problem *problem, char *text, size_t size)
 {
     const struct cl_place *place = &problem->place;
@@ -84,6 +72,42 @@ void cl_report_format(const struct cl_problem *problem, char *text, size_t size)
 static bool is_continuation(char byte)
 {
     return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
+/* Files in the order in which they first had a problem, places in the order of the file. */
+static size_t rank(const struct cl_report *report, const struct cl_problem *problem)
+{
+    size_t first = 0;
+
+    while (report->problems[first].place.doc != problem->place.doc)
+        first++;
+    return first;
+}
+
+static int compare(const void *left, const void *right, void *report)
+{
+    const struct cl_problem *a = left, *b = right;
+    size_t rank_a = rank(report, a), rank_b = rank(report, b);
+
+    if (rank_a != rank_b)
+        return rank_a < rank_b ? -1 : 1;
+    if (a->place.line != b->place.line)
+        return a->place.line < b->place.line ? -1 : 1;
+    return (a->place.column > b->place.column) - (a->place.column < b->place.column);
+}
+
+void cl_report_sort(struct cl_report *report)
+{
+    struct cl_report before = { NULL, report->count, report->errors };
+
+    if (report->count < 2)
+        return;
+    /* Ranks are asked of a copy that stands still while the other is being sorted. */
+    before.problems = malloc(report->count * sizeof(*before.problems));
+    CL_CHECK(before.problems);
+    memcpy(before.problems, report->problems, report->count * sizeof(*before.problems));
+    qsort_r(report->problems, report->count, sizeof(*report->problems), compare, &before);
+    free(before.problems);
 }
 
 /* Tabs stay tabs and a character is one column, so that the caret stands under its text. */

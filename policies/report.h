@@ -47,8 +47,8 @@ int cl_report_add(struct cl_report *report, struct cl_place place, const char *f
 void cl_report_warn(struct cl_report *report, struct cl_place place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Errors in files of this name. */
-size_t cl_report_count(const struct cl_report *report, const struct cl_doc *doc);
+/* By file and place; problems of one place stay in any order. */
+void cl_report_sort(struct cl_report *report);
 
 /* "file:line:column: text"; the line and column are left out when there are none. */
 void cl_report_format(const struct cl_problem *problem, char *text, size_t size);

@@ -100,6 +100,7 @@ static int compile(struct serve *serve, struct cl_err *err)
         if (spec && send_compiled(serve, spec, err) < 0)
             return -1;
     }
+    cl_report_sort(&serve->report);
     if (send_problems(serve, err) < 0)
         return -1;
     memset(&msg, 0, sizeof(msg));

@@ -48,6 +48,7 @@ int cl_verb_check(int count, char **args)
     for (size_t i = 0; i < set->count; i++)
         cl_set_resolve(set, &set->entries[i], &report);
 
+    cl_report_sort(&report);
     cl_report_print(&report, stderr);
     int status = report.errors ? CL_VERB_REFUSED : CL_VERB_OK;
     cl_report_fini(&report);
@@ -95,6 +96,7 @@ int cl_verb_compile(int count, char **args)
     if (entry)
         spec = cl_set_resolve(set, entry, &report);
 
+    cl_report_sort(&report);
     cl_report_print(&report, stderr);
     int status = spec ? compile_to(spec, args[count - 1]) : CL_VERB_REFUSED;
     cl_report_fini(&report);
