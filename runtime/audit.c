@@ -71,11 +71,11 @@ static struct row {
     { "cpython.", "introspection", NULL, NEVER, ANYONE, false },
     { "marshal.", "introspection", "marshal", NEVER, CALLER, false },
     { "pickle.", "introspection", "pickle", NEVER, CALLER, false },
-    { "code.", "introspection", "types", NEVER, CALLER, false },
-    { "function.", "introspection", "types", NEVER, CALLER, false },
+    { "code.", "introspection", "ctypes", NEVER, CALLER, false },
+    { "function.", "introspection", "ctypes", NEVER, CALLER, false },
     { "gc.", "introspection", "gc", NEVER, CALLER, false },
     { "sys.", "introspection", "sys inspect", NEVER, CALLER, false },
-    { "object.__getattr__", "introspection", "inspect traceback types", NEVER, CALLER, false },
+    { "object.__getattr__", "introspection", "inspect traceback", NEVER, CALLER, false },
 };
 
 static bool is_active;

@@ -51,6 +51,7 @@ static PyObject *compile_source(struct cl_bytes source)
     PyCompilerFlags flags = { .cf_flags = PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE,
                               .cf_feature_version = PY_MINOR_VERSION };
     const char *text = source.bytes ? source.bytes : "";
+    PyObject *code;
 
     if (memchr(text, '\0', source.length)) {
         PyErr_SetString(PyExc_SyntaxError, "source code cannot contain null bytes");
@@ -58,7 +59,11 @@ static PyObject *compile_source(struct cl_bytes source)
     }
     if (strncmp(text, mark, sizeof(mark) - 1) == 0)
         text += sizeof(mark) - 1;
-    return Py_CompileStringExFlags(text, CL_SOURCE_NAME, Py_file_input, &flags, -1);
+    code = Py_CompileStringExFlags(text, CL_SOURCE_NAME, Py_file_input, &flags, -1);
+    /* So the parser says that its stack is full; memory that is used up ends in a kill. */
+    if (!code && PyErr_ExceptionMatches(PyExc_MemoryError))
+        PyErr_SetString(PyExc_RecursionError, "the source is nested too deeply");
+    return code;
 }
 
 /* A module that sys.modules knows, as dataclasses, typing and pickle expect. */

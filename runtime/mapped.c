@@ -17,6 +17,7 @@
 #include "runtime/asyncloop.h"
 #include "runtime/boot.h"
 #include "runtime/denial.h"
+#include "runtime/modules.h"
 #include "sandbox/base/policyview.h"
 
 static const uint8_t *blob;
@@ -39,12 +40,48 @@ static PyObject *load_code(PyObject *self, PyObject *const *args, Py_ssize_t cou
     return PyMarshal_ReadObjectFromString((const char *)blob + offset, (Py_ssize_t)length);
 }
 
-static PyObject *refuse(PyObject *self, PyObject *name)
+static bool is_machinery(PyFrameObject *frame)
 {
+    cl_pyref_auto PyObject *code = (PyObject *)PyFrame_GetCode(frame);
+    const char *file = PyUnicode_AsUTF8(((PyCodeObject *)code)->co_filename);
+
+    PyErr_Clear();
+    return file &&
+           (strncmp(file, "<frozen importlib", 17) == 0 || strncmp(file, "<cloche ", 8) == 0 ||
+            strstr(file, "/importlib/__init__.py"));
+}
+
+/* Whether the code that wants the module, behind the import machinery, is the caller's. */
+static bool is_wanted_by_caller(void)
+{
+    PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
+    cl_pyref_auto PyObject *builtins = NULL;
+
+    while (frame && is_machinery(frame)) {
+        PyFrameObject *back = PyFrame_GetBack(frame);
+
+        Py_DECREF(frame);
+        frame = back;
+    }
+    builtins = frame ? PyFrame_GetBuiltins(frame) : NULL;
+    Py_XDECREF(frame);
+    return builtins && builtins == cl_modules_builtins();
+}
+
+/* find_entry(name): where the module lies. Refuses what does not exist here, and what only a
+ * library may load: the caller can get hold of the real __import__ through one. */
+static PyObject *find_entry(PyObject *self, PyObject *name)
+{
+    PyObject *b_entry;
+
     (void)self;
     if (!PyUnicode_Check(name))
         return PyErr_Format(PyExc_TypeError, "a module's name is text");
-    cl_denial_raise(PyExc_ModuleNotFoundError, "modules", name, "module '%U'", name);
+    b_entry = PyDict_GetItemWithError(index_by_name, name);
+    if (b_entry && (!is_wanted_by_caller() || cl_modules_may_load(name)))
+        return Py_NewRef(b_entry);
+    if (!PyErr_Occurred())
+        cl_denial_raise(PyExc_ModuleNotFoundError, "modules", name, "module '%U'", name);
     return NULL;
 }
 
@@ -60,7 +97,7 @@ static PyObject *on_loaded(PyObject *self, PyObject *name)
 
 static PyMethodDef finder_functions[] = {
     { "load", (PyCFunction)(void (*)(void))load_code, METH_FASTCALL, NULL },
-    { "refuse", refuse, METH_O, NULL },
+    { "find_entry", find_entry, METH_O, NULL },
     { "loaded", on_loaded, METH_O, NULL },
     { NULL, NULL, 0, NULL },
 };

@@ -24,4 +24,7 @@ bool cl_modules_allows(const char *name);
 /* Whether the innermost running Python frame is the caller's own code (not a library's). */
 bool cl_modules_is_caller(void);
 
+/* Whether the caller's own code may cause this module to be loaded (not: whether it may have it). */
+bool cl_modules_may_load(PyObject *name);
+
 #endif

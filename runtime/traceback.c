@@ -16,11 +16,11 @@ enum { FRAMES_FIRST = 50, FRAMES_LAST = 50, REPEATS_MAX = 3, LINE_BYTES_MAX = 40
 
 struct cl_bytes cl_traceback_line(struct cl_bytes source, int number)
 {
-    const char *at = source.bytes;
-    const char *end = source.bytes + source.length;
+    const char *at = source.bytes ? source.bytes : "";
+    const char *end = at + source.length;
     struct cl_bytes line = { "", 0 };
 
-    if (!source.bytes || number < 1)
+    if (number < 1)
         return line;
     while (--number > 0) {
         at = memchr(at, '\n', (size_t)(end - at));

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The only finder of a worker: bytecode in memory, and nothing else exists.
 
-`load(offset, length)`, `refuse(name)` and `loaded(name)` come from modules.c.
+`load(offset, length)`, `find_entry(name)` and `loaded(name)` come from mapped.c.
 """
 
 import sys
@@ -34,10 +34,7 @@ class Loader:
 class Finder:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        entry = INDEX.get(name)
-        if entry is None:
-            return refuse(name)
-        kind, is_package, origin, where, _, _ = entry
+        kind, is_package, origin, where, _, _ = find_entry(name)
         if kind == BUILTIN:
             return BuiltinImporter.find_spec(name)
         if kind == FROZEN:

@@ -141,6 +141,7 @@ int case_zygote_start(struct case_zygote *zygote, const struct case_policy *poli
 void case_zygote_stop(struct case_zygote *zygote)
 {
     close(zygote->control);
+    kill(zygote->pid, SIGKILL); /* a later zygote may hold a copy of the socket */
     waitpid(zygote->pid, NULL, 0);
 }
 

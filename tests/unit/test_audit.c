@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a call may do to the world around it, by the policy that it runs under.
+ * Runs in: tests only. There is no kernel jail here: what the hook lets through, happens.
+ * Trusts: -
+ */
+#include "tests/support/wants.h"
+
+#include <string.h>
+
+#include "sandbox/base/own.h"
+
+/* `os` and `sys` of a library, as anybody finds them who looks. */
+#define FOUND "import logging, random\nos = logging.os\nsys = logging.sys\n"
+
+static void events_that_the_policy_does_not_open_are_denied(void **state)
+{
+    static const struct {
+        const char *statement, *rule, *name;
+    } rows[] = {
+        { "os.open('/etc/passwd', 0)", "files", "/etc/passwd" },
+        { "logging.io.open(b'/etc/passwd')", "files", "b'/etc/passwd'" },
+        { "os.listdir('/')", "files", "os.listdir" },
+        { "os.remove('/nonexistent')", "files", "os.remove" },
+        { "os.mkdir('/nonexistent/x')", "files", "os.mkdir" },
+        { "os.system('true')", "processes", "os.system" },
+        { "os.fork()", "processes", "os.fork" },
+        { "os.posix_spawn('/bin/true', ['x'], {})", "processes", "os.posix_spawn" },
+        { "os.kill(1, 0)", "processes", "os.kill" },
+        { "os.execv('/bin/true', ['x'])", "processes", "os.exec" },
+        { "os.putenv('A', 'b')", "environment", "os.putenv" },
+        { "os.environ.__setitem__('A', 'b')", "environment", "os.putenv" },
+        { "logging.threading.Thread(target=print).start()", "processes", "thread" },
+        { "logging.threading._start_new_thread(print, ())", "processes", "thread" },
+        { "sys._getframe()", "introspection", "sys._getframe" },
+        { "sys.settrace(None)", "introspection", "sys.settrace" },
+        { "(x for x in ()).gi_frame", "introspection", "object.__getattr__" },
+        { "main.__code__.replace(co_name='x')", "introspection", "code.__new__" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CL_COUNT(rows); i++) {
+        char source[512];
+
+        snprintf(source, sizeof(source), FOUND "def main():\n    %s", rows[i].statement);
+        wants_denied(source, rows[i].rule, rows[i].name);
+    }
+}
+
+static void refusal_is_a_permission_error_that_can_be_caught(void **state)
+{
+    (void)state;
+    wants_result(FOUND "def main():\n    try: os.open('/x', 0)\n"
+                       "    except PermissionError as e: return str(e)",
+                 "\"opening '/x' is not allowed by policy 'default'\"");
+}
+
+/* Libraries use frames, compile code and read attributes on the caller's behalf. */
+static void libraries_may_do_what_the_caller_may_not(void **state)
+{
+    (void)state;
+    wants_result("import collections, dataclasses, enum, typing, functools\n"
+                 "P = collections.namedtuple('P', 'x')\n"
+                 "@dataclasses.dataclass(order=True)\nclass D:\n    a: int\n    b: str = 'b'\n"
+                 "E = enum.Enum('E', 'A B')\nT = typing.TypeVar('T')\n"
+                 "class N(typing.NamedTuple):\n    q: int\n"
+                 "def main(): return [P.__module__, D(1) < D(2), E.B.value, N(3)]",
+                 "[\"main\",true,2,{\"q\":3}]");
+    wants_result("import logging\ndef main():\n    try: 1 / 0\n"
+                 "    except ZeroDivisionError: logging.exception('told')\n    return 1",
+                 "1");
+    wants_result("import copy, functools\n@functools.cache\ndef f(n): return n\n"
+                 "def main(): return [copy.deepcopy({'a': [f(1)]}), f.cache_info().misses]",
+                 "[{\"a\":[1]},1]");
+}
+
+static void caller_may_compile_and_look_at_its_own_functions(void **state)
+{
+    (void)state;
+    wants_result("def main():\n    scope = {}\n    exec('y = 2', scope)\n"
+                 "    return [eval('1 + 1'), scope['y'], main.__code__.co_argcount,\n"
+                 "            main.__defaults__, main.__name__, id(main) > 0]",
+                 "[2,2,0,null,\"main\",true]");
+}
+
+static int open_default(void **state)
+{
+    static const struct case_policy policy = CASE_DEFAULT;
+
+    (void)state;
+    return wants_open(&policy);
+}
+
+/* A row is open when the policy lists the module it belongs to, or grants files. */
+static void policy_that_lists_a_module_opens_its_events(void **state)
+{
+    (void)state;
+    wants_result(
+        "import os\ndef main():\n    os.environ['A'] = 'b'\n    return os.listdir('/')[:0]",
+        "[]");
+    wants_result("import sys\ndef main(): return sys._getframe().f_code.co_name", "\"main\"");
+    wants_result("import threading\ndef main():\n    got = []\n"
+                 "    t = threading.Thread(target=got.append, args=(1,))\n"
+                 "    t.start()\n    t.join()\n    return got",
+                 "[1]");
+    wants_result(
+        "import asyncio\nasync def main():\n"
+        "    return await asyncio.gather(asyncio.to_thread(abs, -1), asyncio.sleep(0, 2))",
+        "[1,2]");
+    wants_result("import gc, marshal\ndef main(): return [len(gc.get_objects()) > 10,\n"
+                 "    marshal.loads(marshal.dumps([1]))]",
+                 "[true,[1]]");
+    wants_result("def main():\n    with open('/dev/null') as f: return f.read()", "\"\"");
+    wants_denied("import os\ndef main(): os.read(os.open('/dev/null', 0), 1)\n"
+                 "import socket",
+                 "modules", "socket");
+}
+
+static int open_roomy(void **state)
+{
+    static const struct case_policy policy = {
+        .name = "roomy",
+        .modules = "os sys threading asyncio gc marshal",
+        .tiers = CL_TIER_THREADS,
+        .processes = 8,
+        .files_bytes = 1 << 20,
+    };
+
+    (void)state;
+    return wants_open(&policy);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tight[] = {
+        cmocka_unit_test(events_that_the_policy_does_not_open_are_denied),
+        cmocka_unit_test(refusal_is_a_permission_error_that_can_be_caught),
+        cmocka_unit_test(libraries_may_do_what_the_caller_may_not),
+        cmocka_unit_test(caller_may_compile_and_look_at_its_own_functions),
+    };
+    const struct CMUnitTest roomy[] = {
+        cmocka_unit_test(policy_that_lists_a_module_opens_its_events),
+    };
+
+    return cmocka_run_group_tests(tight, open_default, wants_close) +
+           cmocka_run_group_tests(roomy, open_roomy, wants_close);
+}
