@@ -241,7 +241,8 @@ static void on_signal(struct cl_watch *watch, uint32_t events)
 static void start_sweeper(struct cl_child *child)
 {
     struct cl_err err = CL_ERR_INIT;
-    pid_t pid = cl_sweep_start(&daemon_.cgroups, &err);
+    const struct cl_sweep_locks locks = { daemon_.state.lock, daemon_.state.range };
+    pid_t pid = cl_sweep_start(&daemon_.cgroups, &locks, &err);
 
     if (pid > 0)
         cl_child_add(&daemon_.children, child, pid);

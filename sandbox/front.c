@@ -125,22 +125,33 @@ static void send_copy(struct cl_front *front, enum cl_msg_type type, void *msg, 
     cl_own_close(&copy);
 }
 
+static void tell_policy(struct cl_front *front, const struct cl_pool *pool)
+{
+    struct cl_msg_policy policy = { .pool = pool->index,
+                                    .generation = front->daemon->generation };
+
+    memcpy(policy.name, pool->name, sizeof(policy.name));
+    send_copy(front, CL_M_POLICY, &policy, pool->policy_fd);
+}
+
 void cl_front_tell(struct cl_front *front)
 {
     struct cl_daemon *daemon = front->daemon;
+    /* The first that a tenant is told of is what it gets when it names none. */
+    const struct cl_pool *first = cl_pool_named(daemon, "default");
     struct cl_msg_tenant tenant = { .generation = daemon->generation, .name = "local" };
     struct cl_msg_loaded loaded = { .generation = daemon->generation };
 
     if (!front->is_greeted || daemon->generation == 0)
         return;
     send_copy(front, CL_M_TENANT, &tenant, daemon->state.token);
+    tell_policy(front, first);
+    loaded.policies = 1;
     cl_list_each (node, keep, &daemon->pools) {
-        struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
-        if (pool->is_retired)
+        const struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
+        if (pool->is_retired || pool == first)
             continue;
-        struct cl_msg_policy policy = { .pool = pool->index, .generation = daemon->generation };
-        memcpy(policy.name, pool->name, sizeof(policy.name));
-        send_copy(front, CL_M_POLICY, &policy, pool->policy_fd);
+        tell_policy(front, pool);
         loaded.policies++;
     }
     cl_front_send(front, CL_M_LOADED, &loaded, NULL);

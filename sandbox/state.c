@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,7 +31,7 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
 
-enum { TOKEN_BYTES = 32, BACKLOG = 1024 };
+enum { TOKEN_BYTES = 32, BACKLOG = 1024, LOCK_RETRY_MS = 20, LOCK_WAIT_MS = 4000 };
 
 static char notify_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
@@ -126,6 +127,17 @@ static int open_token(struct cl_state *state, struct cl_err *err)
     return 0;
 }
 
+/* A dead predecessor's sweeper holds the lock until its cgroups, which have our name, are gone. */
+static int take_lock(int lock)
+{
+    for (int waited_ms = 0; flock(lock, LOCK_EX | LOCK_NB) < 0; waited_ms += LOCK_RETRY_MS) {
+        if (errno != EWOULDBLOCK || waited_ms >= LOCK_WAIT_MS)
+            return -1;
+        poll(NULL, 0, LOCK_RETRY_MS);
+    }
+    return 0;
+}
+
 int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err)
 {
     cl_free_auto char *full = NULL;
@@ -146,7 +158,7 @@ int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err)
     state->lock = openat(state->dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (state->lock < 0)
         return cl_fail(err, CL_E_SYS, "the state directory %s is not writable", path);
-    if (flock(state->lock, LOCK_EX | LOCK_NB) < 0)
+    if (take_lock(state->lock) < 0)
         return cl_fail(err, CL_E_BUSY, "another cloched is running on %s", path);
     if (open_token(state, err) < 0)
         return -1;
@@ -227,6 +239,8 @@ int cl_state_confine(struct cl_err *err)
     static const cap_value_t kept[] = {
         CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_NET_ADMIN, CAP_CHOWN,
     };
+    /* Never effective here: a child raises it to empty its own bounding set. */
+    static const cap_value_t for_children = CAP_SETPCAP;
     cap_t wanted = cap_init();
     int failed = 0;
 
@@ -240,6 +254,7 @@ int cl_state_confine(struct cl_err *err)
     }
     failed |= prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     failed |= cap_set_flag(wanted, CAP_PERMITTED, CL_COUNT(kept), kept, CAP_SET);
+    failed |= cap_set_flag(wanted, CAP_PERMITTED, 1, &for_children, CAP_SET);
     failed |= cap_set_flag(wanted, CAP_EFFECTIVE, CL_COUNT(kept), kept, CAP_SET);
     failed |= cap_set_proc(wanted);
     cap_free(wanted);

@@ -138,11 +138,13 @@ static void drop_capabilities(void)
     cap_free(held);
 }
 
-/* Keeps the pipe and the groups' directories, at 3 and up; the rest closes. */
-static void keep_fds(struct cl_cgroup_host *host, int *pipe_end)
+/* Keeps the pipe, the locks and the groups' directories, at 3 and up; the rest closes. The locks
+ * are shared with cloched by being open: a successor of the same name, or one that would use the
+ * same uids, waits until the sweep is over. */
+static void keep_fds(struct cl_cgroup_host *host, int *pipe_end, struct cl_sweep_locks *locks)
 {
-    int *const kept[] = { pipe_end, &host->own.dirs[0], &host->own.dirs[1],
-                          &host->own.dirs[2] };
+    int *const kept[] = { pipe_end,           &host->own.dirs[0], &host->own.dirs[1],
+                          &host->own.dirs[2], &locks->state,      &locks->range };
     int next = 3;
 
     for (size_t i = 0; i < CL_COUNT(kept); i++)
@@ -154,7 +156,8 @@ static void keep_fds(struct cl_cgroup_host *host, int *pipe_end)
     close_range((unsigned)next, ~0u, 0);
 }
 
-static _Noreturn void wait_and_sweep(struct cl_cgroup_host host, int pipe_end)
+static _Noreturn void wait_and_sweep(struct cl_cgroup_host host, struct cl_sweep_locks locks,
+                                     int pipe_end)
 {
     struct cl_err err = CL_ERR_INIT;
     sigset_t all;
@@ -163,7 +166,7 @@ static _Noreturn void wait_and_sweep(struct cl_cgroup_host host, int pipe_end)
     setsid();
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
-    keep_fds(&host, &pipe_end);
+    keep_fds(&host, &pipe_end, &locks);
     drop_capabilities();
     while (read(pipe_end, &byte, 1) < 0 && errno == EINTR)
         ;
@@ -177,7 +180,8 @@ void cl_sweep_now(void)
     cl_own_close(&held);
 }
 
-pid_t cl_sweep_start(const struct cl_cgroup_host *host, struct cl_err *err)
+pid_t cl_sweep_start(const struct cl_cgroup_host *host, const struct cl_sweep_locks *locks,
+                     struct cl_err *err)
 {
     int ends[2];
 
@@ -185,7 +189,7 @@ pid_t cl_sweep_start(const struct cl_cgroup_host *host, struct cl_err *err)
         return cl_fail(err, CL_E_SYS, "make a pipe");
     pid_t pid = fork();
     if (pid == 0)
-        wait_and_sweep(*host, ends[0]);
+        wait_and_sweep(*host, *locks, ends[0]);
     close(ends[0]);
     if (pid < 0) {
         close(ends[1]);
