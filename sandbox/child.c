@@ -13,6 +13,7 @@
 #include <linux/close_range.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -164,9 +165,25 @@ static int place_fds(const struct cl_start *start, int *program, struct cl_err *
     return 0;
 }
 
+/* Needs SETPCAP, which is then gone with the change of ids. */
+static int empty_bounding_set(struct cl_err *err)
+{
+    static const cap_value_t needed = CAP_SETPCAP;
+    cap_t held = cap_get_proc();
+    int failed = !held || cap_set_flag(held, CAP_EFFECTIVE, 1, &needed, CAP_SET) < 0 ||
+                 cap_set_proc(held) < 0;
+
+    for (cap_value_t cap = 0; !failed && cap_get_bound(cap) >= 0; cap++)
+        failed = cap_drop_bound(cap) < 0;
+    cap_free(held);
+    return failed ? cl_fail(err, CL_E_SYS, "empty the bounding set") : 0;
+}
+
 /* A user namespace of its own has no groups to drop: setgroups is denied there. */
 static int change_ids(uid_t uid, struct cl_err *err)
 {
+    if (uid != 0 && empty_bounding_set(err) < 0)
+        return -1;
     if (uid != 0 && setgroups(0, NULL) < 0)
         return cl_fail(err, CL_E_SYS, "drop groups");
     if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)

@@ -28,7 +28,8 @@ int cl_state_process(struct cl_err *err);
 int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err);
 /* "ADDRESS:PORT", IPv6 in brackets; port 0 picks one. */
 int cl_state_listen(struct cl_state *state, const char *address, struct cl_err *err);
-/* Cuts capabilities to what cloched is bounded to, for good. */
+/* Cuts capabilities to what cloched is bounded to, for good. SETPCAP stays permitted, never
+ * effective, for children to empty their bounding sets. */
 int cl_state_confine(struct cl_err *err);
 /* One datagram to the service manager, if there is one ($NOTIFY_SOCKET at start). */
 void cl_state_notify(const char *text);
