@@ -89,7 +89,7 @@ static void linger(struct cl_conn *conn)
     conn->state = CL_CONN_LINGER;
     conn->received = 0;
     cl_conn_set_deadline(conn, cl_clock_us(), LINGER_MS);
-    cl_input_read(conn);
+    cl_input_resume(conn);
 }
 
 /* Without chunks the only sign of a broken-off answer is RST. */
@@ -135,7 +135,7 @@ static void end_exchange(struct cl_conn *conn)
         return;
     }
     become_idle(conn, conn->server->caps.idle_ms);
-    cl_input_read(conn);
+    cl_input_resume(conn);
 }
 
 static void on_kick(evutil_socket_t fd, short what, void *user)

@@ -82,6 +82,7 @@ struct cl_conn {
     struct cl_buf body;
     struct cl_buf pending; /* answer bytes not yet offered to the kernel */
     bool is_broken;        /* a write failed */
+    bool is_paused;        /* the input is full, nothing is read */
     bool saw_eof;
     struct cl_exchange exchange;
     char peer[INET6_ADDRSTRLEN];
@@ -128,8 +129,11 @@ void cl_input_read(struct cl_conn *conn);
 /* The body's deadline passed, or the time to look at its pace has come. */
 void cl_input_check_pace(struct cl_conn *conn, uint64_t now_us);
 /* While the handler works, input only waits. Once the cap of it is reached nothing is read, so the
- * end of the connection would go unnoticed: then the socket is asked now and then. */
+ * end of the connection would go unnoticed: then the socket is asked now and then. (Of a client that
+ * fills the kernel's buffer as well not even the FIN arrives: the answer will meet its RST.) */
 void cl_input_watch_for_end(struct cl_conn *conn);
+/* The exchange is over: reads on, first what is there already. */
+void cl_input_resume(struct cl_conn *conn);
 
 /* output.c: bytes to the kernel. cl_output_put sends at once, behind everything put before;
  * cl_output_hold collects small pieces until the next kick. */

@@ -259,7 +259,7 @@ static int parse_version(const char *text, size_t length, struct parse *parse)
         return cl_head_refuse(parse->fault, 400,
                               "a request line is a method, a target and HTTP/1.1");
     if (memcmp(text, "HTTP/1.", 7) != 0 || text[7] > '1')
-        return cl_head_refuse(parse->fault, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+        return cl_head_refuse(parse->fault, 505, "only the versions 1.1 and 1.0 are spoken here");
     parse->head->is_http10 = text[7] == '0';
     return 0;
 }

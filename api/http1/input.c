@@ -12,13 +12,17 @@
 
 enum {
     LINGER_BYTES = 1 << 20,  /* how much of an unwanted request is read while lingering */
-    RATE_AFTER_MS = 5000,    /* a body may start slowly */
     RATE_EVERY_MS = 1000,
     GONE_EVERY_MS = 250,     /* see cl_input_watch_for_end */
 };
 
 static const struct cl_http_fault no_memory = { 503, "there is no memory for this request now" };
 static const struct cl_http_fault too_slow = { 408, "the request did not arrive in time" };
+
+static const struct cl_http_fault too_large = {
+    413, "the body is larger than this resource takes"
+};
+static const struct cl_http_fault not_wanted = { 413, "this resource takes no body" };
 
 static void finish_body(struct cl_conn *conn)
 {
@@ -29,6 +33,7 @@ static void finish_body(struct cl_conn *conn)
     cl_conn_clear_deadline(conn);
     x->body_is_in = true;
     conn->server->calls.on_body(x, body, conn->body.length);
+    cl_input_watch_for_end(conn);
 }
 
 /* Takes one contiguous run out of the input; false when the request was refused. */
@@ -74,11 +79,13 @@ void cl_input_check_pace(struct cl_conn *conn, uint64_t now_us)
     uint64_t spent_ms = (now_us - conn->since_us) / 1000;
 
     if (spent_ms >= caps->body_ms ||
-        (spent_ms >= RATE_AFTER_MS && conn->received < spent_ms / 1000 * caps->body_rate)) {
+        (spent_ms >= caps->body_grace_ms &&
+         conn->received < spent_ms * caps->body_rate / 1000)) {
         cl_conn_refuse(conn, &too_slow);
         return;
     }
-    uint64_t next_ms = spent_ms < RATE_AFTER_MS ? RATE_AFTER_MS - spent_ms : RATE_EVERY_MS;
+    uint64_t next_ms =
+        spent_ms < caps->body_grace_ms ? caps->body_grace_ms - spent_ms : RATE_EVERY_MS;
     uint64_t left_ms = caps->body_ms - spent_ms;
     cl_conn_set_deadline(conn, now_us, next_ms < left_ms ? next_ms : left_ms);
 }
@@ -90,10 +97,8 @@ static void begin_body(struct cl_conn *conn)
     struct cl_exchange *x = &conn->exchange;
     struct iovec piece = { (void *)(uintptr_t)go_on, sizeof(go_on) - 1 };
 
-    if (x->head.content_length > x->body_most || (x->head.is_chunked && x->body_most == 0)) {
-        cl_conn_refuse(conn, &(struct cl_http_fault){
-                         413, x->body_most ? "the body is larger than this resource takes"
-                                           : "this resource takes no body" });
+    if (x->head.content_length > x->body_most || x->body_most == 0) {
+        cl_conn_refuse(conn, x->body_most ? &too_large : &not_wanted);
         return;
     }
     if (x->head.is_chunked)
@@ -178,13 +183,29 @@ static void read_head(struct cl_conn *conn)
     }
 }
 
+/* Reading is disabled by hand: a bufferevent left alone above its watermark would call on_readable
+ * again and again. */
 void cl_input_watch_for_end(struct cl_conn *conn)
 {
     struct evbuffer *input = bufferevent_get_input(conn->stream);
 
-    if (conn->deadline_us == 0 &&
-        evbuffer_get_length(input) >= conn->server->caps.head_bytes + CL_INPUT_SPARE)
+    if (evbuffer_get_length(input) < conn->server->caps.head_bytes + CL_INPUT_SPARE)
+        return;
+    if (!conn->is_paused)
+        bufferevent_disable(conn->stream, EV_READ);
+    conn->is_paused = true;
+    if (conn->deadline_us == 0)
         cl_conn_set_deadline(conn, cl_clock_us(), GONE_EVERY_MS);
+}
+
+void cl_input_resume(struct cl_conn *conn)
+{
+    if (conn->is_paused && bufferevent_enable(conn->stream, EV_READ) < 0) {
+        conn->is_broken = true;
+        cl_conn_kick(conn);
+    }
+    conn->is_paused = false;
+    cl_input_read(conn);
 }
 
 static void drain_input(struct cl_conn *conn)

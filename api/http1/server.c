@@ -31,6 +31,7 @@ const struct cl_http_caps cl_http_caps_default = {
     .fields = 64,
     .head_ms = 10000,
     .body_ms = 30000,
+    .body_grace_ms = 5000,
     .body_rate = 1024,
     .idle_ms = 30000,
     .write_ms = 30000,

@@ -17,7 +17,8 @@ struct cl_http_caps {
     uint32_t fields;                  /* 64 */
     uint32_t head_ms;                 /* whole head, from its first byte (or from accept): 10 s */
     uint32_t body_ms;                 /* whole body: 30 s */
-    uint32_t body_rate;               /* least bytes per second once 5 s have passed */
+    uint32_t body_grace_ms;           /* a body may start slowly for so long: 5 s */
+    uint32_t body_rate;               /* least bytes per second of the body after that */
     uint32_t idle_ms;                 /* between requests: 30 s */
     uint32_t write_ms;                /* with unsent bytes and no progress: 30 s */
     uint32_t output_bytes;            /* most unsent bytes of one connection before on_drained */

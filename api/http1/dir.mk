@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+JSON_SRC := api/jsonscan.c api/jsonkeys.c api/jsontext.c api/jsonview.c api/jsonput.c
+HEAD_SRC := api/http1/head.c api/http1/target.c
+HTTP_SRC := $(wildcard api/http1/*.c) api/status.c $(JSON_SRC)
+
+UNIT += test_head test_body test_conn test_server test_jsonscan test_status
+test_head_SRC := $(HEAD_SRC)
+test_body_SRC := api/http1/body.c $(HEAD_SRC)
+test_conn_SRC := $(HTTP_SRC) tests/support/http_peer.c
+test_conn_LIBS := -levent_core
+test_server_SRC := $(HTTP_SRC) tests/support/http_peer.c
+test_server_LIBS := -levent_core
+test_jsonscan_SRC := $(JSON_SRC)
+test_status_SRC := $(HTTP_SRC)
+test_status_LIBS := -levent_core
+
+FUZZERS += fuzz_head fuzz_body fuzz_json
+fuzz_head_SRC := $(HEAD_SRC)
+fuzz_body_SRC := api/http1/body.c $(HEAD_SRC)
+fuzz_json_SRC := $(JSON_SRC)

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Request heads: the scan gives the same end in pieces of any size, and whatever the parser takes
+ * keeps the promises of exchange.h.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/http1/head.h"
+#include "sandbox/base/own.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+
+static const struct cl_head_caps caps = { 4096, 16 };
+
+static ssize_t scan_in_steps(const char *bytes, size_t length, size_t step)
+{
+    struct cl_head_scan scan = CL_HEAD_SCAN_INIT;
+    struct cl_http_fault fault = { 0, NULL };
+    ssize_t end = 0;
+
+    for (size_t seen = step; end == 0 && seen < length; seen += step)
+        end = cl_head_scan(&scan, bytes, seen, &caps, &fault);
+    return end ? end : cl_head_scan(&scan, bytes, length, &caps, &fault);
+}
+
+static void check_text(const char *text, const char *start, const char *end)
+{
+    CL_CHECK(text >= start && text + strlen(text) < end);
+    CL_CHECK(cl_head_is_value(text));
+}
+
+static void check_head(const struct cl_http_head *head, const char *start, const char *end)
+{
+    CL_CHECK(head->method && cl_head_is_token(head->method));
+    check_text(head->path, start, end);
+    check_text(head->query, start, end);
+    CL_CHECK(head->path[0] == '/' && !strstr(head->path, "//") && !strstr(head->path, "/../"));
+    CL_CHECK(!strstr(head->path, "/./") && !strchr(head->path, '\\'));
+    CL_CHECK(head->field_count <= caps.fields);
+    CL_CHECK(!(head->is_chunked && head->content_length > 0));
+    CL_CHECK(head->has_body || head->content_length == 0);
+    CL_CHECK(head->is_http10 || cl_head_field(head, "host"));
+    CL_CHECK(!cl_head_field(head, "upgrade") && !cl_head_field(head, "content-encoding"));
+    for (size_t i = 0; i < head->field_count; i++) {
+        check_text(head->fields[i].name, start, end);
+        check_text(head->fields[i].value, start, end);
+        CL_CHECK(cl_head_is_token(head->fields[i].name));
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+    struct cl_http_field fields[16];
+    struct cl_http_head head;
+    struct cl_http_fault fault = { 0, NULL };
+    const char *input = (const char *)bytes;
+    ssize_t end = scan_in_steps(input, length, length + 1);
+
+    /* The caps are looked at after each piece, so only what is below them has to agree. */
+    if (length < caps.bytes)
+        CL_CHECK(scan_in_steps(input, length, 1) == end);
+    size_t taken = end > 0 ? (size_t)end : length;
+    cl_free_auto char *text = malloc(taken ? taken : 1);
+    if (taken)
+        memcpy(text, bytes, taken);
+    int result = cl_head_parse(text, taken, &caps, &head, fields, &fault);
+    CL_CHECK(result == 0 || (fault.status >= 400 && fault.status <= 505 && fault.detail));
+    if (result == 0)
+        check_head(&head, text, text + taken);
+    return 0;
+}
