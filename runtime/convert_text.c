@@ -16,10 +16,9 @@ enum {
 
 static const char hex[] = "0123456789abcdef";
 
-/* Appends `.key`, `["odd key"]` or `[3]` for one step. */
-static PyObject *put_step(PyObject *place, const struct cl_convert_step *step)
+/* `place` followed by `.key`, `['odd key']` or `[3]` for one step. Owned. */
+static PyObject *join_step(PyObject *place, const struct cl_convert_step *step)
 {
-    cl_pyref_auto PyObject *owned = place;
     cl_pyref_auto PyObject *shown = NULL;
 
     if (!step->key && step->index < 0)
@@ -36,7 +35,7 @@ static PyObject *put_step(PyObject *place, const struct cl_convert_step *step)
 
 int cl_convert_fail(struct cl_convert *convert, const char *format, ...)
 {
-    PyObject *place = PyUnicode_FromString("$");
+    cl_pyref_auto PyObject *place = PyUnicode_FromString("$");
     cl_pyref_auto PyObject *message = NULL;
     va_list arguments;
 
@@ -44,10 +43,9 @@ int cl_convert_fail(struct cl_convert *convert, const char *format, ...)
     message = PyUnicode_FromFormatV(format, arguments);
     va_end(arguments);
     for (unsigned i = 0; i < convert->depth && place; i++)
-        place = put_step(place, &convert->path[i]);
+        Py_SETREF(place, join_step(place, &convert->path[i]));
     if (place && message)
         PyErr_Format(cl_convert_error(), "%U: %U", place, message);
-    Py_XDECREF(place);
     return -1;
 }
 

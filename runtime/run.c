@@ -113,15 +113,15 @@ static int set_environment(const struct cl_call *call)
         const char *text = call->env[i].bytes;
         const char *equals = memchr(text, '=', call->env[i].length);
         cl_pyref_auto PyObject *os = PyImport_ImportModule("os");
-        cl_pyref_auto PyObject *environ = os ? PyObject_GetAttrString(os, "environ") : NULL;
+        cl_pyref_auto PyObject *variables = os ? PyObject_GetAttrString(os, "environ") : NULL;
         cl_pyref_auto PyObject *name = NULL;
         cl_pyref_auto PyObject *value = NULL;
 
-        if (!environ || !equals)
+        if (!variables || !equals)
             return -1;
         name = PyUnicode_DecodeFSDefaultAndSize(text, equals - text);
         value = PyUnicode_DecodeFSDefault(equals + 1);
-        if (!name || !value || PyObject_SetItem(environ, name, value) < 0)
+        if (!name || !value || PyObject_SetItem(variables, name, value) < 0)
             return -1;
     }
     return 0;
