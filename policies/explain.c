@@ -11,6 +11,7 @@
 #include "policies/filter.h"
 #include "policies/risk.h"
 #include "policies/table.h"
+#include "policies/tiers.h"
 #include "policies/value.h"
 #include "policies/verbs.h"
 #include "sandbox/base/own.h"
@@ -81,7 +82,7 @@ static void print_tiers(const struct cl_spec *spec)
     printf("\ntiers\n");
     for (uint32_t tier = 1; tier <= CL_TIER_TMP_FILES; tier <<= 1) {
         if (tiers & tier)
-            printf("  %s\n", cl_rules_tier_why(tier));
+            printf("  %s\n", cl_tiers_why(tier));
     }
 }
 

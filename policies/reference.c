@@ -10,6 +10,7 @@
 #include "policies/policy.h"
 #include "policies/rules.h"
 #include "policies/table.h"
+#include "policies/tiers.h"
 #include "policies/value.h"
 #include "policies/verbs.h"
 #include "sandbox/base/own.h"
@@ -70,7 +71,7 @@ static bool is_first(const struct cl_rule *rule, uint32_t tier)
 
 static void print_tier(const char *name, uint32_t tier)
 {
-    printf("- **`%s`**: %s.\n  Opens", name, cl_rules_tier_why(tier));
+    printf("- **`%s`**: %s.\n  Opens", name, cl_tiers_why(tier));
     for (size_t i = 0; i < cl_rules_count; i++) {
         const struct cl_rule *rule = &cl_rules[i];
         if ((rule->tiers & tier) && rule->answer == CL_ANSWER_ALLOW && is_first(rule, tier))

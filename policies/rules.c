@@ -107,7 +107,11 @@
         }                                                                                      \
     }
 
-#define FUTEX(op_) BITS(1, (uint32_t)FUTEX_CMD_MASK, op_)
+#define FUTEX(op_)          BITS(1, (uint32_t)FUTEX_CMD_MASK, op_)
+#define NO_PI(op_)          FAIL_IF("futex", COMPUTE, ENOSYS, no_pi, FUTEX(op_))
+#define SIGNAL(test_)       ALLOW_IF("rt_sigaction", COMPUTE, "any signal but SIGSYS", test_)
+#define MADVISE(advice_)    ALLOW_IF("madvise", COMPUTE, #advice_, INT(2, advice_))
+#define FCNTL(tiers_, cmd_) ALLOW_IF("fcntl", tiers_, #cmd_, INT(1, cmd_))
 /* What pthread_create of glibc asks for; clone3 is ENOSYS so that it asks this way. */
 #define THREAD_FLAGS                                                                           \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |        \
@@ -162,12 +166,12 @@ const struct cl_rule cl_rules[] = {
     FAIL_IF("mprotect", COMPUTE, EACCES, no_exec, ONE(2, PROT_EXEC)),
 
     /* Anything but 31 (SIGSYS): one of the five low bits is 0, or a higher one is set. */
-    ALLOW_IF("rt_sigaction", COMPUTE, "any signal but SIGSYS", NO(0, 1)),
-    ALLOW_IF("rt_sigaction", COMPUTE, "any signal but SIGSYS", NO(0, 2)),
-    ALLOW_IF("rt_sigaction", COMPUTE, "any signal but SIGSYS", NO(0, 4)),
-    ALLOW_IF("rt_sigaction", COMPUTE, "any signal but SIGSYS", NO(0, 8)),
-    ALLOW_IF("rt_sigaction", COMPUTE, "any signal but SIGSYS", NO(0, 16)),
-    ALLOW_IF("rt_sigaction", COMPUTE, "any signal but SIGSYS", ONE(0, 32)),
+    SIGNAL(NO(0, 1)),
+    SIGNAL(NO(0, 2)),
+    SIGNAL(NO(0, 4)),
+    SIGNAL(NO(0, 8)),
+    SIGNAL(NO(0, 16)),
+    SIGNAL(ONE(0, 32)),
     KILL_IF("rt_sigaction", COMPUTE, "the handler that reports violations stays",
             INT(0, SIGSYS)),
 
@@ -178,20 +182,20 @@ const struct cl_rule cl_rules[] = {
     ALLOW_IF("futex", COMPUTE, "locks: wake two", FUTEX(FUTEX_WAKE_OP)),
     ALLOW_IF("futex", COMPUTE, "locks: wait with a time", FUTEX(FUTEX_WAIT_BITSET)),
     ALLOW_IF("futex", COMPUTE, "locks: wake", FUTEX(FUTEX_WAKE_BITSET)),
-    FAIL_IF("futex", COMPUTE, ENOSYS, no_pi, FUTEX(FUTEX_LOCK_PI)),
-    FAIL_IF("futex", COMPUTE, ENOSYS, no_pi, FUTEX(FUTEX_UNLOCK_PI)),
-    FAIL_IF("futex", COMPUTE, ENOSYS, no_pi, FUTEX(FUTEX_TRYLOCK_PI)),
-    FAIL_IF("futex", COMPUTE, ENOSYS, no_pi, FUTEX(FUTEX_WAIT_REQUEUE_PI)),
-    FAIL_IF("futex", COMPUTE, ENOSYS, no_pi, FUTEX(FUTEX_CMP_REQUEUE_PI)),
-    FAIL_IF("futex", COMPUTE, ENOSYS, no_pi, FUTEX(FUTEX_LOCK_PI2)),
+    NO_PI(FUTEX_LOCK_PI),
+    NO_PI(FUTEX_UNLOCK_PI),
+    NO_PI(FUTEX_TRYLOCK_PI),
+    NO_PI(FUTEX_WAIT_REQUEUE_PI),
+    NO_PI(FUTEX_CMP_REQUEUE_PI),
+    NO_PI(FUTEX_LOCK_PI2),
 
-    ALLOW_IF("madvise", COMPUTE, "MADV_NORMAL", INT(2, MADV_NORMAL)),
-    ALLOW_IF("madvise", COMPUTE, "MADV_RANDOM", INT(2, MADV_RANDOM)),
-    ALLOW_IF("madvise", COMPUTE, "MADV_SEQUENTIAL", INT(2, MADV_SEQUENTIAL)),
-    ALLOW_IF("madvise", COMPUTE, "MADV_WILLNEED", INT(2, MADV_WILLNEED)),
+    MADVISE(MADV_NORMAL),
+    MADVISE(MADV_RANDOM),
+    MADVISE(MADV_SEQUENTIAL),
+    MADVISE(MADV_WILLNEED),
     ALLOW_IF("madvise", COMPUTE, "MADV_DONTNEED: gives memory back", INT(2, MADV_DONTNEED)),
     ALLOW_IF("madvise", COMPUTE, "MADV_FREE: gives memory back", INT(2, MADV_FREE)),
-    ALLOW_IF("madvise", COMPUTE, "MADV_DONTDUMP", INT(2, MADV_DONTDUMP)),
+    MADVISE(MADV_DONTDUMP),
     FAIL_IF("madvise", COMPUTE, EINVAL, "merged pages tell of other tenants",
             INT(2, MADV_MERGEABLE)),
     FAIL_IF("madvise", COMPUTE, EINVAL, "merged pages tell of other tenants",
@@ -252,11 +256,11 @@ const struct cl_rule cl_rules[] = {
     FAIL_UNLESS("ioctl", FILES, ASYNCIO, EPERM, "FIONBIO: without asyncio", INT(1, FIONBIO)),
     FAIL_IF("ioctl", FILES | ASYNCIO, ENOTTY, "TIOCGWINSZ: there is no terminal",
             INT(1, TIOCGWINSZ)),
-    ALLOW_IF("fcntl", FILES | ASYNCIO, "F_DUPFD", INT(1, F_DUPFD)),
-    ALLOW_IF("fcntl", FILES | ASYNCIO, "F_DUPFD_CLOEXEC", INT(1, F_DUPFD_CLOEXEC)),
-    ALLOW_IF("fcntl", FILES | ASYNCIO, "F_GETFD", INT(1, F_GETFD)),
-    ALLOW_IF("fcntl", FILES | ASYNCIO, "F_SETFD", INT(1, F_SETFD)),
-    ALLOW_IF("fcntl", FILES | ASYNCIO, "F_GETFL", INT(1, F_GETFL)),
+    FCNTL(FILES | ASYNCIO, F_DUPFD),
+    FCNTL(FILES | ASYNCIO, F_DUPFD_CLOEXEC),
+    FCNTL(FILES | ASYNCIO, F_GETFD),
+    FCNTL(FILES | ASYNCIO, F_SETFD),
+    FCNTL(FILES | ASYNCIO, F_GETFL),
     ALLOW_IF("fcntl", ASYNCIO, "F_SETFL: non-blocking", INT(1, F_SETFL)),
     FAIL_UNLESS("fcntl", FILES, ASYNCIO, EPERM, "F_SETFL: O_ASYNC sends signals",
                 INT(1, F_SETFL)),
@@ -285,9 +289,9 @@ const struct cl_rule cl_rules[] = {
     ALLOW("getcwd", TMP, files_why),
     ALLOW("getuid", TMP, "tempfile and shutil ask whose files they are"),
     ALLOW("geteuid", TMP, "tempfile and shutil ask whose files they are"),
-    ALLOW_IF("fcntl", TMP, "F_GETLK", INT(1, F_GETLK)),
-    ALLOW_IF("fcntl", TMP, "F_SETLK", INT(1, F_SETLK)),
-    ALLOW_IF("fcntl", TMP, "F_SETLKW", INT(1, F_SETLKW)),
+    FCNTL(TMP, F_GETLK),
+    FCNTL(TMP, F_SETLK),
+    FCNTL(TMP, F_SETLKW),
 
     /* ---- polite refusals, whatever the tiers */
     SOFT("open", EACCES, no_file),
@@ -381,24 +385,3 @@ const struct cl_rule cl_rules[] = {
 };
 
 const size_t cl_rules_count = CL_COUNT(cl_rules);
-
-static const struct {
-    uint32_t tier;
-    const char *why;
-} tiers[] = {
-    { CL_TIER_COMPUTE, "memory, locks, the job socket and the end: pure code" },
-    { CL_TIER_TIME, "clocks, sleeping, entropy" },
-    { CL_TIER_THREADS, "threads (`limits.processes` counts them)" },
-    { CL_TIER_ASYNCIO, "asyncio's event loop; no network" },
-    { CL_TIER_LATE_IMPORTS, "imports from files while a call runs, native ones included" },
-    { CL_TIER_TMP_FILES, "files in the private /tmp (`limits.files` bytes)" },
-};
-
-const char *cl_rules_tier_why(uint32_t tier)
-{
-    for (size_t i = 0; i < CL_COUNT(tiers); i++) {
-        if (tiers[i].tier == tier)
-            return tiers[i].why;
-    }
-    return "";
-}

@@ -47,7 +47,4 @@ struct cl_rule {
 extern const struct cl_rule cl_rules[];
 extern const size_t cl_rules_count;
 
-/* What a tier is for, in a line. `tier` is one bit of enum cl_policy_tier. */
-const char *cl_rules_tier_why(uint32_t tier);
-
 #endif

@@ -143,10 +143,10 @@ static void missing_parent_is_refused_with_the_known_ones(void **state)
     struct policy_case made;
 
     (void)state;
-    policy_case_open(&made, V "extends: defualt\n");
+    policy_case_open(&made, V "extends: defaults\n");
     assert_null(made.spec);
     assert_non_null(strstr(
-        made.first, "p.yaml:2:10: error: extends: there is no policy 'defualt'; known: p, "
+        made.first, "p.yaml:2:10: error: extends: there is no policy 'defaults'; known: p, "
                     "default, strict"));
     policy_case_fini(&made);
 }

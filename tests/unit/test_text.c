@@ -220,7 +220,7 @@ static void nearest_word_is_near_or_none(void **state)
     (void)state;
     assert_string_equal(nearest_of("wal"), "wall");
     assert_string_equal(nearest_of("walls"), "wall");
-    assert_string_equal(nearest_of("memroy"), "memory");
+    assert_string_equal(nearest_of("memorry"), "memory");
     assert_string_equal(nearest_of("process"), "processes");
     assert_string_equal(nearest_of("cpus"), "cpu");
     assert_null(nearest_of("network"));
