@@ -24,17 +24,12 @@ int cl_health_alive(struct cl_visit *visit, const char *body, size_t length,
     return 0;
 }
 
-/* The first pool that cloched told of: the default policy of the first tenant. */
+/* The default policy of the first tenant: what a caller who names nothing needs. */
 static const struct cl_pool *first_pool(const struct cl_tenancy *tenancy)
 {
-    const struct cl_pool *first = NULL;
+    const struct cl_pool *any = cl_tenancy_next(tenancy, NULL, NULL);
 
-    for (struct cl_pool *pool = cl_tenancy_next(tenancy, NULL, NULL); pool;
-         pool = cl_tenancy_next(tenancy, NULL, pool)) {
-        if (!first || pool->order < first->order)
-            first = pool;
-    }
-    return first;
+    return any ? cl_tenancy_find(tenancy, any->tenant, "") : NULL;
 }
 
 int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,

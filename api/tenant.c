@@ -8,7 +8,6 @@
 
 #include <sodium.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "api/idtable.h"
 #include "sandbox/base/own.h"
@@ -17,7 +16,7 @@
 struct staged_tenant {
     bool is_staged;
     char name[CL_NAME_MAX];
-    uint8_t digest[CL_TOKEN_DIGEST];
+    struct cl_token_digest digest;
 };
 
 struct staged_pool {
@@ -28,7 +27,7 @@ struct staged_pool {
 };
 
 struct cl_tenancy {
-    uint8_t key[crypto_generichash_KEYBYTES]; /* digests mean nothing outside this process */
+    uint8_t key[CL_TOKEN_KEY];
     uint32_t generation;
     uint32_t staging; /* generation that is arriving, 0: none */
     uint32_t policies;
@@ -44,7 +43,7 @@ struct cl_tenancy *cl_tenancy_new(void)
     struct cl_tenancy *tenancy = calloc(1, sizeof(*tenancy));
 
     CL_CHECK(tenancy);
-    crypto_generichash_keygen(tenancy->key);
+    cl_token_make_key(tenancy->key);
     cl_list_init(&tenancy->pools);
     cl_list_init(&tenancy->staged_pools);
     return tenancy;
@@ -86,47 +85,6 @@ void cl_tenancy_free(struct cl_tenancy *tenancy)
     free(tenancy);
 }
 
-static void digest_of(const struct cl_tenancy *tenancy, const char *token, size_t length,
-                      uint8_t digest[CL_TOKEN_DIGEST])
-{
-    crypto_generichash(digest, CL_TOKEN_DIGEST, (const uint8_t *)token, length, tenancy->key,
-                       sizeof(tenancy->key));
-}
-
-static bool is_token(const char *text, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] <= ' ' || text[i] > '~')
-            return false;
-    }
-    return length >= CL_TOKEN_MIN && length <= CL_TOKEN_MAX;
-}
-
-/* Reads the token into memory that is locked, guarded and wiped. */
-static int read_token(const struct cl_tenancy *tenancy, int fd, uint8_t digest[CL_TOKEN_DIGEST],
-                      struct cl_err *err)
-{
-    const size_t size =
-        CL_TOKEN_MAX + 2; /* a line end, and one byte to see that it is too long */
-    char *text = sodium_malloc(size);
-    ssize_t length;
-    int done = 0;
-
-    CL_CHECK(text);
-    length = pread(fd, text, size, 0);
-    if (length < 0)
-        done = cl_fail(err, CL_E_SYS, "read the token file");
-    if (length > 0 && text[length - 1] == '\n')
-        length--;
-    if (done == 0 && !is_token(text, (size_t)length))
-        done = cl_fail(err, CL_E_INPUT, "the token file holds no token of %d to %d characters",
-                       CL_TOKEN_MIN, CL_TOKEN_MAX);
-    if (done == 0)
-        digest_of(tenancy, text, (size_t)length, digest);
-    sodium_free(text);
-    return done;
-}
-
 static int check_staging(struct cl_tenancy *tenancy, uint32_t generation, struct cl_err *err)
 {
     if (tenancy->staging == 0 && generation > tenancy->generation)
@@ -148,7 +106,7 @@ int cl_tenancy_on_tenant(struct cl_tenancy *tenancy, const struct cl_msg_tenant 
         return cl_fail(err, CL_E_LOST, "tenant %u is out of range or told twice", msg->tenant);
 
     slot = &tenancy->staged_tenants[msg->tenant];
-    if (read_token(tenancy, fd, slot->digest, err) < 0)
+    if (cl_token_read(fd, tenancy->key, &slot->digest, err) < 0)
         return cl_err_context(err, "tenant %s", msg->name);
     memcpy(slot->name, msg->name, sizeof(slot->name));
     slot->is_staged = true;
@@ -285,7 +243,7 @@ static int swap_tenants(struct cl_tenancy *tenancy, struct cl_tenant *by_index[C
         if (!by_index[i])
             return cl_fail(err, CL_E_LIMIT, "more than %d tenants were ever known",
                            CL_TENANTS_MAX);
-        memcpy(by_index[i]->digest, staged->digest, CL_TOKEN_DIGEST);
+        by_index[i]->digest = staged->digest;
         by_index[i]->is_live = true;
     }
     return 0;
@@ -346,14 +304,13 @@ uint32_t cl_tenancy_generation(const struct cl_tenancy *tenancy)
 struct cl_tenant *cl_tenancy_by_token(const struct cl_tenancy *tenancy, const char *token,
                                       size_t length)
 {
+    const struct cl_token_digest digest = cl_token_digest(tenancy->key, token, length);
     struct cl_tenant *found = NULL;
-    uint8_t digest[CL_TOKEN_DIGEST];
 
-    digest_of(tenancy, token, length, digest);
     for (size_t i = 0; i < CL_TENANTS_MAX && tenancy->tenants[i]; i++) {
         struct cl_tenant *tenant = tenancy->tenants[i];
 
-        if (sodium_memcmp(digest, tenant->digest, sizeof(digest)) == 0 && tenant->is_live)
+        if (cl_token_is_equal(&digest, &tenant->digest) && tenant->is_live)
             found = tenant;
     }
     return found;
@@ -378,6 +335,16 @@ struct cl_pool *cl_tenancy_next(const struct cl_tenancy *tenancy,
     return NULL;
 }
 
+/* The better default of two pools of one tenant. */
+static struct cl_pool *better(struct cl_pool *a, struct cl_pool *b)
+{
+    if (!a || strcmp(b->policy->name, CL_POLICY_DEFAULT) == 0)
+        return b;
+    if (strcmp(a->policy->name, CL_POLICY_DEFAULT) == 0)
+        return a;
+    return b->order < a->order ? b : a;
+}
+
 struct cl_pool *cl_tenancy_find(const struct cl_tenancy *tenancy,
                                 const struct cl_tenant *tenant, const char *policy)
 {
@@ -387,8 +354,8 @@ struct cl_pool *cl_tenancy_find(const struct cl_tenancy *tenancy,
          pool = cl_tenancy_next(tenancy, tenant, pool)) {
         if (*policy && strcmp(pool->policy->name, policy) == 0)
             return pool;
-        if (!*policy && (!best || pool->order < best->order))
-            best = pool;
+        if (!*policy)
+            best = better(best, pool);
     }
     return best;
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/token.h"
 #include "policies/policy.h"
 #include "sandbox/base/list.h"
 #include "sandbox/base/wire.h"
@@ -17,18 +18,17 @@
 enum {
     CL_TENANTS_MAX = 1024,
     CL_POOLS_MAX = 4096, /* of one generation */
-    CL_TOKEN_MIN = 16,
-    CL_TOKEN_MAX = 256,
-    CL_TOKEN_DIGEST = 32,
 };
 
 struct cl_tenant {
     char name[CL_NAME_MAX];
-    uint8_t digest[CL_TOKEN_DIGEST]; /* of its token, under this process's own key */
+    struct cl_token_digest digest;
     bool is_live;
     uint32_t queued; /* calls that wait, over all pools */
     uint32_t running;
 };
+
+#define CL_POLICY_DEFAULT "default"
 
 /* One (tenant, policy): what is ready and what waits for it. The lists belong to dispatch.c. */
 struct cl_pool {
@@ -74,7 +74,8 @@ struct cl_tenant *cl_tenancy_by_token(const struct cl_tenancy *tenancy, const ch
                                       size_t length);
 
 struct cl_pool *cl_tenancy_pool(const struct cl_tenancy *tenancy, uint32_t index);
-/* The tenant's live pool of this policy; "" names its first. NULL: not allowed. */
+/* The tenant's live pool of this policy; "" names the policy "default" if it has one, else the
+ * first that it was told to have. NULL: not allowed. */
 struct cl_pool *cl_tenancy_find(const struct cl_tenancy *tenancy,
                                 const struct cl_tenant *tenant, const char *policy);
 /* The live pools of a tenant (NULL: of all), one after the other: start with NULL. */

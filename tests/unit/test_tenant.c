@@ -141,12 +141,19 @@ static void tokens_and_policies_belong_to_one_tenant(void **state)
     assert_null(cl_tenancy_pool(tenancy, 0));
 }
 
-static void the_first_policy_told_is_the_default(void **state)
+static void the_default_is_called_so_or_told_first(void **state)
 {
+    struct cl_err err = CL_ERR_INIT;
+
     (void)state;
     load_two(1, 2000);
-    assert_int_equal(cl_tenancy_find(tenancy, by(TOKEN_A), "")->index, 5);
+    assert_int_equal(cl_tenancy_find(tenancy, by(TOKEN_A), "")->index, 2);
     assert_int_equal(cl_tenancy_find(tenancy, by(TOKEN_B), "")->index, 9);
+    assert_works(tell_tenant(0, "a", TOKEN_A, 2, &err), &err);
+    assert_works(tell_policy(5, 0, "strict", 1000, 2, &err), &err);
+    assert_works(tell_policy(4, 0, "another", 1000, 2, &err), &err);
+    assert_works(tell_loaded(2, 2, &err), &err);
+    assert_int_equal(cl_tenancy_find(tenancy, by(TOKEN_A), "")->index, 5);
 }
 
 static void next_walks_live_pools_of_one_or_all(void **state)
@@ -300,7 +307,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         CASE(nothing_is_in_force_before_loaded),
         CASE(tokens_and_policies_belong_to_one_tenant),
-        CASE(the_first_policy_told_is_the_default),
+        CASE(the_default_is_called_so_or_told_first),
         CASE(next_walks_live_pools_of_one_or_all),
         CASE(a_reload_tells_only_what_changed),
         CASE(what_a_reload_leaves_out_is_gone),
