@@ -14,6 +14,8 @@
 #include "runtime/probe.h"
 #include "runtime/run.h"
 
+enum { SMALL_CALL = 4096 };
+
 /* Not on the stack: the caller's code runs on top of this frame. */
 static struct cl_intake intake;
 static struct cl_call call;
@@ -33,8 +35,9 @@ _Noreturn void cl_worker_run(const struct cl_jail_seen *seen)
     cl_probe_open(seen);
     cl_run_park();
     intake.fd = CL_JOB_FD;
-    memset(intake.bytes, 0, sizeof(intake.bytes)); /* its page faults, before the call comes */
-    memset(&call, 0, sizeof(call));
+    /* The page faults of a small call, before it comes. */
+    memset(intake.bytes, 0, SMALL_CALL);
+    memset(&call.head, 0, sizeof(call.head));
     cl_emit_ready(CL_JOB_FD);
 
     int got = cl_intake_call(&intake, &call, answer_probe, &err);
