@@ -9,7 +9,7 @@ cloche_LIBS := -lcurl -ljson-c
 # Tests of the API's own half; those of api/http1 and jsonscan.c are in api/http1/dir.mk.
 API_UNIT := test_refusal test_quantity test_ulid test_idtable test_path test_route test_verdict \
             test_auth test_tenant test_request test_stream test_keep test_events test_envelope \
-            test_metrics test_jailclient test_spare test_dispatch test_lease \
+            test_metrics test_jailclient test_spare test_dispatch test_lease test_calls \
             test_confine
 UNIT += $(API_UNIT)
 

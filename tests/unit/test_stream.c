@@ -217,53 +217,53 @@ struct bad {
         type, text, sizeof(text) - 1                                                           \
     }
 
+static const struct bad bad_rows[] = {
+    BAD(CL_F_CALL, ""),
+    BAD(CL_F_GO, ""),
+    BAD(CL_F_READY, ""),
+    BAD(0, ""),
+    BAD(255, ""),
+    BAD(CL_F_PROBED, "0123456789012345678901234567890"),
+    BAD(CL_F_ITEM, "{"),
+    BAD(CL_F_ITEM, "1 2"),
+    BAD(CL_F_ITEM, "NaN"),
+    BAD(CL_F_ITEM, ""),
+    BAD(CL_F_RESULT, "{\"a\":1,\"a\":2}"),
+    BAD(CL_F_RESULT, "\"\\ud800\""),
+    BAD(CL_F_RESULT, "\"\xff\""),
+    BAD(CL_F_RESULT, ""),
+    BAD(CL_F_PROGRESS, "[]"),
+    BAD(CL_F_PROGRESS, "{\"seq\":1}"),
+    BAD(CL_F_PROGRESS, "{\"v\\u0061lue\":1,\"event\":2}"),
+    BAD(CL_F_LOG, "\4\0\0\0text"),
+    BAD(CL_F_LOG, "\0\0"),
+    BAD(CL_F_FILE_OUT, "\1\0\0"),
+    BAD(CL_F_FILE_OUT, "\5\0\0\0\0\0\0\0abc"),
+    BAD(CL_F_FILE_OUT, "\0\0\0\0\0\0\0\0abc"),
+    BAD(CL_F_FILE_OUT, "\2\0\0\0\0\0\0\0..abc"),
+    BAD(CL_F_FILE_OUT, "\2\0\0\0\1\0\0\0ababc"),
+    BAD(CL_F_ERROR, "short"),
+    BAD(CL_F_ERROR, "\0\0\0\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0ab"),
+    BAD(CL_F_ERROR, "\0\0\0\0\0\0\0\0\377\377\377\377\377\377\377\377\2\0\0\0"),
+    BAD(CL_F_DENIED, "\0\0\0\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0abcd"),
+    BAD(CL_F_LIMIT, ""),
+    BAD(CL_F_LIMIT, "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+    BAD(CL_F_LIMIT, "\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+    BAD(CL_F_LIMIT, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+    BAD(CL_F_LIMIT, "\11\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+    BAD(CL_F_FAILED, "text"),
+};
+
 static void what_may_not_be_breaks(void **state)
 {
-    static const struct bad rows[] = {
-        BAD(CL_F_CALL, ""),
-        BAD(CL_F_GO, ""),
-        BAD(CL_F_READY, ""),
-        BAD(0, ""),
-        BAD(255, ""),
-        BAD(CL_F_PROBED, "0123456789012345678901234567890"),
-        BAD(CL_F_ITEM, "{"),
-        BAD(CL_F_ITEM, "1 2"),
-        BAD(CL_F_ITEM, "NaN"),
-        BAD(CL_F_ITEM, ""),
-        BAD(CL_F_RESULT, "{\"a\":1,\"a\":2}"),
-        BAD(CL_F_RESULT, "\"\\ud800\""),
-        BAD(CL_F_RESULT, "\"\xff\""),
-        BAD(CL_F_RESULT, ""),
-        BAD(CL_F_PROGRESS, "[]"),
-        BAD(CL_F_PROGRESS, "{\"seq\":1}"),
-        BAD(CL_F_PROGRESS, "{\"v\\u0061lue\":1,\"event\":2}"),
-        BAD(CL_F_LOG, "\4\0\0\0text"),
-        BAD(CL_F_LOG, "\0\0"),
-        BAD(CL_F_FILE_OUT, "\1\0\0"),
-        BAD(CL_F_FILE_OUT, "\5\0\0\0\0\0\0\0abc"),
-        BAD(CL_F_FILE_OUT, "\0\0\0\0\0\0\0\0abc"),
-        BAD(CL_F_FILE_OUT, "\2\0\0\0\0\0\0\0..abc"),
-        BAD(CL_F_FILE_OUT, "\2\0\0\0\1\0\0\0ababc"),
-        BAD(CL_F_ERROR, "short"),
-        BAD(CL_F_ERROR, "\0\0\0\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0ab"),
-        BAD(CL_F_ERROR, "\0\0\0\0\0\0\0\0\377\377\377\377\377\377\377\377\2\0\0\0"),
-        BAD(CL_F_DENIED, "\0\0\0\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0abcd"),
-        BAD(CL_F_LIMIT, ""),
-        BAD(CL_F_LIMIT, "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
-        BAD(CL_F_LIMIT, "\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
-        BAD(CL_F_LIMIT, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
-        BAD(CL_F_LIMIT, "\11\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
-        BAD(CL_F_FAILED, "text"),
-    };
-
     (void)state;
-    for (size_t i = 0; i < CL_COUNT(rows); i++) {
+    for (size_t i = 0; i < CL_COUNT(bad_rows); i++) {
         struct talk talk = { .length = 0 };
 
         setup(NULL);
-        say(&talk, rows[i].type, rows[i].bytes, rows[i].length);
+        say(&talk, bad_rows[i].type, bad_rows[i].bytes, bad_rows[i].length);
         if (feed(&talk) != CL_STREAM_BROKEN)
-            fail_msg("row %zu (frame %u) was taken", i, rows[i].type);
+            fail_msg("row %zu (frame %u) was taken", i, bad_rows[i].type);
         assert_true(stream.why[0] != '\0');
         assert_string_equal(heard, "");
         assert_int_equal(stream.final_type, 0);
