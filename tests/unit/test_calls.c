@@ -460,6 +460,7 @@ static void metrics_count(void **state)
     cl_close_auto int worker = api_fake_offer(&fake, true);
 
     (void)state;
+    (void)worker;
     get("/metrics");
     assert_int_equal(x.status, 200);
     assert_true(has("cloche_spare_jails 1\n") && has("cloche_connections 7\n"));

@@ -155,6 +155,7 @@ static void retire_gives_back_what_is_not_taken(void **state)
     struct cl_msg_spare retire = { .spare = 1 };
 
     (void)state;
+    (void)first;
     submit(BODY);
     expect(CL_M_TAKE);
     api_fake_tell(&fake, CL_M_RETIRE, &retire);
@@ -182,6 +183,7 @@ static void spares_under_a_changed_policy_are_given_back(void **state)
     cl_close_auto int worker = api_fake_offer(&fake, true);
 
     (void)state;
+    (void)worker;
     fake.sample.head.digest[0]++;
     fake.sample.head.wall_ms = 1000;
     api_fake_load(&fake, 2);
@@ -194,6 +196,7 @@ static void spares_outlive_a_reload_that_changes_nothing(void **state)
     cl_close_auto int worker = api_fake_offer(&fake, true);
 
     (void)state;
+    (void)worker;
     api_fake_load(&fake, 2);
     expect(0);
     assert_int_equal(cl_dispatch_idle(fake.app.dispatch), 1);

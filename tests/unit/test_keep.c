@@ -60,6 +60,7 @@ static void nothing_is_an_empty_string(void **state)
     cl_free_auto char *text = text_of(&length);
 
     (void)state;
+    assert_string_equal(text, "");
     assert_int_equal(length, 0);
     assert_false(cl_keep_is_truncated(&keep));
 }

@@ -185,6 +185,7 @@ static void a_client_that_goes_away_cancels(void **state)
     const uint64_t id = submit(BODY);
 
     (void)state;
+    (void)worker;
     expect(CL_M_TAKE);
     cl_dispatch_abandon(fake.app.dispatch, id, false);
     expect(CL_M_KILL);
