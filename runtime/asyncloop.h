@@ -5,8 +5,8 @@
 
 #include "policies/policy.h"
 
-/* In the zygote, after audit: decides what the policy needs. -1 with an exception set. */
-int cl_asyncloop_prepare(const struct cl_policy *policy);
+/* In the zygote: decides what the policy needs. */
+void cl_asyncloop_prepare(const struct cl_policy *policy);
 
 /* Makes our loop the default one of the asyncio that has just been loaded. */
 int cl_asyncloop_install(void);

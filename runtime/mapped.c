@@ -213,31 +213,6 @@ static int install_finder(PyObject *base, struct cl_err *err)
     return installed ? 0 : cl_boot_failed(err, "install the finder");
 }
 
-static PyObject *ignore_fork_hooks(PyObject *self, PyObject *args, PyObject *keywords)
-{
-    (void)self;
-    (void)args;
-    (void)keywords;
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef ignore_def = { "register_at_fork",
-                                  (PyCFunction)(void (*)(void))ignore_fork_hooks,
-                                  METH_VARARGS | METH_KEYWORDS, NULL };
-
-/* What modules do after a fork is to remake locks that another thread may have held, and to
- * reseed `random`. The zygote has one thread and holds no lock when it clones, and cl_warm_reseed
- * does the other; the hooks' Python code would cost each clone a hundred page faults. */
-static int forget_fork_hooks(struct cl_err *err)
-{
-    PyObject *b_posix = cl_pyref_module("posix");
-    cl_pyref_auto PyObject *ignore = PyCFunction_New(&ignore_def, NULL);
-
-    if (!ignore || !b_posix || PyObject_SetAttrString(b_posix, ignore_def.ml_name, ignore) < 0)
-        return cl_boot_failed(err, "forget fork hooks");
-    return 0;
-}
-
 static int preload(PyObject *names, struct cl_err *err)
 {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(names); i++) {
@@ -246,6 +221,23 @@ static int preload(PyObject *names, struct cl_err *err)
 
         if (!module)
             return cl_boot_failed(err, name ? name : "preload");
+    }
+    return 0;
+}
+
+/* Modules whose first import asks the kernel for what the filter refuses to a worker. */
+static int import_early(struct cl_err *err)
+{
+    static const char *const early[] = {
+        "_signal", /* reads the handler of every signal, and SIGSYS's is guarded */
+    };
+
+    for (size_t i = 0; i < CL_COUNT(early); i++) {
+        cl_pyref_auto PyObject *module = NULL;
+
+        if (PyDict_GetItemString(index_by_name, early[i]) &&
+            !(module = PyImport_ImportModule(early[i])))
+            return cl_boot_failed(err, early[i]);
     }
     return 0;
 }
@@ -283,10 +275,10 @@ int cl_mapped_prepare(const struct cl_policy *policy, struct cl_run_loaded *load
 
     if (!base || !names || !first)
         return cl_boot_failed(err, "read the policy's modules");
-    if (scan_modules(policy, names, base, err) < 0 || install_finder(base, err) < 0 ||
-        forget_fork_hooks(err) < 0)
+    if (scan_modules(policy, names, base, err) < 0 || install_finder(base, err) < 0)
         return -1;
-    if (preload(policy->flags & CL_POLICY_PRELOAD_ALL ? names : first, err) < 0)
+    if (preload(policy->flags & CL_POLICY_PRELOAD_ALL ? names : first, err) < 0 ||
+        import_early(err) < 0)
         return -1;
     loaded->preloaded = (uint32_t)PyDict_Size(PyImport_GetModuleDict());
     return map_extensions(loaded, err);

@@ -20,6 +20,7 @@
 #include "runtime/modules.h"
 #include "runtime/report.h"
 #include "runtime/stdio.h"
+#include "runtime/tame.h"
 #include "runtime/warm.h"
 #include "runtime/workdir.h"
 
@@ -32,10 +33,11 @@ int cl_run_prepare(const struct cl_policy *policy, struct cl_run_loaded *loaded,
 {
     report.policy = policy;
     cl_denial_open(policy->name);
+    cl_asyncloop_prepare(policy);
     if (cl_boot_start(err) < 0 || cl_stdio_prepare(err) < 0)
         return -1;
     if (cl_convert_prepare() < 0 || cl_entry_prepare() < 0 || cl_events_prepare() < 0 ||
-        cl_asyncloop_prepare(policy) < 0)
+        cl_tame_prepare(policy) < 0)
         return cl_boot_failed(err, "prepare the interpreter");
     if (cl_mapped_prepare(policy, loaded, err) < 0 || cl_modules_prepare(policy, err) < 0 ||
         cl_audit_prepare(policy, err) < 0 || cl_drive_prepare(err) < 0)
