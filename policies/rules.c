@@ -153,6 +153,7 @@ const struct cl_rule cl_rules[] = {
     ALLOW("exit", COMPUTE, "the end of a thread"),
     ALLOW("getpid", COMPUTE, "a number of the namespace"),
     ALLOW("gettid", COMPUTE, "a number of the namespace"),
+    ALLOW("uname", COMPUTE, "uuid asks when it is imported; the host is called jail"),
     ALLOW("rt_sigprocmask", COMPUTE, "a blocked SIGSYS still ends the worker"),
     ALLOW("sigaltstack", COMPUTE, "changes the worker's own memory only"),
     ALLOW("sched_yield", COMPUTE, "gives time away"),
@@ -242,7 +243,6 @@ const struct cl_rule cl_rules[] = {
     FAIL_UNLESS("openat", LATE, TMP, EACCES, no_write, ONE(2, O_CREAT)),
     FAIL_UNLESS("openat", LATE, TMP, EACCES, no_write, ONE(2, O_TRUNC)),
     FAIL_UNLESS("openat", LATE, TMP, EACCES, no_write, ONE(2, O_TMPFILE_BIT)),
-    ALLOW("uname", LATE, "numpy asks when it is imported"),
 
     /* ---- late_imports and tmp_files */
     ALLOW("newfstatat", FILES, late_why),
@@ -357,7 +357,6 @@ const struct cl_rule cl_rules[] = {
     SOFT("kill", EPERM, no_signal),
     SOFT("tkill", EPERM, no_signal),
     SOFT("tgkill", EPERM, no_signal),
-    SOFT("uname", EPERM, no_look),
     SOFT("sysinfo", EPERM, no_look),
     SOFT("getrusage", EPERM, no_look),
     SOFT("times", EPERM, no_look),

@@ -243,6 +243,36 @@ static void risky_modules_warn_until_a_reason_is_given(void **state)
     policy_case_fini(&made);
 }
 
+/* `head`, `count` numbered items with commas between, `tail`. */
+static void open_many(struct policy_case *made, const char *head, int count, const char *tail)
+{
+    static char text[200000];
+    int used = snprintf(text, sizeof(text), "%s", head);
+
+    for (int i = 0; i < count; i++)
+        used += snprintf(text + used, sizeof(text) - (size_t)used, "%sm%d", i ? ", " : "", i);
+    snprintf(text + used, sizeof(text) - (size_t)used, "%s", tail);
+    policy_case_open(made, text);
+}
+
+static void lists_are_capped_after_merging(void **state)
+{
+    struct policy_case made;
+
+    (void)state;
+    open_many(&made, V "python: {modules: [", 2048, "]}\n");
+    assert_non_null(made.spec);
+    policy_case_fini(&made);
+    open_many(&made, V "python: {modules: [", 2049, "]}\n");
+    assert_null(made.spec);
+    assert_non_null(strstr(made.first, "python.modules: more than 2048 entries"));
+    policy_case_fini(&made);
+    open_many(&made, V "python: {modules: [uuid], names: {uuid: [", 1000, "]}}\n");
+    assert_null(made.spec);
+    assert_non_null(strstr(made.first, "python.names: more than 4096 bytes of names"));
+    policy_case_fini(&made);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +281,7 @@ int main(void)
         cmocka_unit_test(whole_schema_is_taken),
         cmocka_unit_test(file_that_says_nothing_grants_nothing),
         cmocka_unit_test(risky_modules_warn_until_a_reason_is_given),
+        cmocka_unit_test(lists_are_capped_after_merging),
     };
 
     return cmocka_run_group_tests_name("apply", tests, NULL, NULL);

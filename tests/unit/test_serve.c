@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -39,7 +40,11 @@ static void start(bool is_confined)
         close(pair[0]);
         if (dup2(pair[1], CL_CONTROL_FD) < 0 || (is_confined && cl_confine_run(&err) < 0))
             _exit(2);
-        _exit(cl_serve_run(CL_CONTROL_FD, &err) < 0 ? 1 : 0);
+        int status = cl_serve_run(CL_CONTROL_FD, &err) < 0 ? 1 : 0;
+        /* What it leaks shows under the sanitizer, which a confined process can't start. */
+        if (!is_confined)
+            exit(status);
+        _exit(status);
     }
     close(pair[1]);
     cloched = pair[0];
@@ -150,7 +155,7 @@ static void good_sources_come_back_compiled(void **state)
 static void each_problem_comes_back_with_its_file(void **state)
 {
     (void)state;
-    start(true);
+    start(false);
     send_source("good", V);
     send_source("bad", V "limits: {wal: 1s, cpu: x}\n");
     send_source("child", V "extends: bad\n");

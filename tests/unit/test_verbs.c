@@ -39,8 +39,7 @@ static int run(int (*verb)(int, char **), const char *const *words)
         if (dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0)
             _exit(99);
         status = verb(count, args);
-        fflush(stdout);
-        _exit(status);
+        exit(status); /* not _exit: what it leaks shows under the sanitizer */
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
