@@ -12,7 +12,7 @@
 
 #include "api/jsontext.h"
 
-/* ------------------------------------------------------------------------- SipHash-1-3 */
+/* ----------------------------------------------------------------------------- SipHash-1-3 */
 
 struct sip {
     uint64_t v[4];
@@ -114,7 +114,7 @@ static uint64_t hash_of(const struct cl_jsonkey *key, size_t mark)
     return sip_finish(&sip);
 }
 
-/* ------------------------------------------------------------------------------ equality */
+/* -------------------------------------------------------------------------------- equality */
 
 /* One key, unescaped byte by byte. */
 struct walk {
@@ -152,7 +152,7 @@ static bool is_equal(const struct cl_jsonkey *a, const struct cl_jsonkey *b)
     }
 }
 
-/* --------------------------------------------------------------------------------- table */
+/* ----------------------------------------------------------------------------------- table */
 
 void cl_jsonkeys_init(struct cl_jsonkeys *keys)
 {
@@ -175,24 +175,36 @@ void cl_jsonkeys_fini(struct cl_jsonkeys *keys)
     keys->count = keys->capacity = 0;
 }
 
+static uint32_t tag_of(uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
+}
+
 /* The first free slot from the one that the hash names. */
 static uint32_t free_slot(const struct cl_jsonkeys *keys, uint64_t hash)
 {
     uint32_t mask = (uint32_t)(2 * keys->capacity - 1);
     uint32_t slot = (uint32_t)hash & mask;
 
-    while (keys->table[slot])
+    while (keys->table[slot].index)
         slot = (slot + 1) & mask;
     return slot;
 }
 
-/* Twice the room. Entries go back in their order, so that dropping the last ones in reverse still
- * restores the table that was. */
+static void fill_slot(struct cl_jsonkeys *keys, uint32_t slot, size_t entry)
+{
+    keys->entries[entry].slot = slot;
+    keys->table[slot] =
+        (struct cl_jsonslot){ (uint32_t)entry + 1, tag_of(keys->entries[entry].hash) };
+}
+
+/* Twice the room. Entries go back in their order, so that dropping the last ones in reverse
+ * still restores the table that was. */
 static int grow(struct cl_jsonkeys *keys, struct cl_err *err)
 {
     size_t capacity = keys->capacity * 2;
     struct cl_jsonkey *entries = malloc(capacity * sizeof(*entries));
-    uint32_t *table = calloc(2 * capacity, sizeof(*table));
+    struct cl_jsonslot *table = calloc(2 * capacity, sizeof(*table));
 
     if (!entries || !table) {
         free(entries);
@@ -207,43 +219,40 @@ static int grow(struct cl_jsonkeys *keys, struct cl_err *err)
     keys->entries = entries;
     keys->table = table;
     keys->capacity = capacity;
-    for (size_t i = 0; i < keys->count; i++) {
-        entries[i].slot = free_slot(keys, entries[i].hash);
-        table[entries[i].slot] = (uint32_t)i + 1;
-    }
+    for (size_t i = 0; i < keys->count; i++)
+        fill_slot(keys, free_slot(keys, entries[i].hash), i);
     return 0;
 }
 
-static bool is_known(const struct cl_jsonkeys *keys, size_t mark, const struct cl_jsonkey *key)
+static bool is_in_slot(const struct cl_jsonkeys *keys, uint32_t slot, size_t mark,
+                       const struct cl_jsonkey *key)
 {
-    uint32_t mask = (uint32_t)(2 * keys->capacity - 1);
+    size_t entry = keys->table[slot].index - 1;
 
-    for (uint32_t slot = (uint32_t)key->hash & mask; keys->table[slot];
-         slot = (slot + 1) & mask) {
-        size_t index = keys->table[slot] - 1;
-        if (index >= mark && keys->entries[index].hash == key->hash &&
-            is_equal(&keys->entries[index], key))
-            return true;
-    }
-    return false;
+    return keys->table[slot].tag == tag_of(key->hash) && entry >= mark &&
+           keys->entries[entry].hash == key->hash && is_equal(&keys->entries[entry], key);
 }
 
 int cl_jsonkeys_put(struct cl_jsonkeys *keys, size_t mark, struct cl_jsonkey key,
                     struct cl_err *err)
 {
-    key.hash = hash_of(&key, mark);
-    if (is_known(keys, mark, &key))
-        return 1;
     if (keys->count == keys->capacity && grow(keys, err) < 0)
         return -1;
-    key.slot = free_slot(keys, key.hash);
-    keys->entries[keys->count++] = key;
-    keys->table[key.slot] = (uint32_t)keys->count;
+    key.hash = hash_of(&key, mark);
+
+    uint32_t mask = (uint32_t)(2 * keys->capacity - 1);
+    uint32_t slot = (uint32_t)key.hash & mask;
+    for (; keys->table[slot].index; slot = (slot + 1) & mask) {
+        if (is_in_slot(keys, slot, mark, &key))
+            return 1;
+    }
+    keys->entries[keys->count] = key;
+    fill_slot(keys, slot, keys->count++);
     return 0;
 }
 
 void cl_jsonkeys_drop(struct cl_jsonkeys *keys, size_t mark)
 {
     while (keys->count > mark)
-        keys->table[keys->entries[--keys->count].slot] = 0;
+        keys->table[keys->entries[--keys->count].slot].index = 0;
 }

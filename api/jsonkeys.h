@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The keys of the objects that are open at this point of a scan. Linear in the number of keys,
- * whatever they are: hashed with a random key, so that nobody can choose them to collide. Keys of
- * an object leave when it closes, so memory is that of the keys on one path, not of the text.
+ * whatever they are: hashed with a random key, so that nobody can choose them to collide. Keys
+ * of an object leave when it closes, so memory is that of the keys on one path, not of the
+ * text.
  */
 #ifndef CL_API_JSONKEYS_H
 #define CL_API_JSONKEYS_H
@@ -23,13 +24,18 @@ struct cl_jsonkey {
     bool has_escapes;
 };
 
+struct cl_jsonslot {
+    uint32_t index; /* of an entry + 1, 0: free */
+    uint32_t tag;   /* upper half of its hash: saves most looks at the entry */
+};
+
 struct cl_jsonkeys {
     struct cl_jsonkey *entries;
-    uint32_t *table; /* index of an entry + 1, 0: free; open addressing */
+    struct cl_jsonslot *table; /* open addressing */
     size_t count;
     size_t capacity; /* of entries; the table is twice as large */
     struct cl_jsonkey inline_entries[CL_JSONKEYS_INLINE];
-    uint32_t inline_table[2 * CL_JSONKEYS_INLINE];
+    struct cl_jsonslot inline_table[2 * CL_JSONKEYS_INLINE];
 };
 
 /* In place: the struct may not move. */

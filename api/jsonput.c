@@ -67,6 +67,8 @@ int cl_json_put_string(struct cl_buf *out, const char *text, size_t length, stru
 {
     size_t at = 0;
 
+    if (length == 0) /* then text may be NULL */
+        return cl_buf_put(out, "\"\"", 2, err);
     if (cl_buf_put(out, "\"", 1, err) < 0)
         return -1;
     for (;;) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks that a text is one JSON value (RFC 8259) and nothing else, in one pass, without recursion.
+ * Checks that a text is one JSON value (RFC 8259) and nothing else, in one pass, without
+ * recursion.
  * Runs in: cloche-api.
  * Trusts: nothing; the text is a caller's or a worker's.
  */
@@ -60,7 +61,7 @@ static int count_node(struct scan *s)
     return 0;
 }
 
-/* ------------------------------------------------------------------------------- strings */
+/* --------------------------------------------------------------------------------- strings */
 
 /* "\uXXXX" at s->at; half a pair of surrogates is refused. */
 static int scan_unicode_escape(struct scan *s)
@@ -167,7 +168,7 @@ static int scan_key(struct scan *s)
     return 0;
 }
 
-/* ------------------------------------------------------------------------------- scalars */
+/* --------------------------------------------------------------------------------- scalars */
 
 static size_t skip_digits(struct scan *s)
 {
@@ -229,7 +230,7 @@ static int scan_word(struct scan *s)
     return fail(s, CL_E_INPUT, "a value is needed here");
 }
 
-/* ---------------------------------------------------------------------------- containers */
+/* ------------------------------------------------------------------------------ containers */
 
 static void close_level(struct scan *s)
 {
@@ -334,6 +335,8 @@ int cl_json_check(const char *text, size_t length, const struct cl_json_caps *ca
 {
     struct scan s; /* not zeroed: the tables are large, and filled before they are read */
 
+    if (length == 0) /* then text may be NULL */
+        text = "";
     s.start = s.at = text;
     s.end = text + length;
     s.caps = caps;

@@ -58,7 +58,8 @@ enum cl_json_kind cl_json_kind(struct cl_json value);
 bool cl_json_next(struct cl_json container, size_t *cursor, struct cl_json *key,
                   struct cl_json *value);
 
-/* Unescapes a JSON string to UTF-8 at the end of `out` (NUL bytes are possible: use lengths). */
+/* Unescapes a JSON string to UTF-8 at the end of `out` (NUL bytes are possible: use lengths).
+ */
 int cl_json_string(struct cl_json value, struct cl_buf *out, struct cl_err *err);
 
 /* Whether a JSON string (a key) equals plain text after unescaping. */

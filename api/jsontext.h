@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes of JSON strings, for the files that make up jsonscan.h: UTF-8, plain runs, escapes. Pure. */
+/* Bytes of JSON strings, for the files that make up jsonscan.h: UTF-8, plain runs, escapes.
+ * Pure. */
 #ifndef CL_API_JSONTEXT_H
 #define CL_API_JSONTEXT_H
 
@@ -35,15 +36,15 @@ static inline size_t cl_jsontext_plain(const char *text, size_t length)
     return at;
 }
 
-/* Length of the UTF-8 character that `text` starts with, by the strict table of RFC 3629; 0 when
- * it is none. */
+/* Length of the UTF-8 character that `text` starts with, by the strict table of RFC 3629; 0
+ * when it is none. */
 size_t cl_jsontext_utf8(const char *text, size_t length);
 
 /* The 16 bits of four hexadecimal digits, -1 when they are not all there. */
 int cl_jsontext_hex4(const char *text, size_t length);
 
-/* Decodes the escape at *at, which must be a checked one, into UTF-8; moves *at behind it (behind
- * both halves of a pair of surrogates). Returns the number of bytes in `out`. */
+/* Decodes the escape at *at, which must be a checked one, into UTF-8; moves *at behind it
+ * (behind both halves of a pair of surrogates). Returns the number of bytes in `out`. */
 size_t cl_jsontext_unescape(const char **at, char out[4]);
 
 #endif

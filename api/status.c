@@ -43,7 +43,8 @@ static const struct cl_status statuses[] = {
     { 502, "Bad Gateway", "lost", "A part of the service broke its protocol", 1 },
     { 503, "Service Unavailable", "unavailable", "The service cannot take this now", 1 },
     { 504, "Gateway Timeout", "late", "A part of the service did not answer in time", 1 },
-    { 505, "HTTP Version Not Supported", "http-version", "This version of HTTP is not spoken", 0 },
+    { 505, "HTTP Version Not Supported", "http-version", "This version of HTTP is not spoken",
+      0 },
 };
 
 static const struct {

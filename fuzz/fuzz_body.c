@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Body framing: the first byte is a length, or 255 for chunks. In pieces of any size the same bytes
- * give the same content, the same end and the same fault.
+ * Body framing: the first byte is a length, or 255 for chunks. In pieces of any size the same
+ * bytes give the same content, the same end and the same fault.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Request heads: the scan gives the same end in pieces of any size, and whatever the parser takes
- * keeps the promises of exchange.h.
+ * Request heads: the scan gives the same end in pieces of any size, and whatever the parser
+ * takes keeps the promises of exchange.h.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON: what passes the check can be walked to its last value, has no key twice (compared here pair
- * by pair), and its strings survive being unescaped and made again. Any bytes make a valid string.
+ * JSON: what passes the check can be walked to its last value, has no key twice (compared here
+ * pair by pair), and its strings survive being unescaped and made again. Any bytes make a valid
+ * string.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The framing of a request body: a length, or chunks. Pure and incremental. Chunk extensions and
- * trailers are refused: nobody needs them here, and readers differ about them.
+ * The framing of a request body: a length, or chunks. Pure and incremental. Chunk extensions
+ * and trailers are refused: nobody needs them here, and readers differ about them.
  */
 #ifndef CL_HTTP1_BODY_H
 #define CL_HTTP1_BODY_H
@@ -23,8 +23,8 @@ void cl_body_init_length(struct cl_body *body, uint64_t length);
 void cl_body_init_chunked(struct cl_body *body, uint64_t most);
 
 /* Consumes framing up to and including one run of content, which is *content (a view into
- * `bytes`, maybe empty). Returns how many bytes were consumed, 0 only if length is 0 or the body is
- * complete; -1 with `fault` filled. */
+ * `bytes`, maybe empty). Returns how many bytes were consumed, 0 only if length is 0 or the
+ * body is complete; -1 with `fault` filled. */
 ssize_t cl_body_next(struct cl_body *body, const char *bytes, size_t length,
                      const char **content, size_t *content_length, struct cl_http_fault *fault);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One connection: reads requests one at a time, under deadlines, and moves on when answers have left.
+ * One connection: its deadlines, its exchanges one after the other, its end.
  * Runs in: cloche-api.
  * Trusts: nothing; the client may send anything, at any pace, and vanish at any moment.
  */
@@ -24,7 +24,7 @@ enum {
 
 static const struct cl_http_fault too_slow = { 408, "the request did not arrive in time" };
 
-/* --------------------------------------------------------------------------------- deadlines */
+/* ------------------------------------------------------------------------------- deadlines */
 
 static void arm(struct cl_conn *conn, uint64_t now_us)
 {
@@ -56,7 +56,7 @@ static void become_idle(struct cl_conn *conn, uint32_t wait_ms)
     cl_conn_set_deadline(conn, cl_clock_us(), wait_ms);
 }
 
-/* ------------------------------------------------------------------------------------ ending */
+/* ---------------------------------------------------------------------------------- ending */
 
 void cl_conn_free(struct cl_conn *conn)
 {
@@ -78,8 +78,8 @@ void cl_conn_free(struct cl_conn *conn)
     free(conn);
 }
 
-/* A FIN now and the close when the client has seen it: closing with unread bytes would send RST,
- * which may destroy the answer on its way. */
+/* A FIN now and the close when the client has seen it: closing with unread bytes would send
+ * RST, which may destroy the answer on its way. */
 static void linger(struct cl_conn *conn)
 {
     if (conn->saw_eof || shutdown(conn->fd, SHUT_WR) < 0) {
@@ -109,7 +109,7 @@ void cl_conn_refuse(struct cl_conn *conn, const struct cl_http_fault *fault)
     cl_exchange_refuse(&conn->exchange, fault);
 }
 
-/* ------------------------------------------------------------------------------ on the way out */
+/* -------------------------------------------------------------------------- on the way out */
 
 static void release_buffers(struct cl_conn *conn)
 {
@@ -190,7 +190,7 @@ static void on_readable(struct bufferevent *stream, void *user)
     cl_input_read(user);
 }
 
-/* -------------------------------------------------------------------------- what else happens */
+/* ----------------------------------------------------------------------- what else happens */
 
 /* A client that half-closes while its call runs counts as gone: nobody tells them apart, and a
  * call must not outlive its client. A complete answer is still delivered to it. */
@@ -259,7 +259,7 @@ void cl_conn_on_drain(struct cl_conn *conn)
         cl_conn_free(conn);
 }
 
-/* --------------------------------------------------------------------------------- beginning */
+/* ------------------------------------------------------------------------------- beginning */
 
 /* Takes `fd`, which the bufferevent owns from here on. */
 static int open_stream(struct cl_conn *conn, int fd, struct cl_err *err)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of the server, shared by conn.c (the way in), exchange.c and output.c (the way out)
- * and server.c (listening, counting). One exchange at a time lives in its connection.
+ * The inside of the server, shared by conn.c (life and deadlines), input.c (the way in),
+ * exchange.c and output.c (the way out) and server.c (listening, counting). One exchange at a
+ * time lives in its connection.
  *
  *           first byte        head parsed        body read       answer complete
  *   IDLE ------------> HEAD -------------> BODY -----------> CALL --------------> FLUSH
@@ -9,8 +10,8 @@
  *    +---------------------------- drained, kept alive <----------------------------+
  *                                  drained, to be closed: LINGER, then freed
  *
- * A connection is freed only by its own events, never inside a cl_exchange_* call: those mark it
- * and kick it.
+ * A connection is freed only by its own events, never inside a cl_exchange_* call: those mark
+ * it and kick it.
  */
 #ifndef CL_HTTP1_CONN_H
 #define CL_HTTP1_CONN_H
@@ -115,7 +116,7 @@ struct cl_conn *cl_conn_new(struct cl_http_server *server, int fd, struct cl_err
 void cl_conn_free(struct cl_conn *conn);
 /* The server drains: closes if no request has begun. */
 void cl_conn_on_drain(struct cl_conn *conn);
-/* Runs cl_conn_on_kick from the loop: now, before new input, or after looking at other sockets. */
+/* Looks after the exchange from the loop: before new input, or after other sockets' events. */
 void cl_conn_kick(struct cl_conn *conn);
 void cl_conn_kick_later(struct cl_conn *conn);
 /* Answers with a problem and closes behind it. */
@@ -123,14 +124,15 @@ void cl_conn_refuse(struct cl_conn *conn, const struct cl_http_fault *fault);
 void cl_conn_set_deadline(struct cl_conn *conn, uint64_t now_us, uint64_t after_ms);
 void cl_conn_clear_deadline(struct cl_conn *conn);
 
-/* input.c: what to do with the bytes that are there, by state. May free the connection, but only
- * while it lingers. */
+/* input.c: what to do with the bytes that are there, by state. May free the connection, but
+ * only while it lingers. */
 void cl_input_read(struct cl_conn *conn);
 /* The body's deadline passed, or the time to look at its pace has come. */
 void cl_input_check_pace(struct cl_conn *conn, uint64_t now_us);
-/* While the handler works, input only waits. Once the cap of it is reached nothing is read, so the
- * end of the connection would go unnoticed: then the socket is asked now and then. (Of a client that
- * fills the kernel's buffer as well not even the FIN arrives: the answer will meet its RST.) */
+/* While the handler works, input only waits. Once the cap of it is reached nothing is read, so
+ * the end of the connection would go unnoticed: then the socket is asked now and then. (Of a
+ * client that fills the kernel's buffer as well not even the FIN arrives: the answer will meet
+ * its RST.) */
 void cl_input_watch_for_end(struct cl_conn *conn);
 /* The exchange is over: reads on, first what is there already. */
 void cl_input_resume(struct cl_conn *conn);

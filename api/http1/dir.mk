@@ -3,11 +3,13 @@ JSON_SRC := api/jsonscan.c api/jsonkeys.c api/jsontext.c api/jsonview.c api/json
 HEAD_SRC := api/http1/head.c api/http1/target.c
 HTTP_SRC := $(wildcard api/http1/*.c) api/status.c $(JSON_SRC)
 
-UNIT += test_head test_body test_conn test_server test_jsonscan test_status
+UNIT += test_head test_body test_conn test_connends test_server test_jsonscan test_status
 test_head_SRC := $(HEAD_SRC)
 test_body_SRC := api/http1/body.c $(HEAD_SRC)
 test_conn_SRC := $(HTTP_SRC) tests/support/http_peer.c
 test_conn_LIBS := -levent_core
+test_connends_SRC := $(HTTP_SRC) tests/support/http_peer.c
+test_connends_LIBS := -levent_core
 test_server_SRC := $(HTTP_SRC) tests/support/http_peer.c
 test_server_LIBS := -levent_core
 test_jsonscan_SRC := $(JSON_SRC)

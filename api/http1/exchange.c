@@ -61,7 +61,7 @@ void cl_exchange_reset(struct cl_exchange *x)
     *x = (struct cl_exchange){ .conn = conn, .extra = extra };
 }
 
-/* ------------------------------------------------------------------------------- the head */
+/* -------------------------------------------------------------------------------- the head */
 
 /* Fields that only this file may write: they are the framing. */
 static const char *const framing[] = { "connection", "content-length", "transfer-encoding",
@@ -174,7 +174,7 @@ static bool begin(struct cl_exchange *x, int status, const char *type, const uin
     return true;
 }
 
-/* ------------------------------------------------------------------------- whole answers */
+/* --------------------------------------------------------------------------- whole answers */
 
 void cl_exchange_answer(struct cl_exchange *x, int status, const char *content_type,
                         const void *body, size_t length)
@@ -205,7 +205,7 @@ void cl_exchange_answer_buffer(struct cl_exchange *x, int status, const char *co
     cl_conn_kick(x->conn);
 }
 
-/* ----------------------------------------------------------------------- piece by piece */
+/* -------------------------------------------------------------------------- piece by piece */
 
 void cl_exchange_begin(struct cl_exchange *x, int status, const char *content_type)
 {
@@ -263,7 +263,7 @@ void cl_exchange_abort(struct cl_exchange *x)
     cl_conn_kick(x->conn);
 }
 
-/* ------------------------------------------------------------------------------ problems */
+/* -------------------------------------------------------------------------------- problems */
 
 static void send_problem(struct cl_exchange *x, const struct cl_problem *problem)
 {

@@ -53,7 +53,8 @@ struct cl_exchange_calls {
 
 const struct cl_http_head *cl_exchange_head(const struct cl_exchange *x);
 /* The value of the only field of this (lower case) name; NULL if absent. Field names that may
- * come once only (authorization, content-type, accept, idempotency-key, prefer) were checked. */
+ * come once only (authorization, content-type, accept, idempotency-key, prefer) were
+ * checked. */
 const char *cl_exchange_field(const struct cl_exchange *x, const char *name);
 const char *cl_exchange_peer(const struct cl_exchange *x); /* address text, for logs */
 uint64_t cl_exchange_id(const struct cl_exchange *x);
@@ -68,8 +69,8 @@ void *cl_exchange_user(const struct cl_exchange *x);
  * (CR, LF, NUL, framing such as Content-Length) is logged and left out. */
 void cl_exchange_header(struct cl_exchange *x, const char *name, const char *value);
 
-/* A whole answer. The body is copied. Once an answer has begun a second one is ignored: the server
- * answers by itself when a body is too large or too slow. */
+/* A whole answer. The body is copied. Once an answer has begun a second one is ignored: the
+ * server answers by itself when a body is too large or too slow. */
 void cl_exchange_answer(struct cl_exchange *x, int status, const char *content_type,
                         const void *body, size_t length);
 /* The same, moving the bytes of an evbuffer. */

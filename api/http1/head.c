@@ -68,7 +68,7 @@ bool cl_head_is_value(const char *text)
     return !*text;
 }
 
-/* -------------------------------------------------------------------------- finding the end */
+/* ------------------------------------------------------------------------- finding the end */
 
 static int check_unfinished(const struct cl_head_scan *scan, size_t length,
                             const struct cl_head_caps *caps, struct cl_http_fault *fault)
@@ -107,7 +107,7 @@ ssize_t cl_head_scan(struct cl_head_scan *scan, const char *bytes, size_t length
     return check_unfinished(scan, length, caps, fault);
 }
 
-/* ------------------------------------------------------------------------------ known fields */
+/* ---------------------------------------------------------------------------- known fields */
 
 static int take_host(struct parse *parse, const char *value)
 {
@@ -222,7 +222,7 @@ static int take_field(struct parse *parse, const struct cl_http_field *field)
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------- lines */
+/* ----------------------------------------------------------------------------------- lines */
 
 /* One field line [line, end), without its CR LF; *end is writable. */
 static int parse_field(struct parse *parse, char *line, char *end, struct cl_http_field *field)
@@ -259,7 +259,8 @@ static int parse_version(const char *text, size_t length, struct parse *parse)
         return cl_head_refuse(parse->fault, 400,
                               "a request line is a method, a target and HTTP/1.1");
     if (memcmp(text, "HTTP/1.", 7) != 0 || text[7] > '1')
-        return cl_head_refuse(parse->fault, 505, "only the versions 1.1 and 1.0 are spoken here");
+        return cl_head_refuse(parse->fault, 505,
+                              "only the versions 1.1 and 1.0 are spoken here");
     parse->head->is_http10 = text[7] == '0';
     return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The grammar of a request head, stricter than RFC 9112 wherever two readers could differ. Pure:
- * two steps over bytes, no socket. First cl_head_scan is fed the growing bytes and finds the end
- * without looking at any byte twice; then cl_head_parse cuts a copy of them up in place.
+ * The grammar of a request head, stricter than RFC 9112 wherever two readers could differ.
+ * Pure: two steps over bytes, no socket. First cl_head_scan is fed the growing bytes and finds
+ * the end without looking at any byte twice; then cl_head_parse cuts a copy of them up in
+ * place.
  */
 #ifndef CL_HTTP1_HEAD_H
 #define CL_HTTP1_HEAD_H
@@ -39,8 +40,8 @@ struct cl_head_scan {
         0, 0                                                                                   \
     }
 
-/* `bytes` are all bytes of the head so far (those of earlier calls first). Returns the length of
- * the complete head with its empty line, 0 when more is needed, -1 with `fault` filled. */
+/* `bytes` are all bytes of the head so far (those of earlier calls first). Returns the length
+ * of the complete head with its empty line, 0 when more is needed, -1 with `fault` filled. */
 ssize_t cl_head_scan(struct cl_head_scan *scan, const char *bytes, size_t length,
                      const struct cl_head_caps *caps, struct cl_http_fault *fault);
 

@@ -11,17 +11,19 @@
 #include "sandbox/base/clock.h"
 
 enum {
-    LINGER_BYTES = 1 << 20,  /* how much of an unwanted request is read while lingering */
+    /* Of an unwanted request, read and dropped: a client that sends everything before it reads
+     * would not see its answer otherwise. LINGER_MS is the other bound. */
+    LINGER_BYTES = 64 << 20,
     RATE_EVERY_MS = 1000,
-    GONE_EVERY_MS = 250,     /* see cl_input_watch_for_end */
+    GONE_EVERY_MS = 250, /* see cl_input_watch_for_end */
 };
 
-static const struct cl_http_fault no_memory = { 503, "there is no memory for this request now" };
+static const struct cl_http_fault no_memory = { 503,
+                                                "there is no memory for this request now" };
 static const struct cl_http_fault too_slow = { 408, "the request did not arrive in time" };
 
-static const struct cl_http_fault too_large = {
-    413, "the body is larger than this resource takes"
-};
+static const struct cl_http_fault too_large = { 413,
+                                                "the body is larger than this resource takes" };
 static const struct cl_http_fault not_wanted = { 413, "this resource takes no body" };
 
 static void finish_body(struct cl_conn *conn)
@@ -37,14 +39,15 @@ static void finish_body(struct cl_conn *conn)
 }
 
 /* Takes one contiguous run out of the input; false when the request was refused. */
-static bool take_run(struct cl_conn *conn, struct evbuffer *input, const struct evbuffer_iovec *run)
+static bool take_run(struct cl_conn *conn, struct evbuffer *input,
+                     const struct evbuffer_iovec *run)
 {
     struct cl_http_fault fault = { 0, NULL };
     struct cl_err err = CL_ERR_INIT;
     const char *content;
     size_t length;
-    ssize_t taken = cl_body_next(&conn->framing, run->iov_base, run->iov_len, &content, &length,
-                                 &fault);
+    ssize_t taken =
+        cl_body_next(&conn->framing, run->iov_base, run->iov_len, &content, &length, &fault);
 
     if (taken < 0) {
         cl_conn_refuse(conn, &fault);
@@ -78,9 +81,8 @@ void cl_input_check_pace(struct cl_conn *conn, uint64_t now_us)
     const struct cl_http_caps *caps = &conn->server->caps;
     uint64_t spent_ms = (now_us - conn->since_us) / 1000;
 
-    if (spent_ms >= caps->body_ms ||
-        (spent_ms >= caps->body_grace_ms &&
-         conn->received < spent_ms * caps->body_rate / 1000)) {
+    if (spent_ms >= caps->body_ms || (spent_ms >= caps->body_grace_ms &&
+                                      conn->received < spent_ms * caps->body_rate / 1000)) {
         cl_conn_refuse(conn, &too_slow);
         return;
     }
@@ -183,8 +185,8 @@ static void read_head(struct cl_conn *conn)
     }
 }
 
-/* Reading is disabled by hand: a bufferevent left alone above its watermark would call on_readable
- * again and again. */
+/* Reading is disabled by hand: a bufferevent left alone above its watermark would call
+ * on_readable again and again. */
 void cl_input_watch_for_end(struct cl_conn *conn)
 {
     struct evbuffer *input = bufferevent_get_input(conn->stream);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hands answer bytes to the kernel: straight from the handler when it takes them, which saves two
- * epoll calls and a turn of the loop per answer, else through the bufferevent.
+ * Hands answer bytes to the kernel: straight from the handler when it takes them, which saves
+ * two epoll calls and a turn of the loop per answer, else through the bufferevent.
  * Runs in: cloche-api.
  * Trusts: what the handlers write; not that the client reads.
  */

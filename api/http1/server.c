@@ -45,7 +45,7 @@ struct peer {
     uint32_t count;
 };
 
-/* --------------------------------------------------------------------------- counting peers */
+/* -------------------------------------------------------------------------- counting peers */
 
 /* One key per host: an IPv4 address mapped into IPv6, the first half of an IPv6 address (a host
  * has the other half to itself), or nothing for a local socket. */
@@ -55,7 +55,8 @@ static struct in6_addr key_of(const struct sockaddr *address)
 
     if (address->sa_family == AF_INET) {
         key.s6_addr[10] = key.s6_addr[11] = 0xff;
-        memcpy(&key.s6_addr[12], &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+        memcpy(&key.s6_addr[12], &((const struct sockaddr_in *)(const void *)address)->sin_addr,
+               4);
     }
     if (address->sa_family == AF_INET6) {
         key = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
@@ -76,7 +77,7 @@ static struct cl_list *bucket_of(struct cl_http_server *server, const struct in6
 
 static struct peer *find_peer(struct cl_list *bucket, const struct in6_addr *key)
 {
-    cl_list_each(node, keep, bucket) {
+    cl_list_each (node, keep, bucket) {
         struct peer *peer = cl_list_entry(node, struct peer, link);
         if (memcmp(&peer->key, key, sizeof(*key)) == 0)
             return peer;
@@ -113,13 +114,14 @@ static void uncount_peer(struct cl_http_server *server, const struct in6_addr *k
     free(peer);
 }
 
-/* --------------------------------------------------------------------------------- accepting */
+/* ------------------------------------------------------------------------------- accepting */
 
 /* A short last word for a connection that gets no struct of its own. Best effort. */
 static void turn_away(int fd)
 {
-    static const char sorry[] = "HTTP/1.1 503 Service Unavailable\r\nServer: cloche\r\n"
-                                "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    static const char sorry[] =
+        "HTTP/1.1 503 Service Unavailable\r\nServer: cloche\r\n"
+        "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
     send(fd, sorry, sizeof(sorry) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     shutdown(fd, SHUT_WR);
@@ -138,8 +140,8 @@ static void name_peer(struct cl_conn *conn, const struct sockaddr *address)
         memcpy(conn->peer, "local", sizeof("local"));
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-                      int length, void *user)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
+                      struct sockaddr *address, int length, void *user)
 {
     struct cl_http_server *server = user;
     struct cl_err err = CL_ERR_INIT;
@@ -148,7 +150,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 
     (void)listener;
     (void)length;
-    if (server->conn_count >= server->caps.connections || (counts && !count_peer(server, &key))) {
+    if (server->conn_count >= server->caps.connections ||
+        (counts && !count_peer(server, &key))) {
         turn_away(fd);
         return;
     }
@@ -199,7 +202,8 @@ static void on_accept_error(struct evconnlistener *listener, void *user)
            server->conn_count);
     if (server->reserve >= 0 && (reason == EMFILE || reason == ENFILE)) {
         close(cl_take_fd(&server->reserve));
-        int fd = accept4(evconnlistener_get_fd(listener), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd =
+            accept4(evconnlistener_get_fd(listener), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0)
             turn_away(fd);
         server->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -208,7 +212,7 @@ static void on_accept_error(struct evconnlistener *listener, void *user)
     event_add(&server->resume, &wait);
 }
 
-/* -------------------------------------------------------------------------- life of a server */
+/* ------------------------------------------------------------------------ life of a server */
 
 static int listen_on(struct cl_http_server *server, int fd, struct cl_err *err)
 {
@@ -216,8 +220,8 @@ static int listen_on(struct cl_http_server *server, int fd, struct cl_err *err)
 
     /* Accepted sockets inherit it; on a local socket it fails, and nothing is lost. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    server->listener = evconnlistener_new(server->base, on_accept, server, LEV_OPT_CLOSE_ON_EXEC, 0,
-                                          fd);
+    server->listener =
+        evconnlistener_new(server->base, on_accept, server, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
     if (!server->listener)
         return cl_fail(err, CL_E_SYS, "watch the listening socket");
     evconnlistener_set_error_cb(server->listener, on_accept_error);
@@ -272,7 +276,7 @@ void cl_http_server_drain(struct cl_http_server *server)
     server->is_draining = true;
     evconnlistener_disable(server->listener);
     event_del(&server->resume);
-    cl_list_each(node, keep, &server->conns)
+    cl_list_each (node, keep, &server->conns)
         cl_conn_on_drain(cl_list_entry(node, struct cl_conn, link));
 }
 
@@ -283,7 +287,7 @@ uint32_t cl_http_server_connections(const struct cl_http_server *server)
 
 void cl_http_server_free(struct cl_http_server *server)
 {
-    cl_list_each(node, keep, &server->conns)
+    cl_list_each (node, keep, &server->conns)
         cl_conn_free(cl_list_entry(node, struct cl_conn, link));
     if (server->listener)
         evconnlistener_free(server->listener);

@@ -15,36 +15,37 @@ struct cl_http_caps {
     uint32_t connections_per_address; /* open at once from one address; 0: no cap */
     uint32_t head_bytes;              /* request line and fields together: 16 KiB */
     uint32_t fields;                  /* 64 */
-    uint32_t head_ms;                 /* whole head, from its first byte (or from accept): 10 s */
-    uint32_t body_ms;                 /* whole body: 30 s */
-    uint32_t body_grace_ms;           /* a body may start slowly for so long: 5 s */
-    uint32_t body_rate;               /* least bytes per second of the body after that */
-    uint32_t idle_ms;                 /* between requests: 30 s */
-    uint32_t write_ms;                /* with unsent bytes and no progress: 30 s */
-    uint32_t output_bytes;            /* most unsent bytes of one connection before on_drained */
+    uint32_t head_ms;       /* whole head, from its first byte (or from accept): 10 s */
+    uint32_t body_ms;       /* whole body: 30 s */
+    uint32_t body_grace_ms; /* a body may start slowly for so long: 5 s */
+    uint32_t body_rate;     /* least bytes per second of the body after that */
+    uint32_t idle_ms;       /* between requests: 30 s */
+    uint32_t write_ms;      /* with unsent bytes and no progress: 30 s */
+    uint32_t output_bytes;  /* most unsent bytes of one connection before on_drained */
 };
 
 extern const struct cl_http_caps cl_http_caps_default;
 
-/* Serves an already listening, non-blocking socket (borrowed). `server_user` is on_head's second
- * argument. SIGPIPE is ignored from now on in the whole process. */
+/* Serves an already listening, non-blocking socket (borrowed). `server_user` is on_head's
+ * second argument. SIGPIPE is ignored from now on in the whole process. */
 struct cl_http_server *cl_http_server_new(struct event_base *base, int listener,
                                           const struct cl_http_caps *caps,
                                           const struct cl_exchange_calls *calls,
                                           void *server_user, struct cl_err *err);
-/* Stop accepting; idle connections close, busy ones after their answer ("Connection: close"). */
+/* Stop accepting; idle connections close, busy ones after their answer ("Connection: close").
+ */
 void cl_http_server_drain(struct cl_http_server *server);
 /* Open connections, for the end of a drain. */
 uint32_t cl_http_server_connections(const struct cl_http_server *server);
 /* Ends every exchange (complete = false). Not from inside a handler. */
 void cl_http_server_free(struct cl_http_server *server);
 
-/* RFC 9457. `type` is the slug behind "urn:cloche:problem:"; detail may be NULL; `extra` is NULL or
- * more members as JSON text without braces ("\"pointer\":\"/source\""). */
+/* RFC 9457. `type` is the slug behind "urn:cloche:problem:"; detail may be NULL; `extra` is
+ * NULL or more members as JSON text without braces ("\"pointer\":\"/source\""). */
 void cl_exchange_problem(struct cl_exchange *x, int status, const char *type, const char *title,
                          const char *detail, const char *extra);
-/* The problem of an error: status by its kind (api/status.h); what an error of the operating system
- * says is logged, not sent. */
+/* The problem of an error: status by its kind (api/status.h); what an error of the operating
+ * system says is logged, not sent. */
 void cl_exchange_fail(struct cl_exchange *x, const struct cl_err *err);
 
 #endif

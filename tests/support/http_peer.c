@@ -26,7 +26,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 
-/* --------------------------------------------------------------------------------- handlers */
+/* -------------------------------------------------------------------------------- handlers */
 
 struct stream {
     struct peer_server *peer;
@@ -103,10 +103,10 @@ static const struct {
     size_t body_most;
     void (*run)(struct cl_exchange *x); /* NULL: echo */
 } resources[] = {
-    { "/hello", 0, hello },          { "/echo", 1 << 20, NULL },
-    { "/small", 8, NULL },           { "/hold", 1 << 20, hold },
-    { "/stream", 0, begin_stream },  { "/buffer", 0, answer_buffer },
-    { "/header", 0, try_headers },   { "/break", 0, break_off },
+    { "/hello", 0, hello },         { "/echo", 1 << 20, NULL },
+    { "/small", 8, NULL },          { "/hold", 1 << 20, hold },
+    { "/stream", 0, begin_stream }, { "/buffer", 0, answer_buffer },
+    { "/header", 0, try_headers },  { "/break", 0, break_off },
     { "/flood", 0, flood },
 };
 
@@ -173,7 +173,7 @@ static void on_end(struct cl_exchange *x, bool complete)
 
 static const struct cl_exchange_calls calls = { on_head, on_body, on_drained, on_end };
 
-/* ----------------------------------------------------------------------------------- server */
+/* ---------------------------------------------------------------------------------- server */
 
 void peer_open(struct peer_server *peer, const struct cl_http_caps *caps)
 {
@@ -216,7 +216,7 @@ void peer_turn_for(struct peer_server *peer, unsigned ms)
     }
 }
 
-/* ---------------------------------------------------------------------------------- clients */
+/* --------------------------------------------------------------------------------- clients */
 
 struct peer_client peer_connect(struct peer_server *peer)
 {
@@ -329,4 +329,37 @@ int peer_status(const struct peer_client *client)
     if (client->in.length < 12 || memcmp(start, "HTTP/1.1 ", 9) != 0)
         return 0;
     return (start[9] - '0') * 100 + (start[10] - '0') * 10 + (start[11] - '0');
+}
+
+/* --------------------------------------------------------------------------------- fixture */
+
+int peer_fixture_open(void **state, const struct cl_http_caps *caps)
+{
+    struct peer_fixture *f = calloc(1, sizeof(*f));
+
+    peer_open(&f->peer, caps);
+    f->client = peer_connect(&f->peer);
+    *state = f;
+    return 0;
+}
+
+int peer_fixture_close(void **state)
+{
+    struct peer_fixture *f = *state;
+
+    peer_hang_up(&f->client);
+    for (int i = 0; i < 1000 && cl_http_server_connections(f->peer.server) > 0; i++)
+        peer_turn_for(&f->peer, 5);
+    assert_int_equal(cl_http_server_connections(f->peer.server), 0);
+    assert_int_equal(f->peer.heads, f->peer.ends_complete + f->peer.ends_gone);
+    peer_close(&f->peer);
+    free(f);
+    return 0;
+}
+
+void peer_assert_hears(struct peer_client *client, const char *text)
+{
+    if (!peer_hears(client, text, 1))
+        fail_msg("'%s' is not in: %.*s", text, (int)client->in.length,
+                 (char *)client->in.bytes);
 }

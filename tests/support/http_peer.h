@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A real server on 127.0.0.1 with small handlers, and clients on plain sockets, in one thread: a
- * client's wait turns the server's loop. What the handlers saw is counted.
+ * A real server on 127.0.0.1 with small handlers, and clients on plain sockets, in one thread:
+ * a client's wait turns the server's loop. What the handlers saw is counted.
  *
  *   /hello   "hello"                      /echo    the body, at most 1 MiB
  *   /early   401 from on_head             /hold    nothing, the test answers `held`
@@ -51,13 +51,24 @@ void peer_send(struct peer_client *client, const char *bytes, size_t length);
 void peer_say(struct peer_client *client, const char *text);
 /* Reads what is there; false when nothing was. */
 bool peer_read(struct peer_client *client);
-/* Turns the loop until the input holds `text` (how often: `times`); false after PEER_WAIT_MS or at
- * the end of the connection. */
+/* Turns the loop until the input holds `text` (how often: `times`); false after PEER_WAIT_MS or
+ * at the end of the connection. */
 bool peer_hears(struct peer_client *client, const char *text, unsigned times);
 /* Turns the loop until the connection has ended. */
 bool peer_hears_end(struct peer_client *client);
 unsigned peer_count(const struct peer_client *client, const char *text);
 /* The status of the first answer in the input, 0 when there is none. */
 int peer_status(const struct peer_client *client);
+
+/* A server with one client, for cmocka's setup and teardown. Closing checks that no connection
+ * is left behind and that every exchange ended exactly once. */
+struct peer_fixture {
+    struct peer_server peer;
+    struct peer_client client;
+};
+
+int peer_fixture_open(void **state, const struct cl_http_caps *caps);
+int peer_fixture_close(void **state);
+void peer_assert_hears(struct peer_client *client, const char *text);
 
 #endif

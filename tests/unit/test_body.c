@@ -22,7 +22,8 @@ static ssize_t feed(struct cl_body *body, const char *bytes, size_t length, size
         struct cl_http_fault fault = { 0, NULL };
         const char *content;
         size_t content_length;
-        ssize_t taken = cl_body_next(body, bytes + at, piece, &content, &content_length, &fault);
+        ssize_t taken =
+            cl_body_next(body, bytes + at, piece, &content, &content_length, &fault);
         if (taken < 0)
             return -fault.status;
         assert_true(taken > 0);
@@ -72,7 +73,8 @@ static void body_that_is_short_is_not_complete(void **state)
 
 static void body_in_chunks_is_put_together(void **state)
 {
-    static const char bytes[] = "5\r\nhello\r\n0A\r\n, wide wor\r\n00000002\r\nld\r\n0\r\n\r\nGET";
+    static const char bytes[] =
+        "5\r\nhello\r\n0A\r\n, wide wor\r\n00000002\r\nld\r\n0\r\n\r\nGET";
     struct cl_body body;
     char out[64];
     size_t length;
@@ -127,10 +129,11 @@ static void body_refuses_broken_chunks(void **state)
     for (size_t i = 0; i < CL_COUNT(samples); i++) {
         for (size_t step = 1; step < 4; step++) {
             cl_body_init_chunked(&body, 20);
-            ssize_t got = feed(&body, samples[i].bytes, strlen(samples[i].bytes), step, out,
-                               &length);
+            ssize_t got =
+                feed(&body, samples[i].bytes, strlen(samples[i].bytes), step, out, &length);
             if (got != -samples[i].status)
-                fail_msg("%zd instead of %d for: %s", got, -samples[i].status, samples[i].bytes);
+                fail_msg("%zd instead of %d for: %s", got, -samples[i].status,
+                         samples[i].bytes);
         }
     }
 }

@@ -22,7 +22,10 @@ struct sample {
     int status;
 };
 
-#define SAMPLE(text, status) { (text), sizeof(text) - 1, (status) }
+#define SAMPLE(text, status)                                                                   \
+    {                                                                                          \
+        (text), sizeof(text) - 1, (status)                                                     \
+    }
 #define LINE "GET / HTTP/1.1\r\n"
 #define HOST "Host: a\r\n"
 
@@ -282,7 +285,8 @@ static void head_persistence_follows_version_and_connection(void **state)
         struct cl_http_field fields[64];
         struct cl_http_head head;
         char text[256];
-        assert_int_equal(take(samples[i].bytes, strlen(samples[i].bytes), text, &head, fields), 0);
+        assert_int_equal(take(samples[i].bytes, strlen(samples[i].bytes), text, &head, fields),
+                         0);
         if (head.keep_alive != samples[i].keep_alive)
             fail_msg("wrong persistence of: %s", samples[i].bytes);
     }
@@ -290,8 +294,8 @@ static void head_persistence_follows_version_and_connection(void **state)
 
 static void head_takes_addresses_as_host(void **state)
 {
-    static const char *const hosts[] = { "a",           "a.b-c_d.example", "127.0.0.1:0",
-                                         "[::1]:65535", "[::ffff:1.2.3.4]" };
+    static const char *const hosts[] = { "a", "a.b-c_d.example", "127.0.0.1:0", "[::1]:65535",
+                                         "[::ffff:1.2.3.4]" };
 
     (void)state;
     for (size_t i = 0; i < CL_COUNT(hosts); i++) {

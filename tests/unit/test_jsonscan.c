@@ -20,41 +20,125 @@ struct sample {
     size_t length;
 };
 
-#define SAMPLE(text) { (text), sizeof(text) - 1 }
+#define SAMPLE(text)                                                                           \
+    {                                                                                          \
+        (text), sizeof(text) - 1                                                               \
+    }
 
 static const struct sample good[] = {
-    SAMPLE("null"), SAMPLE("true"), SAMPLE("false"), SAMPLE(" \t\r\n1 \n"), SAMPLE("0"),
-    SAMPLE("-0"), SAMPLE("-0.0e-0"), SAMPLE("1E+9"), SAMPLE("10000000000000000000000000000000"),
-    SAMPLE("0.1"), SAMPLE("\"\""), SAMPLE("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\""),
-    SAMPLE("\"\\ud83d\\ude00\""), SAMPLE("\"\\uD83D\\uDE00\""), SAMPLE("\"\\u0000\""),
-    SAMPLE("\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\""),
-    SAMPLE("\"a long plain string of more than eight bytes \x7f\""), SAMPLE("[]"), SAMPLE("[ ]"),
-    SAMPLE("[1,2]"), SAMPLE("[ 1 , [ ] , { } ]"), SAMPLE("{}"), SAMPLE("{ \"a\" : 1 , \"b\" : { } }"),
-    SAMPLE("{\"a\":{\"a\":{\"a\":1}}}"), SAMPLE("[{\"a\":1},{\"a\":2}]"),
-    SAMPLE("{\"\":1,\"\\u0000\":2}"), SAMPLE("{\"x\":{\"y\":1},\"y\":2}"),
+    SAMPLE("null"),
+    SAMPLE("true"),
+    SAMPLE("false"),
+    SAMPLE(" \t\r\n1 \n"),
+    SAMPLE("0"),
+    SAMPLE("-0"),
+    SAMPLE("-0.0e-0"),
+    SAMPLE("1E+9"),
+    SAMPLE("10000000000000000000000000000000"),
+    SAMPLE("0.1"),
+    SAMPLE("\"\""),
+    SAMPLE("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\""),
+    SAMPLE("\"\\ud83d\\ude00\""),
+    SAMPLE("\"\\uD83D\\uDE00\""),
+    SAMPLE("\"\\u0000\""),
+    SAMPLE("\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf"
+           "\xbf\""),
+    SAMPLE("\"a long plain string of more than eight bytes \x7f\""),
+    SAMPLE("[]"),
+    SAMPLE("[ ]"),
+    SAMPLE("[1,2]"),
+    SAMPLE("[ 1 , [ ] , { } ]"),
+    SAMPLE("{}"),
+    SAMPLE("{ \"a\" : 1 , \"b\" : { } }"),
+    SAMPLE("{\"a\":{\"a\":{\"a\":1}}}"),
+    SAMPLE("[{\"a\":1},{\"a\":2}]"),
+    SAMPLE("{\"\":1,\"\\u0000\":2}"),
+    SAMPLE("{\"x\":{\"y\":1},\"y\":2}"),
 };
 
 static const struct sample bad[] = {
-    SAMPLE(""), SAMPLE(" "), SAMPLE("nul"), SAMPLE("nulll"), SAMPLE("True"), SAMPLE("NaN"),
-    SAMPLE("Infinity"), SAMPLE("-Infinity"), SAMPLE("-"), SAMPLE("+1"), SAMPLE("01"), SAMPLE("-01"),
-    SAMPLE("1."), SAMPLE(".1"), SAMPLE("1e"), SAMPLE("1e+"), SAMPLE("0x1"), SAMPLE("1_0"),
-    SAMPLE("1 2"), SAMPLE("'a'"), SAMPLE("\""), SAMPLE("\"a"), SAMPLE("\"\\\""), SAMPLE("\"\\"),
-    SAMPLE("\"\\x\""), SAMPLE("\"\\u12\""), SAMPLE("\"\\u12g4\""), SAMPLE("\"\\0\""),
-    SAMPLE("\"\\\0\""), SAMPLE("\"\n\""), SAMPLE("\"\0\""), SAMPLE("\"\x1f\""),
-    SAMPLE("\"12345678\x01\""), SAMPLE("\"\\ud800\""), SAMPLE("\"\\udc00\""),
-    SAMPLE("\"\\ud800\\u0041\""), SAMPLE("\"\\ud800\\ud800\""), SAMPLE("\"\\ud800\\n12345\""),
-    SAMPLE("\"\\ude00\\ud83d\""), SAMPLE("\"\x80\""), SAMPLE("\"\xc0\x80\""), SAMPLE("\"\xc1\xbf\""),
-    SAMPLE("\"\xe0\x9f\xbf\""), SAMPLE("\"\xed\xa0\x80\""), SAMPLE("\"\xf0\x8f\xbf\xbf\""),
-    SAMPLE("\"\xf4\x90\x80\x80\""), SAMPLE("\"\xf5\x80\x80\x80\""), SAMPLE("\"\xff\""),
-    SAMPLE("\"\xe2\x82\""), SAMPLE("\"\xe2\x82"), SAMPLE("\"\xe2"), SAMPLE("\xef\xbb\xbf" "1"),
-    SAMPLE("["), SAMPLE("[1"), SAMPLE("[1,"), SAMPLE("[1,]"), SAMPLE("[,1]"), SAMPLE("[1 2]"),
-    SAMPLE("]"), SAMPLE("[}"), SAMPLE("{"), SAMPLE("{]"), SAMPLE("{\"a\"}"), SAMPLE("{\"a\":}"),
-    SAMPLE("{\"a\":1"), SAMPLE("{\"a\":1,}"), SAMPLE("{a:1}"), SAMPLE("{1:1}"),
-    SAMPLE("{\"a\" 1}"), SAMPLE("{\"a\":1 \"b\":2}"), SAMPLE("{\"a\":1]"), SAMPLE("[1]]"),
-    SAMPLE("1\0"), SAMPLE("// c\n1"), SAMPLE("{\"a\":1,\"a\":1}"),
-    SAMPLE("{\"a\":1,\"\\u0061\":1}"), SAMPLE("{\"\\u0061\":1,\"b\":{},\"a\":1}"),
-    SAMPLE("{\"\\ud83d\\ude00\":1,\"\xf0\x9f\x98\x80\":1}"), SAMPLE("{\"/\":1,\"\\/\":1}"),
-    SAMPLE("{\"a\":{\"b\":1},\"c\":[{\"d\":1,\"d\":2}]}"), SAMPLE("{\"a\":{\"a\":1},\"a\":2}"),
+    SAMPLE(""),
+    SAMPLE(" "),
+    SAMPLE("nul"),
+    SAMPLE("nullx"),
+    SAMPLE("True"),
+    SAMPLE("NaN"),
+    SAMPLE("Infinity"),
+    SAMPLE("-Infinity"),
+    SAMPLE("-"),
+    SAMPLE("+1"),
+    SAMPLE("01"),
+    SAMPLE("-01"),
+    SAMPLE("1."),
+    SAMPLE(".1"),
+    SAMPLE("1e"),
+    SAMPLE("1e+"),
+    SAMPLE("0x1"),
+    SAMPLE("1_0"),
+    SAMPLE("1 2"),
+    SAMPLE("'a'"),
+    SAMPLE("\""),
+    SAMPLE("\"a"),
+    SAMPLE("\"\\\""),
+    SAMPLE("\"\\"),
+    SAMPLE("\"\\x\""),
+    SAMPLE("\"\\u12\""),
+    SAMPLE("\"\\u12g4\""),
+    SAMPLE("\"\\0\""),
+    SAMPLE("\"\\\0\""),
+    SAMPLE("\"\n\""),
+    SAMPLE("\"\0\""),
+    SAMPLE("\"\x1f\""),
+    SAMPLE("\"12345678\x01\""),
+    SAMPLE("\"\\ud800\""),
+    SAMPLE("\"\\udc00\""),
+    SAMPLE("\"\\ud800\\u0041\""),
+    SAMPLE("\"\\ud800\\ud800\""),
+    SAMPLE("\"\\ud800\\n12345\""),
+    SAMPLE("\"\\ude00\\ud83d\""),
+    SAMPLE("\"\x80\""),
+    SAMPLE("\"\xc0\x80\""),
+    SAMPLE("\"\xc1\xbf\""),
+    SAMPLE("\"\xe0\x9f\xbf\""),
+    SAMPLE("\"\xed\xa0\x80\""),
+    SAMPLE("\"\xf0\x8f\xbf\xbf\""),
+    SAMPLE("\"\xf4\x90\x80\x80\""),
+    SAMPLE("\"\xf5\x80\x80\x80\""),
+    SAMPLE("\"\xff\""),
+    SAMPLE("\"\xe2\x82\""),
+    SAMPLE("\"\xe2\x82"),
+    SAMPLE("\"\xe2"),
+    SAMPLE("\xef\xbb\xbf"
+           "1"),
+    SAMPLE("["),
+    SAMPLE("[1"),
+    SAMPLE("[1,"),
+    SAMPLE("[1,]"),
+    SAMPLE("[,1]"),
+    SAMPLE("[1 2]"),
+    SAMPLE("]"),
+    SAMPLE("[}"),
+    SAMPLE("{"),
+    SAMPLE("{]"),
+    SAMPLE("{\"a\"}"),
+    SAMPLE("{\"a\":}"),
+    SAMPLE("{\"a\":1"),
+    SAMPLE("{\"a\":1,}"),
+    SAMPLE("{a:1}"),
+    SAMPLE("{1:1}"),
+    SAMPLE("{\"a\" 1}"),
+    SAMPLE("{\"a\":1 \"b\":2}"),
+    SAMPLE("{\"a\":1]"),
+    SAMPLE("[1]]"),
+    SAMPLE("1\0"),
+    SAMPLE("// c\n1"),
+    SAMPLE("{\"a\":1,\"a\":1}"),
+    SAMPLE("{\"a\":1,\"\\u0061\":1}"),
+    SAMPLE("{\"\\u0061\":1,\"b\":{},\"a\":1}"),
+    SAMPLE("{\"\\ud83d\\ude00\":1,\"\xf0\x9f\x98\x80\":1}"),
+    SAMPLE("{\"/\":1,\"\\/\":1}"),
+    SAMPLE("{\"a\":{\"b\":1},\"c\":[{\"d\":1,\"d\":2}]}"),
+    SAMPLE("{\"a\":{\"a\":1},\"a\":2}"),
     SAMPLE("{\"\":1,\"\":1}"),
 };
 
@@ -93,7 +177,8 @@ static void json_refuses_everything_else(void **state)
 
 static void json_refuses_every_true_prefix(void **state)
 {
-    static const char text[] = "{\"a\":[1,-2.5e3,\"x\\u00e9\\ud83d\\ude00\xc3\xa9\",true,null,{}]}";
+    static const char text[] =
+        "{\"a\":[1,-2.5e3,\"x\\u00e9\\ud83d\\ude00\xc3\xa9\",true,null,{}]}";
 
     (void)state;
     for (size_t length = 0; length < sizeof(text) - 1; length++) {
@@ -102,6 +187,15 @@ static void json_refuses_every_true_prefix(void **state)
     }
     struct cl_err err = CL_ERR_INIT;
     assert_int_equal(check(text, sizeof(text) - 1, NULL, &err), 0);
+}
+
+static void json_of_no_text_is_refused(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(cl_json_check(NULL, 0, &caps, NULL, NULL, &err), -1);
+    assert_int_equal(err.kind, CL_E_INPUT);
 }
 
 static void json_faults_have_a_place(void **state)
@@ -139,7 +233,7 @@ static void json_value_is_without_white_space(void **state)
     assert_memory_equal(value.text, "[1, 2]", 6);
 }
 
-/* ---------------------------------------------------------------------------------- caps */
+/* ------------------------------------------------------------------------------------ caps */
 
 static int check_nested(unsigned depth, const char *inner)
 {
@@ -186,7 +280,8 @@ static void json_counts_values_and_keys(void **state)
     assert_int_equal(cl_json_check("{\"a\":1,\"b\":2}", 13, &few, NULL, NULL, &err), 0);
     assert_int_equal(cl_json_check("[1,2,3,4,5]", 11, &few, NULL, NULL, &err), -1);
     assert_int_equal(err.kind, CL_E_LIMIT);
-    assert_int_equal(cl_json_check("{\"a\":1,\"b\":2,\"c\":3}", 19, &few, NULL, NULL, &err), -1);
+    assert_int_equal(cl_json_check("{\"a\":1,\"b\":2,\"c\":3}", 19, &few, NULL, NULL, &err),
+                     -1);
 }
 
 static void json_caps_numbers_and_size(void **state)
@@ -203,7 +298,7 @@ static void json_caps_numbers_and_size(void **state)
     assert_int_equal(err.kind, CL_E_LIMIT);
 }
 
-/* ---------------------------------------------------------------------------------- keys */
+/* ------------------------------------------------------------------------------------ keys */
 
 /* {"k0":0,...} with `count` keys; the last one again when asked. Returns the length. */
 static size_t make_object(char *text, unsigned count, bool repeat)
@@ -249,11 +344,12 @@ static void json_keys_cost_linear_time(void **state)
     assert_true(cl_clock_us() - start_us < 3000000);
 }
 
-/* ---------------------------------------------------------------------------------- walk */
+/* ------------------------------------------------------------------------------------ walk */
 
 static void json_walks_objects_and_arrays(void **state)
 {
-    static const char text[] = "{ \"a\" : [1, \"]}\\\"\", {\"x\":[]} ] , \"b\":{},\"c\" :-1.5e3\n}";
+    static const char text[] =
+        "{ \"a\" : [1, \"]}\\\"\", {\"x\":[]} ] , \"b\":{},\"c\" :-1.5e3\n}";
     struct cl_err err = CL_ERR_INIT;
     struct cl_json object, key, value, element, none;
     size_t cursor = 0, inner = 0;
@@ -289,9 +385,9 @@ static void json_kinds_are_told(void **state)
         const char *text;
         enum cl_json_kind kind;
     } samples[] = {
-        { "", CL_JSON_NONE },     { "null", CL_JSON_NULL },   { "true", CL_JSON_TRUE },
+        { "", CL_JSON_NONE },       { "null", CL_JSON_NULL }, { "true", CL_JSON_TRUE },
         { "false", CL_JSON_FALSE }, { "-1", CL_JSON_NUMBER }, { "\"\"", CL_JSON_STRING },
-        { "[]", CL_JSON_ARRAY },  { "{}", CL_JSON_OBJECT },
+        { "[]", CL_JSON_ARRAY },    { "{}", CL_JSON_OBJECT },
     };
 
     (void)state;
@@ -335,13 +431,15 @@ static void json_keys_compare_unescaped(void **state)
 
 static void json_whole_numbers_are_read(void **state)
 {
-    static const char *const wrong[] = { "-1", "1.0", "1e3", "18446744073709551616", "\"1\"", "",
-                                         "99999999999999999999", "true" };
+    static const char *const wrong[] = {
+        "-1", "1.0", "1e3", "18446744073709551616", "\"1\"", "", "99999999999999999999", "true"
+    };
     struct cl_err err = CL_ERR_INIT;
     uint64_t number = 7;
 
     (void)state;
-    assert_int_equal(cl_json_u64((struct cl_json){ "18446744073709551615", 20 }, &number, &err), 0);
+    assert_int_equal(cl_json_u64((struct cl_json){ "18446744073709551615", 20 }, &number, &err),
+                     0);
     assert_true(number == UINT64_MAX);
     assert_int_equal(cl_json_u64((struct cl_json){ "0", 1 }, &number, &err), 0);
     assert_int_equal(number, 0);
@@ -352,7 +450,7 @@ static void json_whole_numbers_are_read(void **state)
     }
 }
 
-/* ---------------------------------------------------------------------------------- make */
+/* ------------------------------------------------------------------------------------ make */
 
 static void assert_puts(const char *text, size_t length, const char *json)
 {
@@ -369,13 +467,18 @@ static void json_makes_strings_of_any_bytes(void **state)
 {
     (void)state;
     assert_puts("", 0, "\"\"");
+    assert_puts(NULL, 0, "\"\"");
     assert_puts("plain text, long enough", 23, "\"plain text, long enough\"");
     assert_puts("a\"b\\c/\b\f\n\r\t", 11, "\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\"");
     assert_puts("\0\x01\x1f\x7f", 4, "\"\\u0000\\u0001\\u001f\\u007f\"");
     assert_puts("\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa", 12,
                 "\"\xe2\x80\xa7\\u2028\\u2029\xe2\x80\xaa\"");
     assert_puts("\xc3\xa9\xf0\x9f\x98\x80", 6, "\"\xc3\xa9\xf0\x9f\x98\x80\"");
-    assert_puts("\xff" "a\xc3", 3, "\"\xef\xbf\xbd" "a\xef\xbf\xbd\"");
+    assert_puts("\xff"
+                "a\xc3",
+                3,
+                "\"\xef\xbf\xbd"
+                "a\xef\xbf\xbd\"");
     assert_puts("\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 }
 
@@ -410,6 +513,7 @@ int main(void)
         cmocka_unit_test(json_takes_what_rfc_8259_permits),
         cmocka_unit_test(json_refuses_everything_else),
         cmocka_unit_test(json_refuses_every_true_prefix),
+        cmocka_unit_test(json_of_no_text_is_refused),
         cmocka_unit_test(json_faults_have_a_place),
         cmocka_unit_test(json_duplicate_is_reported_at_the_second_key),
         cmocka_unit_test(json_value_is_without_white_space),

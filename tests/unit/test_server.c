@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Listening: caps on connections, running out of descriptors, draining, ending. */
+#include <event2/event.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <event2/event.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -248,7 +248,8 @@ static void server_serves_a_local_socket(void **state)
     assert_int_equal(listen(listener, 4), 0);
     size = sizeof(address);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-    struct cl_http_server *server = cl_http_server_new(base, listener, &caps, &local, name, &err);
+    struct cl_http_server *server =
+        cl_http_server_new(base, listener, &caps, &local, name, &err);
     assert_non_null(server);
 
     int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -18,9 +18,9 @@ static void status_follows_the_kind_of_an_error(void **state)
         int status;
         bool may_tell;
     } samples[] = {
-        { CL_E_NONE, 500, false },  { CL_E_INPUT, 400, true }, { CL_E_DENIED, 403, true },
-        { CL_E_LIMIT, 413, true },  { CL_E_BUSY, 503, true },  { CL_E_LOST, 503, false },
-        { CL_E_SYS, 500, false },   { 7, 500, false },         { UINT32_MAX, 500, false },
+        { CL_E_NONE, 500, false }, { CL_E_INPUT, 400, true }, { CL_E_DENIED, 403, true },
+        { CL_E_LIMIT, 413, true }, { CL_E_BUSY, 503, true },  { CL_E_LOST, 503, false },
+        { CL_E_SYS, 500, false },  { 7, 500, false },         { UINT32_MAX, 500, false },
     };
 
     (void)state;
@@ -62,26 +62,29 @@ static void assert_formats(const struct cl_problem *problem, const char *text)
 static void problem_has_type_title_and_status(void **state)
 {
     (void)state;
-    assert_formats(&(struct cl_problem){ .status = 404 },
-                   "{\"type\":\"urn:cloche:problem:not-found\",\"title\":\"There is nothing here\","
-                   "\"status\":404}");
+    assert_formats(
+        &(struct cl_problem){ .status = 404 },
+        "{\"type\":\"urn:cloche:problem:not-found\",\"title\":\"There is nothing here\","
+        "\"status\":404}");
 }
 
 static void problem_takes_own_words(void **state)
 {
     (void)state;
-    assert_formats(&(struct cl_problem){ 422, "no-compile", "It does not compile",
-                                         "line 1: \"\n\x7f\xff", "\"line\":1,\"column\":2" },
-                   "{\"type\":\"urn:cloche:problem:no-compile\",\"title\":\"It does not compile\","
-                   "\"status\":422,\"detail\":\"line 1: \\\"\\n\\u007f\xef\xbf\xbd\","
-                   "\"line\":1,\"column\":2}");
+    assert_formats(
+        &(struct cl_problem){ 422, "no-compile", "It does not compile", "line 1: \"\n\x7f\xff",
+                              "\"line\":1,\"column\":2" },
+        "{\"type\":\"urn:cloche:problem:no-compile\",\"title\":\"It does not compile\","
+        "\"status\":422,\"detail\":\"line 1: \\\"\\n\\u007f\xef\xbf\xbd\","
+        "\"line\":1,\"column\":2}");
 }
 
 static void problem_of_a_good_status_is_still_one(void **state)
 {
     (void)state;
-    assert_formats(&(struct cl_problem){ .status = 200, .extra = "" },
-                   "{\"type\":\"urn:cloche:problem:internal\",\"title\":\"OK\",\"status\":200}");
+    assert_formats(
+        &(struct cl_problem){ .status = 200, .extra = "" },
+        "{\"type\":\"urn:cloche:problem:internal\",\"title\":\"OK\",\"status\":200}");
 }
 
 static void problem_that_does_not_fit_fails_as_limit(void **state)
