@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -169,6 +170,16 @@ static void put_unless_exec(struct program *program, uint32_t number)
     put(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
 }
 
+/* How much waits to be read: libevent asks before it reads. Argument 1 is the request. */
+static void put_ioctl(struct program *program)
+{
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 4);
+    put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1]), 0, 0);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, FIONREAD, 0, 1);
+    put(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+    put(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
+}
+
 static void build(struct program *program)
 {
     put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
@@ -179,6 +190,7 @@ static void build(struct program *program)
         put_row(program, allowed[i], SECCOMP_RET_ALLOW);
     for (size_t i = 0; i < CL_COUNT(killing); i++)
         put_row(program, killing[i], SECCOMP_RET_KILL_PROCESS);
+    put_ioctl(program);
     put_unless_exec(program, SYS_mmap);
     put_unless_exec(program, SYS_mprotect);
     /* The rest, x32 numbers too, is refused without harm: a library that asks gets an errno. */

@@ -130,10 +130,12 @@ uint64_t cl_dispatch_submit(struct cl_dispatch *dispatch, struct cl_job *job)
 {
     struct cl_refusal why = CL_REFUSAL_INIT;
     const uint64_t id = job->id;
+    struct cl_spare *spare = NULL;
 
-    if (!cl_list_is_empty(&job->pool->idle) && cl_list_is_empty(&job->pool->jobs))
-        cl_lease_start(dispatch, job,
-                       cl_list_entry(job->pool->idle.previous, struct cl_spare, node));
+    if (cl_list_is_empty(&job->pool->jobs))
+        spare = cl_dispatch_pick(dispatch, job->pool);
+    if (spare)
+        cl_lease_start(dispatch, job, spare);
     else if (cl_queue_check(dispatch, job, &why) < 0)
         cl_job_refuse(dispatch, job, &why);
     else
@@ -183,19 +185,31 @@ static void drop(struct cl_dispatch *dispatch, struct cl_spare *spare)
     cl_jailclient_send_drop(dispatch->client, spare->id);
 }
 
-static void on_parked(struct cl_dispatch *dispatch, struct cl_spare *spare)
+/* Reads what a parked worker says; gives it back when that is not READY. */
+static void look(struct cl_dispatch *dispatch, struct cl_spare *spare)
 {
     struct cl_err err = CL_ERR_INIT;
-    const int got = cl_spare_recv_ready(spare, &err);
 
-    if (got < 0) {
-        cl_log(CL_INFO, "spare.gone", "spare=%llu %s", (unsigned long long)spare->id, err.text);
-        drop(dispatch, spare);
-    }
-    if (got <= 0)
+    if (cl_spare_recv_ready(spare, &err) >= 0)
         return;
-    cl_spare_park(spare);
-    cl_queue_serve(dispatch, spare->pool);
+    cl_log(CL_INFO, "spare.gone", "spare=%llu %s", (unsigned long long)spare->id, err.text);
+    drop(dispatch, spare);
+}
+
+struct cl_spare *cl_dispatch_pick(struct cl_dispatch *dispatch, struct cl_pool *pool)
+{
+    struct cl_list *before;
+
+    for (struct cl_list *node = pool->idle.previous; node != &pool->idle; node = before) {
+        struct cl_spare *spare = cl_list_entry(node, struct cl_spare, node);
+
+        before = node->previous;
+        if (spare->state == CL_SPARE_BORN)
+            look(dispatch, spare);
+        if (spare->state == CL_SPARE_IDLE)
+            return spare;
+    }
+    return NULL;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -207,7 +221,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (!job) {
-        on_parked(dispatch, spare);
+        look(dispatch, spare);
+        cl_queue_serve(dispatch, spare->pool);
         return;
     }
     cl_lease_recv(dispatch, job);
@@ -252,12 +267,10 @@ void cl_dispatch_on_spare(struct cl_dispatch *dispatch, const struct cl_msg_offe
     event_assign(&spare->writable, dispatch->base, spare->fd, EV_WRITE | EV_PERSIST,
                  on_writable, spare);
     cl_idtable_put(&dispatch->spares, spare->id, spare);
-    if (!is_current(spare)) {
+    if (!is_current(spare))
         drop(dispatch, spare);
-        return;
-    }
-    cl_spare_read(spare, true);
-    on_parked(dispatch, spare);
+    else if (!pool->had_spare || pool->queued > 0)
+        cl_spare_read(spare, true); /* somebody waits for its READY */
 }
 
 void cl_dispatch_on_taken(struct cl_dispatch *dispatch, uint64_t id)

@@ -40,6 +40,9 @@ void cl_job_free(struct cl_dispatch *dispatch, struct cl_job *job);
 void cl_job_refuse(struct cl_dispatch *dispatch, struct cl_job *job,
                    const struct cl_refusal *why);
 
+/* dispatch.c: the newest spare of the pool that is ready, NULL if none is. */
+struct cl_spare *cl_dispatch_pick(struct cl_dispatch *dispatch, struct cl_pool *pool);
+
 /* queue.c */
 int cl_queue_check(const struct cl_dispatch *dispatch, const struct cl_job *job,
                    struct cl_refusal *why);

@@ -39,6 +39,7 @@ void cl_lease_start(struct cl_dispatch *dispatch, struct cl_job *job, struct cl_
 
     take.acknowledge = needs_taken(&take);
     cl_spare_take(spare, job->id);
+    cl_spare_read(spare, true);
     job->spare = spare;
     job->attempts++;
     job->generation = spare->generation;
@@ -103,6 +104,8 @@ static void on_state(struct cl_dispatch *dispatch, struct cl_job *job)
     case CL_STREAM_FINAL:
         if (job->state != CL_JOB_OVER && !job->has_end) {
             job->state = CL_JOB_OVER;
+            /* What may still come is looked at when END is here; its EOF should wake nobody. */
+            cl_spare_read(job->spare, false);
             cl_jailclient_send_finish(dispatch->client, job->spare->id);
         }
         return;

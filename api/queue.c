@@ -101,6 +101,8 @@ void cl_queue_put(struct cl_dispatch *dispatch, struct cl_job *job, bool in_fron
     dispatch->queued_bytes += job->request.frames.length;
     if (dispatch->queued == 1 || in_front)
         set_alarm(dispatch);
+    cl_list_each (node, keep, &job->pool->idle)
+        cl_spare_read(cl_list_entry(node, struct cl_spare, node), true);
     cl_jailclient_send_want(dispatch->client, job->pool->index, job->pool->queued);
 }
 
@@ -123,10 +125,12 @@ void cl_queue_remove(struct cl_dispatch *dispatch, struct cl_job *job)
 
 void cl_queue_serve(struct cl_dispatch *dispatch, struct cl_pool *pool)
 {
-    while (!cl_list_is_empty(&pool->jobs) && !cl_list_is_empty(&pool->idle)) {
+    while (!cl_list_is_empty(&pool->jobs)) {
         struct cl_job *job = cl_list_entry(pool->jobs.next, struct cl_job, in_pool);
-        struct cl_spare *spare = cl_list_entry(pool->idle.previous, struct cl_spare, node);
+        struct cl_spare *spare = cl_dispatch_pick(dispatch, pool);
 
+        if (!spare)
+            return;
         cl_queue_remove(dispatch, job);
         cl_lease_start(dispatch, job, spare);
     }

@@ -24,6 +24,8 @@ struct cl_spare *cl_spare_new(const struct cl_msg_offer *offer, struct cl_pool *
     pool->users++;
     spare->generation = offer->generation;
     spare->fd = cl_take_fd(fd);
+    cl_list_append(&pool->idle, &spare->node);
+    pool->idle_count++;
     return spare;
 }
 
@@ -51,10 +53,10 @@ void cl_spare_write(struct cl_spare *spare, bool on)
 
 static void unpark(struct cl_spare *spare)
 {
-    if (spare->state == CL_SPARE_IDLE) {
-        cl_list_unlink(&spare->node);
-        spare->pool->idle_count--;
-    }
+    if (spare->state > CL_SPARE_IDLE)
+        return;
+    cl_list_unlink(&spare->node);
+    spare->pool->idle_count--;
 }
 
 void cl_spare_close(struct cl_spare *spare)
@@ -73,14 +75,6 @@ void cl_spare_free(struct cl_spare *spare)
     cl_spare_close(spare);
     spare->pool->users--;
     free(spare);
-}
-
-void cl_spare_park(struct cl_spare *spare)
-{
-    spare->state = CL_SPARE_IDLE;
-    cl_list_append(&spare->pool->idle, &spare->node);
-    spare->pool->idle_count++;
-    spare->pool->had_spare = true;
 }
 
 void cl_spare_take(struct cl_spare *spare, uint64_t job)
@@ -114,5 +108,7 @@ int cl_spare_recv_ready(struct cl_spare *spare, struct cl_err *err)
         return 0;
     if (memcmp(spare->head, &ready, sizeof(ready)) != 0)
         return cl_fail(err, CL_E_LOST, "a parked worker says something else than READY");
+    spare->state = CL_SPARE_IDLE;
+    spare->pool->had_spare = true;
     return 1;
 }

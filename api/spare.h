@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Parked workers as the API holds them: one socket each, known by cloched's id. A spare is of
- * use once its READY has arrived; from then on every byte and every end of it is noticed. END
- * frees it.
+ * use once its READY has arrived. That is looked at when a call wants it: a parked worker that
+ * dies is told by END, and one whose READY nobody waits for should wake nobody. END frees it.
  */
 #ifndef CL_API_SPARE_H
 #define CL_API_SPARE_H
@@ -17,7 +17,7 @@
 struct event_base;
 
 enum cl_spare_state {
-    CL_SPARE_BORN = 0, /* offered, READY has not come */
+    CL_SPARE_BORN = 0, /* in its pool's list, READY was not seen */
     CL_SPARE_IDLE,     /* in its pool's list */
     CL_SPARE_TAKEN,    /* `job` has it */
     CL_SPARE_GONE,     /* socket closed, END is awaited */
@@ -38,7 +38,7 @@ struct cl_spare {
     void *owner; /* the dispatcher, for its event callbacks */
 };
 
-/* Takes the socket; watches nothing yet. */
+/* Takes the socket, joins the pool's list, watches nothing yet. */
 struct cl_spare *cl_spare_new(const struct cl_msg_offer *offer, struct cl_pool *pool, int *fd);
 void cl_spare_free(struct cl_spare *spare);
 
@@ -47,11 +47,10 @@ void cl_spare_write(struct cl_spare *spare, bool on); /* watch for room, once */
 /* Stops watching, leaves the idle list and closes the socket: a parked worker then exits. */
 void cl_spare_close(struct cl_spare *spare);
 
-void cl_spare_park(struct cl_spare *spare);               /* READY came: into the idle list */
-void cl_spare_take(struct cl_spare *spare, uint64_t job); /* out of it */
+void cl_spare_take(struct cl_spare *spare, uint64_t job); /* out of the list */
 
-/* Reads what a parked worker sent. 1: READY is complete now. 0: nothing new. -1: it is gone, or
- * says what it may not say. */
+/* Reads what a parked worker sent. 1: READY is complete now, the spare is IDLE. 0: nothing new.
+ * -1: it is gone, or says what it may not say. */
 int cl_spare_recv_ready(struct cl_spare *spare, struct cl_err *err);
 
 #endif

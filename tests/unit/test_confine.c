@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -44,6 +45,12 @@ static int serve(void)
         return 1;
     /* socketpair is not among the calls that are left: use an inherited one. */
     pair[0] = 3;
+    int waiting = 0;
+
+    if (ioctl(pair[0], FIONREAD, &waiting) < 0 || waiting != 1)
+        return 3;
+    if (ioctl(pair[0], FIOASYNC, &waiting) == 0)
+        return 4;
     return read(pair[0], &byte, 1) == 1 && write(pair[0], &byte, 1) == 1 ? 0 : 2;
 }
 

@@ -138,6 +138,46 @@ static void a_spare_that_dies_parked_is_given_back(void **state)
     expect_heard("");
 }
 
+/* Nobody watches it while nobody waits: a call finds out, or END tells. */
+static void an_unwatched_spare_that_dies_is_noticed_by_the_call(void **state)
+{
+    cl_close_auto int first = api_fake_offer(&fake, true);
+    cl_close_auto int second = api_fake_offer(&fake, true);
+    int third = api_fake_offer(&fake, true);
+    int fourth = api_fake_offer(&fake, false);
+
+    (void)state;
+    (void)first;
+    cl_own_close(&third);
+    cl_own_close(&fourth);
+    api_fake_turn(&fake);
+    api_fake_end(&fake, 3, CL_END_EXITED, 0);
+    assert_int_equal(cl_dispatch_idle(fake.app.dispatch), 3);
+    submit(BODY);
+    expect(CL_M_DROP);
+    assert_int_equal(msg.spare.spare, 4);
+    expect(CL_M_TAKE);
+    assert_int_equal(msg.take.spare, 2);
+    expect_call(second);
+}
+
+static void a_spare_that_is_not_ready_is_passed_over(void **state)
+{
+    cl_close_auto int first = api_fake_offer(&fake, true);
+    cl_close_auto int second = api_fake_offer(&fake, false);
+
+    (void)state;
+    submit(BODY);
+    expect(CL_M_TAKE);
+    assert_int_equal(msg.take.spare, 1);
+    expect_call(first);
+    submit(BODY);
+    expect(CL_M_WANT);
+    api_fake_frame(&fake, second, CL_F_READY, NULL, 0);
+    expect(CL_M_TAKE);
+    assert_int_equal(msg.take.spare, 2);
+}
+
 static void a_spare_that_talks_while_parked_is_given_back(void **state)
 {
     cl_close_auto int worker = api_fake_offer(&fake, true);
@@ -257,6 +297,8 @@ int main(void)
         CASE(a_queue_full_of_bytes_refuses),
         CASE(a_call_waits_so_long_and_no_longer),
         CASE(a_spare_that_dies_parked_is_given_back),
+        CASE(an_unwatched_spare_that_dies_is_noticed_by_the_call),
+        CASE(a_spare_that_is_not_ready_is_passed_over),
         CASE(a_spare_that_talks_while_parked_is_given_back),
         CASE(retire_gives_back_what_is_not_taken),
         CASE(a_client_that_goes_away_leaves_the_queue),

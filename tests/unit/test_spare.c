@@ -59,6 +59,8 @@ static void ready_may_come_in_pieces(void **state)
         say((const char *)&ready + i, 1);
         assert_int_equal(cl_spare_recv_ready(spare, &err), i == sizeof(ready) - 1);
     }
+    assert_int_equal(spare->state, CL_SPARE_IDLE);
+    assert_true(pool.had_spare);
     assert_int_equal(cl_spare_recv_ready(spare, &err), 0);
     say("x", 1);
     assert_fails(cl_spare_recv_ready(spare, &err), &err, CL_E_LOST);
@@ -90,17 +92,16 @@ static void a_worker_that_is_gone_is_told(void **state)
     assert_fails(cl_spare_recv_ready(spare, &err), &err, CL_E_LOST);
 }
 
-static void parking_and_taking_count(void **state)
+static void it_is_in_its_pool_until_taken(void **state)
 {
     (void)state;
-    cl_spare_park(spare);
     assert_int_equal(pool.idle_count, 1);
-    assert_true(pool.had_spare);
     assert_ptr_equal(pool.idle.next, &spare->node);
     cl_spare_take(spare, 77);
     assert_int_equal(pool.idle_count, 0);
     assert_true(cl_list_is_empty(&pool.idle));
     assert_int_equal(spare->job, 77);
+    assert_int_equal(spare->state, CL_SPARE_TAKEN);
 }
 
 static void closing_leaves_the_list_and_ends_the_worker(void **state)
@@ -108,7 +109,6 @@ static void closing_leaves_the_list_and_ends_the_worker(void **state)
     char byte;
 
     (void)state;
-    cl_spare_park(spare);
     cl_spare_close(spare);
     cl_spare_close(spare);
     assert_int_equal(pool.idle_count, 0);
@@ -125,7 +125,7 @@ int main(void)
         CASE(ready_may_come_in_pieces),
         CASE(anything_but_ready_is_refused),
         CASE(a_worker_that_is_gone_is_told),
-        CASE(parking_and_taking_count),
+        CASE(it_is_in_its_pool_until_taken),
         CASE(closing_leaves_the_list_and_ends_the_worker),
     };
 
