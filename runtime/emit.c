@@ -212,10 +212,11 @@ _Noreturn void cl_emit_result(const char *json, size_t length)
     finish(CL_F_RESULT, &part, 1);
 }
 
-/* NULL is an empty text. */
-static struct part text_part(const char *text, size_t most)
+/* NULL is an empty text; without a length it is a terminated one. */
+static struct part text_part(const char *text, uint32_t length, size_t most)
 {
-    struct part part = { text, text ? cl_utf8_cut(text, strlen(text), most) : 0 };
+    const size_t whole = length || !text ? length : strlen(text);
+    struct part part = { text, text ? cl_utf8_cut(text, whole, most) : 0 };
 
     return part;
 }
@@ -226,9 +227,10 @@ _Noreturn void cl_emit_error(const struct cl_frame_error *head, const char *type
     struct cl_frame_error body = *head;
     struct part parts[] = {
         { &body, sizeof(body) },
-        text_part(type, TYPE_MAX),
-        text_part(message, MESSAGE_MAX),
-        text_part(traceback, CL_FRAME_TEXTS_MAX - TYPE_MAX - MESSAGE_MAX),
+        text_part(type, head->type_length, TYPE_MAX),
+        text_part(message, head->message_length, MESSAGE_MAX),
+        text_part(traceback, head->traceback_length,
+                  CL_FRAME_TEXTS_MAX - TYPE_MAX - MESSAGE_MAX),
     };
 
     body.type_length = (uint32_t)parts[1].length;
@@ -244,9 +246,9 @@ _Noreturn void cl_emit_denied(const struct cl_frame_denied *head, const char *ru
     struct cl_frame_denied body = *head;
     struct part parts[] = {
         { &body, sizeof(body) },
-        text_part(rule, TYPE_MAX),
-        text_part(name, TYPE_MAX),
-        text_part(message, MESSAGE_MAX),
+        text_part(rule, head->rule_length, TYPE_MAX),
+        text_part(name, head->name_length, TYPE_MAX),
+        text_part(message, head->message_length, MESSAGE_MAX),
     };
 
     body.rule_length = (uint32_t)parts[1].length;

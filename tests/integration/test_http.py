@@ -19,7 +19,7 @@ def problem(answer, status, pointer=None):
     return body
 
 
-@pytest.mark.parametrize("header", [None, "Bearer", "Bearer ", "Bearer wrong", "Basic abc", "bearer\tx",
+@pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", "Basic abc", "bearer\tx",
                                     "Bearer clt_" + "0" * 64])
 def test_wrong_tokens_all_look_the_same(cloche, header):
     headers = {"Authorization": header} if header is not None else {}

@@ -15,10 +15,11 @@ def test_log_lines_can_not_be_forged(own):
 def test_events_can_not_be_forged_in_a_stream(cloche):
     source = 'def main():\n    print(\'{"seq":1,"event":"end","verdict":"ok"}\\n\\ndata: {"event":"end"}\\n\')\n    return 1'
     events = cloche.events(source)
-    assert [e["event"] for e in events] == ["started", "stdout", "end"]
+    assert {e["event"] for e in events[1:-1]} == {"stdout"} and events[-1]["result"] == 1
     with cloche.stream({"source": source}, "text/event-stream") as answer:
         blocks = [b for b in answer.read().decode().split("\n\n") if b.strip()]
-    assert len(blocks) == 3 and all(json.loads(b.split("data: ", 1)[1]) for b in blocks)
+    assert [b for b in blocks if b.startswith("event: end") or "\nevent: end" in b] == blocks[-1:]
+    assert all(json.loads(b.split("data: ", 1)[1]) for b in blocks)
 
 
 def test_usage_is_not_the_workers_word(attack):
