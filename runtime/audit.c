@@ -79,10 +79,16 @@ static struct row {
 };
 
 static bool is_active;
+static int loading; /* library modules that are being run */
 
 void cl_audit_set(bool active)
 {
     is_active = active;
+}
+
+void cl_audit_load(bool begins)
+{
+    loading += begins ? 1 : -1;
 }
 
 static bool matches(const char *pattern, const char *event)
@@ -155,7 +161,7 @@ static int on_event(const char *event, PyObject *args, void *unused)
     row = find_row(event);
     if (!row || row->is_open || is_harmless(event, args))
         return 0;
-    if (row->reach == CALLER && !cl_modules_is_caller())
+    if ((row->reach == CALLER || loading > 0) && !cl_modules_is_caller())
         return 0;
     return refuse(row, event, args);
 }

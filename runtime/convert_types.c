@@ -46,6 +46,13 @@ static int put_replacement(struct cl_convert *convert, PyObject *value, PyObject
     return cl_convert_put(convert, owned);
 }
 
+/* pandas' "not a time" is a datetime that claims to have a text. */
+static int put_no_time(struct cl_convert *convert, PyObject *value)
+{
+    (void)value;
+    return cl_convert_fail(convert, "NaT is not a JSON value");
+}
+
 static int put_seconds(struct cl_convert *convert, PyObject *value)
 {
     return put_replacement(convert, value, PyObject_CallMethod(value, "total_seconds", NULL));
@@ -144,11 +151,11 @@ static int put_numpy_scalar(struct cl_convert *convert, PyObject *value)
 static int check_array_size(struct cl_convert *convert, PyObject *array)
 {
     cl_pyref_auto PyObject *size = PyObject_GetAttrString(array, "size");
-    size_t count = size ? PyLong_AsSize_t(size) : 0;
+    Py_ssize_t count = size ? PyNumber_AsSsize_t(size, PyExc_OverflowError) : 0;
 
     if (PyErr_Occurred())
         return -1;
-    if (count <= convert->out->limit / 2 + 1)
+    if ((size_t)count <= convert->out->limit / 2 + 1)
         return 0;
     convert->limit = CL_LIMIT_RESULT;
     return -1;
@@ -197,6 +204,7 @@ static const struct {
     handler *put;
 } loaded_types[] = {
     { "enum", "Enum", put_enum },
+    { "pandas._libs.tslibs.nattype", "NaTType", put_no_time },
     { "datetime", "date", put_isoformat }, /* and datetime */
     { "datetime", "time", put_isoformat },
     { "datetime", "timedelta", put_seconds },

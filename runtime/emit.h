@@ -27,6 +27,7 @@ void cl_emit_file(const char *path, size_t path_length, const char *content, siz
 
 _Noreturn void cl_emit_result(const char *json, size_t length); /* over the cap: LIMIT result */
 /* Texts may hold NUL: a length in the head that is not 0 is the text's; else it is terminated. */
+/* The lengths in `head` count where they are not 0; else a text ends at its NUL. */
 _Noreturn void cl_emit_error(const struct cl_frame_error *head, const char *type,
                              const char *message, const char *traceback);
 _Noreturn void cl_emit_denied(const struct cl_frame_denied *head, const char *rule,

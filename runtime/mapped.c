@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "runtime/asyncloop.h"
+#include "runtime/audit.h"
 #include "runtime/boot.h"
 #include "runtime/denial.h"
 #include "runtime/modules.h"
@@ -23,20 +24,31 @@
 static const uint8_t *blob;
 static size_t blob_length;
 static PyObject *index_by_name; /* owned, lives for ever: name -> entry of scan.py */
+static PyObject *zones_by_name; /* likewise: key of a time zone -> (offset, length) */
+
+static int parse_span(PyObject *const *args, Py_ssize_t count, size_t *offset, size_t *length)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "an offset and a length are needed");
+        return -1;
+    }
+    *offset = PyLong_AsSize_t(args[0]);
+    *length = PyErr_Occurred() ? 0 : PyLong_AsSize_t(args[1]);
+    if (PyErr_Occurred())
+        return -1;
+    if (*offset <= blob_length && *length <= blob_length - *offset)
+        return 0;
+    PyErr_SetString(PyExc_ValueError, "outside of the mapping");
+    return -1;
+}
 
 static PyObject *load_code(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     size_t offset, length;
 
     (void)self;
-    if (count != 2)
-        return PyErr_Format(PyExc_TypeError, "load() takes 2 arguments");
-    offset = PyLong_AsSize_t(args[0]);
-    length = PyLong_AsSize_t(args[1]);
-    if (PyErr_Occurred())
+    if (parse_span(args, count, &offset, &length) < 0)
         return NULL;
-    if (offset > blob_length || length > blob_length - offset)
-        return PyErr_Format(PyExc_ValueError, "outside of the mapped code");
     return PyMarshal_ReadObjectFromString((const char *)blob + offset, (Py_ssize_t)length);
 }
 
@@ -85,19 +97,68 @@ static PyObject *find_entry(PyObject *self, PyObject *name)
     return NULL;
 }
 
-/* A module has run; asyncio still needs its loop. */
+/* While a library's module is being run, it may do what libraries do then. */
+static PyObject *on_loading(PyObject *self, PyObject *more)
+{
+    (void)self;
+    cl_audit_load(PyLong_AsLong(more) > 0);
+    Py_RETURN_NONE;
+}
+
+static PyObject *read_bytes(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    size_t offset, length;
+
+    (void)self;
+    if (parse_span(args, count, &offset, &length) < 0)
+        return NULL;
+    return PyBytes_FromStringAndSize((const char *)blob + offset, (Py_ssize_t)length);
+}
+
+static PyMethodDef read_def = { "raw", (PyCFunction)(void (*)(void))read_bytes, METH_FASTCALL,
+                                NULL };
+
+/* The host's time zones lie beside the code; the file system they come from does not exist. */
+static int install_zones(void)
+{
+    struct cl_err err = CL_ERR_INIT;
+    cl_pyref_auto PyObject *helper = NULL;
+    cl_pyref_auto PyObject *raw = NULL;
+    cl_pyref_auto PyObject *done = NULL;
+
+    helper = cl_boot_helper("zones", &err);
+    raw = PyCFunction_New(&read_def, NULL);
+    if (!helper)
+        PyErr_SetString(PyExc_ImportError, err.text);
+    if (!helper || !raw || PyObject_SetAttrString(helper, "raw", raw) < 0 ||
+        PyObject_SetAttrString(helper, "ZONES", zones_by_name) < 0)
+        return -1;
+    done = PyObject_CallMethod(helper, "install", NULL);
+    return done ? 0 : -1;
+}
+
+static const struct {
+    const char *module;
+    int (*finish)(void);
+} finishes[] = { { "asyncio", cl_asyncloop_install }, { "zoneinfo", install_zones } };
+
+/* A module has run; some then need what their jail does not have otherwise. */
 static PyObject *on_loaded(PyObject *self, PyObject *name)
 {
     (void)self;
-    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "asyncio") == 0 &&
-        cl_asyncloop_install() < 0)
-        return NULL;
+    for (size_t i = 0; i < CL_COUNT(finishes); i++) {
+        if (PyUnicode_Check(name) &&
+            PyUnicode_CompareWithASCIIString(name, finishes[i].module) == 0 &&
+            finishes[i].finish() < 0)
+            return NULL;
+    }
     Py_RETURN_NONE;
 }
 
 static PyMethodDef finder_functions[] = {
     { "load", (PyCFunction)(void (*)(void))load_code, METH_FASTCALL, NULL },
     { "find_entry", find_entry, METH_O, NULL },
+    { "loading", on_loading, METH_O, NULL },
     { "loaded", on_loaded, METH_O, NULL },
     { NULL, NULL, 0, NULL },
 };
@@ -172,9 +233,10 @@ static int check_unlisted(PyObject *scan, PyObject *names, PyObject *index, PyOb
                    PyUnicode_AsUTF8(PyList_GET_ITEM(unlisted, 0)));
 }
 
-/* Runs the scratch child and keeps its index. */
+/* Runs the scratch child and keeps its index. `early`: what must be preloaded, because it reads
+ * files when it is imported. */
 static int scan_modules(const struct cl_policy *policy, PyObject *names, PyObject *base,
-                        struct cl_err *err)
+                        PyObject **early, struct cl_err *err)
 {
     cl_close_auto int fd = memfd_create("cloche-modules", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     cl_pyref_auto PyObject *scan = NULL;
@@ -186,11 +248,13 @@ static int scan_modules(const struct cl_policy *policy, PyObject *names, PyObjec
     if (!scan)
         return -1;
     found = PyObject_CallMethod(scan, "scan", "OOi", names, base, fd);
-    if (!found || !PyTuple_Check(found) || PyTuple_GET_SIZE(found) != 2)
+    if (!found || !PyTuple_Check(found) || PyTuple_GET_SIZE(found) != 4)
         return cl_boot_failed(err, "scan modules");
     if (check_failed(PyTuple_GET_ITEM(found, 1), err) < 0)
         return -1;
     index_by_name = Py_NewRef(PyTuple_GET_ITEM(found, 0));
+    *early = Py_NewRef(PyTuple_GET_ITEM(found, 2));
+    zones_by_name = Py_NewRef(PyTuple_GET_ITEM(found, 3));
     if ((policy->flags & CL_POLICY_TRANSITIVE_LISTED) &&
         check_unlisted(scan, names, index_by_name, base, err) < 0)
         return -1;
@@ -272,10 +336,11 @@ int cl_mapped_prepare(const struct cl_policy *policy, struct cl_run_loaded *load
     cl_pyref_auto PyObject *base = PySet_New(PyImport_GetModuleDict());
     cl_pyref_auto PyObject *names = names_of(policy, &policy->modules);
     cl_pyref_auto PyObject *first = names_of(policy, &policy->preload);
+    cl_pyref_auto PyObject *early = NULL;
 
     if (!base || !names || !first)
         return cl_boot_failed(err, "read the policy's modules");
-    if (scan_modules(policy, names, base, err) < 0 || install_finder(base, err) < 0)
+    if (scan_modules(policy, names, base, &early, err) < 0 || install_finder(base, err) < 0)
         return -1;
     if (preload(policy->flags & CL_POLICY_PRELOAD_ALL ? names : first, err) < 0 ||
         import_early(err) < 0)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The only finder of a worker: bytecode in memory, and nothing else exists.
 
-`load(offset, length)`, `find_entry(name)` and `loaded(name)` come from mapped.c.
+`load(offset, length)`, `find_entry(name)`, `loading(more)` and `loaded(name)` come from mapped.c.
 """
 
 import sys
@@ -22,7 +22,12 @@ class Loader:
         name = module.__spec__.name
         entry = INDEX[name]
         if entry[0] == PYTHON:
-            exec(load(entry[4], entry[5]), module.__dict__)
+            code = load(entry[4], entry[5])
+            loading(1)
+            try:
+                exec(code, module.__dict__)
+            finally:
+                loading(-1)
             loaded(name)
 
     @staticmethod
@@ -34,6 +39,8 @@ class Loader:
 class Finder:
     @staticmethod
     def find_spec(name, path=None, target=None):
+        if name not in INDEX and sys.meta_path[-1] is not Finder:
+            return None  # a library (six) brought a finder for modules that it makes up
         kind, is_package, origin, where, _, _ = find_entry(name)
         if kind == BUILTIN:
             return BuiltinImporter.find_spec(name)

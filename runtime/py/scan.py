@@ -46,7 +46,9 @@ class Blob:
         self.at = 0
 
     def put(self, code):
-        text = marshal.dumps(code)
+        return self.put_bytes(marshal.dumps(code))
+
+    def put_bytes(self, text):
         start = self.at
         while self.at < start + len(text):
             self.at += posix.write(self.fd, text[self.at - start:])
@@ -78,6 +80,42 @@ def codecs(blob):
     return index
 
 
+def zones(blob):
+    """The host's time zones: {key: (offset, length)}. Many names are one file's."""
+    import os
+    import zoneinfo
+    places = {}
+    index = {}
+    for key in sorted(zoneinfo.available_timezones()):
+        for root in zoneinfo.TZPATH:
+            if os.path.exists(path := f"{root}/{key}"):
+                with open(path, "rb") as file:
+                    text = file.read()
+                if text not in places:
+                    places[text] = blob.put_bytes(text)
+                index[key] = places[text]
+                break
+    return index
+
+
+class Readers:
+    """Names of modules that read files of their own while they are imported: a worker could not."""
+
+    def __init__(self):
+        self.names = []
+
+    def __call__(self, event, args):
+        if event not in ("open", "os.listdir", "os.scandir"):
+            return
+        frame = sys._getframe(1)
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return  # the import itself
+        while frame and frame.f_code.co_name != "<module>":
+            frame = frame.f_back
+        if frame and frame.f_globals.get("__spec__"):
+            self.names.append(frame.f_globals["__name__"])
+
+
 def import_all(names):
     """Returns what failed: [(name, why)]; a module that is not there has `why` None."""
     failed = []
@@ -100,7 +138,11 @@ def child(names, base, fd):
     for name in OPTIONAL:
         if not any((listed + ".").startswith(name + ".") for listed in names):
             sys.modules[name] = None
+    readers = Readers()
+    sys.addaudithook(readers)
     failed = import_all([*wanted, *ALWAYS])
+    early = list(dict.fromkeys(readers.names))
+    known_zones = zones(blob) if "zoneinfo" in sys.modules else {}
     index = codecs(blob)
     for name, module in list(sys.modules.items()):
         spec = getattr(module, "__spec__", None)
@@ -109,11 +151,11 @@ def child(names, base, fd):
         entry = describe(name, spec, blob)
         if entry:
             index[name] = entry
-    return index, failed
+    return index, failed, early, known_zones
 
 
 def scan(names, base, fd):
-    """Fill the memfd; returns (index, failed) as `child` made them."""
+    """Fill the memfd; returns (index, failed, early, zones) as `child` made them."""
     reader, writer = posix.pipe()
     pid = posix.fork()
     if pid == 0:

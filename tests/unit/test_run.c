@@ -421,6 +421,20 @@ static void exceptions_may_not_hide_themselves(void **state)
     wants_error("def main(): raise Exception('\\ud800')", "Exception", "\\ud800");
 }
 
+static void error_texts_may_hold_null_bytes(void **state)
+{
+    struct case_call call = { .source = "def main(): raise ValueError('a\\x00b')" };
+    struct cl_frame_error head;
+    struct case_end end;
+
+    (void)state;
+    wants_call(&call, CL_F_ERROR, &end);
+    memcpy(&head, end.body.bytes, sizeof(head));
+    assert_int_equal(head.message_length, 3);
+    assert_memory_equal(end.body.bytes + sizeof(head) + head.type_length, "a\0b", 3);
+    case_end_fini(&end);
+}
+
 static void exit_codes_decide(void **state)
 {
     (void)state;
@@ -459,6 +473,18 @@ static void files_are_denied_where_there_is_no_room_for_them(void **state)
     wants_call(&call, CL_F_DENIED, &end);
     assert_string_equal(end.text[0], "files");
     case_end_fini(&end);
+}
+
+static void time_zones_come_from_memory(void **state)
+{
+    (void)state;
+    wants_result("import zoneinfo, datetime\ndef main():\n"
+                 "    b = zoneinfo.ZoneInfo('Europe/Berlin')\n"
+                 "    return [datetime.datetime(2026, 7, 1, tzinfo=b), b.key,\n"
+                 "            len(zoneinfo.available_timezones()) > 400]",
+                 "[\"2026-07-01T00:00:00+02:00\",\"Europe/Berlin\",true]");
+    wants_error("import zoneinfo\ndef main(): zoneinfo.ZoneInfo('Europe/Nix')",
+                "zoneinfo._common.ZoneInfoNotFoundError", "No time zone found");
 }
 
 /* ------------------------------------------------------------------------- what clones share */
@@ -531,10 +557,12 @@ int main(void)
         cmocka_unit_test(recursion_is_an_error_not_a_crash),
         cmocka_unit_test(source_that_is_nested_too_deeply_is_an_error),
         cmocka_unit_test(exceptions_may_not_hide_themselves),
+        cmocka_unit_test(error_texts_may_hold_null_bytes),
         cmocka_unit_test(exit_codes_decide),
         cmocka_unit_test(memory_that_cannot_be_had_is_the_memory_limit),
         cmocka_unit_test(eval_of_expressions_is_denied),
         cmocka_unit_test(files_are_denied_where_there_is_no_room_for_them),
+        cmocka_unit_test(time_zones_come_from_memory),
         cmocka_unit_test(clones_differ_in_randomness),
         cmocka_unit_test(warm_up_leaves_no_trace),
     };
