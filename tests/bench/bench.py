@@ -90,6 +90,11 @@ class Case:
                 "errors": sum(row["errors"] for row in self.rounds)}
 
 
+def progress(words):
+    if sys.stderr.isatty():
+        print(f"\r{words:50}\r", end="", file=sys.stderr, flush=True)
+
+
 def measure(rounds, seconds):
     cases = [Case(peer, pattern) for pattern in PATTERNS for peer in PEERS
              if not PEERS[peer] or shutil.which(PEERS[peer][0])]
@@ -100,9 +105,9 @@ def measure(rounds, seconds):
         load(2, 0, 0.5, "http", *service.url.removeprefix("http://").rsplit(":", 1), token, body)
         for number in range(rounds):
             for case in cases:
-                print(f"\rround {number + 1} of {rounds}: {case.peer:10} {case.pattern:6}", end="", file=sys.stderr)
+                progress(f"round {number + 1} of {rounds}: {case.peer} {case.pattern}")
                 case.run(service, seconds, body, token)
-    print("\r" + " " * 50 + "\r", end="", file=sys.stderr)
+    progress("")
     return [case.result() for case in cases]
 
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -46,6 +47,14 @@ static int start(struct cl_load_client *client, struct cl_err *err)
     return cl_load_watch(client, false, err);
 }
 
+/* A child that is on its way through exec still holds a copy of every pidfd for a moment: closing
+ * ours would leave it in the epoll set, and its event would come to the client's next process. */
+static void drop_pidfd(struct cl_load_client *client)
+{
+    epoll_ctl(client->load->epoll, EPOLL_CTL_DEL, client->fd, NULL);
+    cl_own_close(&client->fd);
+}
+
 static enum cl_load_step on_event(struct cl_load_client *client)
 {
     int status = 0;
@@ -53,7 +62,7 @@ static enum cl_load_step on_event(struct cl_load_client *client)
     if (waitpid(client->pid, &status, 0) < 0)
         return CL_LOAD_FAILED;
     client->load->ended++;
-    cl_own_close(&client->fd);
+    drop_pidfd(client);
     client->pid = 0;
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? CL_LOAD_DONE : CL_LOAD_FAILED;
 }
@@ -76,8 +85,8 @@ static void fini(struct cl_load_client *client)
     if (client->pid > 0) {
         kill(client->pid, SIGKILL);
         waitpid(client->pid, NULL, 0);
+        drop_pidfd(client);
     }
-    cl_own_close(&client->fd);
 }
 
 const struct cl_load_driver cl_load_exec = { "exec", init, start, on_event, fini };
