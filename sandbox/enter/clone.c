@@ -50,7 +50,6 @@ static struct clone_args clone_args_of(const struct cl_jail *jail, int *pidfd)
 
 static _Noreturn void run_child(struct cl_jail *jail, const struct cl_fork_hooks *hooks)
 {
-    prctl(PR_SET_NAME, "cloche-worker"); /* for people who look at the host; proves nothing */
     prctl(PR_SET_NAME, "cloche-worker", 0, 0, 0); /* for people; the filter refuses it later */
     cl_enter(jail);
     hooks->after_child();
