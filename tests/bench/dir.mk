@@ -3,6 +3,8 @@
 TOOLS += cloche-load
 cloche-load_SRC := $(wildcard tests/bench/*.c)
 
+pytest: $(BIN)/cloche-load # the soak test is its second user
+
 .PHONY: bench
 bench:  ## measure latency, rate, CPU and memory against what people use instead (root, minutes)
 	@$(MAKE) all $(BIN)/cloche-load
