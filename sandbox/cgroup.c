@@ -170,6 +170,17 @@ int cl_cgroup_find(struct cl_cgroup_host *host, const char *instance, struct cl_
     return settle_on(host, v2, err);
 }
 
+uint32_t cl_cgroup_keyed(int dir, const char *name, const char *key)
+{
+    struct cl_err err;
+    char text[256];
+    uint64_t value = 0;
+
+    if (cl_file_get(dir, name, text, sizeof(text), &err) > 0)
+        cl_file_keyed_u64(text, key, &value);
+    return (uint32_t)value;
+}
+
 void cl_cgroup_close(struct cl_cgroup *group)
 {
     for (size_t i = 0; i < CL_CG_COUNT; i++)

@@ -98,6 +98,8 @@ int cl_cgroup_zygote_open(const struct cl_cgroup_host *host, unsigned k,
 /* By the child that becomes the zygote, before it makes its cgroup namespace. */
 int cl_cgroup_zygote_enter(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
                            struct cl_err *err);
+/* A counter of a flat keyed file; 0 when there is none. */
+uint32_t cl_cgroup_keyed(int dir, const char *name, const char *key);
 void cl_cgroup_close(struct cl_cgroup *group);
 
 /* slot->number, ->owner and ->limits are set by the caller. */

@@ -70,8 +70,7 @@ static int limit_cpu(int dir, const struct cl_cgroup_limits *limits, struct cl_e
 
     if (cl_file_put_u64(dir, "cpu.shares", shares < 2 ? 2 : shares, err) < 0)
         return -1;
-    /* A cap that its processes cannot reach would only cost bandwidth timers. */
-    if (limits->cpu_max_milli == 0 || limits->cpu_max_milli >= limits->processes * 1000u)
+    if (limits->cpu_max_milli == 0)
         return 0;
     if (cl_file_put_u64(dir, "cpu.cfs_period_us", PERIOD_US, err) < 0)
         return -1;
@@ -90,17 +89,6 @@ static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
     return limit_cpu(slot->group.dirs[CL_CG_CPU], &slot->limits, err);
 }
 
-static uint32_t keyed(int dir, const char *name, const char *key)
-{
-    struct cl_err err;
-    char text[256];
-    uint64_t value = 0;
-
-    if (cl_file_get(dir, name, text, sizeof(text), &err) > 0)
-        cl_file_keyed_u64(text, key, &value);
-    return (uint32_t)value;
-}
-
 static void slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw)
 {
     struct cl_err err;
@@ -109,8 +97,8 @@ static void slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage 
     raw->memory_peak_bytes = 0;
     cl_file_get_u64(memory, "memory.max_usage_in_bytes", &raw->memory_peak_bytes, &err);
     /* failcnt does not rise when the OOM killer ends a worker; this one does. */
-    raw->oom_kills = keyed(memory, "memory.oom_control", "oom_kill");
-    raw->pids_refused = keyed(slot->group.dirs[CL_CG_PIDS], "pids.events", "max");
+    raw->oom_kills = cl_cgroup_keyed(memory, "memory.oom_control", "oom_kill");
+    raw->pids_refused = cl_cgroup_keyed(slot->group.dirs[CL_CG_PIDS], "pids.events", "max");
 }
 
 static bool slot_is_empty(const struct cl_cgroup_slot *slot)

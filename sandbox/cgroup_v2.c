@@ -136,23 +136,11 @@ static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
         cl_file_put(dir, "memory.oom.group", "1", err) < 0 ||
         cl_file_put_u64(dir, "cpu.weight", limits->cpu_weight, err) < 0)
         return -1;
-    /* A cap that its processes cannot reach would only cost bandwidth timers. */
-    if (limits->cpu_max_milli == 0 || limits->cpu_max_milli >= limits->processes * 1000u)
+    if (limits->cpu_max_milli == 0)
         return 0;
     snprintf(text, sizeof(text), "%u %d", limits->cpu_max_milli * (PERIOD_US / 1000),
              PERIOD_US);
     return cl_file_put(dir, "cpu.max", text, err);
-}
-
-static uint64_t keyed(int dir, const char *name, const char *key)
-{
-    struct cl_err err;
-    char text[256];
-    uint64_t value = 0;
-
-    if (cl_file_get(dir, name, text, sizeof(text), &err) > 0)
-        cl_file_keyed_u64(text, key, &value);
-    return value;
 }
 
 static uint64_t read_peak(const struct cl_cgroup_slot *slot)
@@ -177,8 +165,8 @@ static void slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage 
     int dir = slot->group.dirs[CL_CG_V2];
 
     raw->memory_peak_bytes = read_peak(slot);
-    raw->oom_kills = (uint32_t)keyed(dir, "memory.events", "oom_kill");
-    raw->pids_refused = (uint32_t)keyed(dir, "pids.events", "max");
+    raw->oom_kills = cl_cgroup_keyed(dir, "memory.events", "oom_kill");
+    raw->pids_refused = cl_cgroup_keyed(dir, "pids.events", "max");
 }
 
 static bool slot_is_empty(const struct cl_cgroup_slot *slot)

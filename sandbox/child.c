@@ -107,11 +107,6 @@ void cl_child_kill(struct cl_child *child)
         kill(child->pid, SIGKILL);
 }
 
-const char *cl_program_name(enum cl_program program)
-{
-    return program_names[program];
-}
-
 static int open_own_folder(void)
 {
     char path[PATH_MAX];

@@ -43,7 +43,6 @@ enum cl_program { CL_PROGRAM_API, CL_PROGRAM_POLICYC, CL_PROGRAM_ZYGOTE, CL_PROG
 /* Opens the siblings of this executable, else those in /usr/libexec/cloche. They are started by
  * descriptor, so no path has to be traversable by the uid that runs them. */
 int cl_program_open(int fds[CL_PROGRAM_COUNT], struct cl_err *err);
-const char *cl_program_name(enum cl_program program);
 
 struct cl_start {
     int program; /* fd of cl_program_open */

@@ -148,11 +148,10 @@ static int parse_options(int count, char **args, struct cl_err *err)
 
 /* ------------------------------------------------------------------------------- readiness */
 
-static bool has_spare(const struct cl_daemon *daemon)
+static bool has_spare(void)
 {
     const struct cl_pool *pool = cl_pool_named(&daemon_, "default");
 
-    (void)daemon;
     return pool && pool->zygote &&
            (pool->zygote->ready > pool->zygote->spawning || pool->policy->pool_min == 0);
 }
@@ -165,7 +164,7 @@ void cl_daemon_check_ready(struct cl_daemon *daemon)
         cl_daemon_stop(daemon, NULL);
         return;
     }
-    if (!daemon->front.is_greeted || daemon->generation == 0 || !has_spare(daemon))
+    if (!daemon->front.is_greeted || daemon->generation == 0 || !has_spare())
         return;
     daemon->is_ready = true;
     fprintf(stderr, "cloched: ready on http://%s\n", daemon->state.address);

@@ -2,7 +2,27 @@
 BASE_SRC := $(wildcard sandbox/base/*.c)
 ENTER_SRC := $(wildcard sandbox/enter/*.c)
 
+NETLINK_CFLAGS := $(shell pkg-config --cflags libnl-3.0 libnl-route-3.0)
+NETLINK_LIBS := $(shell pkg-config --libs libnl-3.0 libnl-route-3.0)
+
 PROGRAMS += cloched
 cloched_SRC := $(wildcard sandbox/*.c)
-cloched_CFLAGS := $(shell pkg-config --cflags libnl-3.0 libnl-route-3.0)
-cloched_LIBS := -lcap $(shell pkg-config --libs libnl-3.0 libnl-route-3.0)
+cloched_CFLAGS := $(NETLINK_CFLAGS)
+cloched_LIBS := -lcap $(NETLINK_LIBS)
+
+# Everything but main, with the test in the place of the processes.
+DAEMON_SRC := $(filter-out sandbox/cloched.c,$(cloched_SRC)) tests/support/daemon_rig.c
+DAEMON_TESTS := test_monitor test_pool test_reap test_front test_judgement test_state
+UNIT += $(DAEMON_TESTS) test_loop test_cgroup test_sweep
+
+define daemon_test
+$(1)_SRC := $$(DAEMON_SRC)
+$(1)_CFLAGS := $$(NETLINK_CFLAGS)
+$(1)_LIBS := -lcap $$(NETLINK_LIBS)
+endef
+$(foreach t,$(DAEMON_TESTS),$(eval $(call daemon_test,$(t))))
+
+test_loop_SRC := sandbox/loop.c
+test_cgroup_SRC := sandbox/cgroup.c sandbox/cgroup_v1.c sandbox/cgroup_v2.c
+test_sweep_SRC := sandbox/sweep.c
+test_sweep_LIBS := -lcap

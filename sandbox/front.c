@@ -276,6 +276,15 @@ void cl_front_init(struct cl_front *front, struct cl_daemon *daemon)
     cl_timer_init(&front->restart, on_restart);
 }
 
+int cl_front_adopt(struct cl_front *front, int control, struct cl_err *err)
+{
+    front->watch = (struct cl_watch){ control, EPOLLIN, on_control };
+    if (cl_loop_add(&front->daemon->loop, &front->watch, err) == 0)
+        return 0;
+    front->watch.fd = -1;
+    return -1;
+}
+
 int cl_front_start(struct cl_front *front, struct cl_err *err)
 {
     static const char *const arguments[] = { "cloche-api", NULL };
@@ -302,9 +311,7 @@ int cl_front_start(struct cl_front *front, struct cl_err *err)
         return -1;
     cl_child_add(&daemon->children, &front->child, pid);
     front->started_us = cl_clock_us();
-    front->watch = (struct cl_watch){ near, EPOLLIN, on_control };
-    if (cl_loop_add(&daemon->loop, &front->watch, err) < 0) {
-        front->watch.fd = -1;
+    if (cl_front_adopt(front, near, err) < 0) {
         cl_child_kill(&front->child);
         return -1;
     }

@@ -27,6 +27,8 @@ struct cl_front {
 
 void cl_front_init(struct cl_front *front, struct cl_daemon *daemon);
 int cl_front_start(struct cl_front *front, struct cl_err *err);
+/* Listens to an API at the other end of `control` (non-blocking, kept when it works). */
+int cl_front_adopt(struct cl_front *front, int control, struct cl_err *err);
 /* Sends or queues; fd (-1: none) is taken. Harmless while there is no API to tell. */
 void cl_front_send(struct cl_front *front, enum cl_msg_type type, void *msg, int *fd);
 /* Tells tenants and policies of the generation in force. */

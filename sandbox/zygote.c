@@ -64,11 +64,8 @@ static _Noreturn void run_child(const struct cl_zygote *zygote, int control, pid
 {
     static const char *const arguments[] = { "cloche-zygote", NULL };
     static const char *const environment[] = {
-        "GLIBC_TUNABLES=glibc.malloc.hugetlb=1",
-        "OPENBLAS_NUM_THREADS=1",
-        "OMP_NUM_THREADS=1",
-        "LC_ALL=C.UTF-8",
-        NULL,
+        "LD_BIND_NOW=1", /* lazy binding would dirty pages in every worker anew */
+        "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1", "LC_ALL=C.UTF-8", NULL,
     };
     const struct cl_start start = {
         .program = zygote->daemon->programs[CL_PROGRAM_ZYGOTE],
@@ -368,17 +365,12 @@ struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_pool *pool
     return cl_take_ptr(&zygote);
 }
 
-void cl_zygote_kill(struct cl_zygote *zygote)
-{
-    cl_child_kill(&zygote->child);
-}
-
 void cl_zygote_dry(struct cl_zygote *zygote)
 {
     if (zygote->state != CL_ZYGOTE_DEAD)
         zygote->state = CL_ZYGOTE_DRY;
     if (zygote->live == 0)
-        cl_zygote_kill(zygote);
+        cl_child_kill(&zygote->child);
 }
 
 void cl_zygote_on_put(struct cl_zygote *zygote)
@@ -388,5 +380,5 @@ void cl_zygote_on_put(struct cl_zygote *zygote)
     if (zygote->state == CL_ZYGOTE_DEAD)
         bury(zygote);
     else if (zygote->state == CL_ZYGOTE_DRY)
-        cl_zygote_kill(zygote);
+        cl_child_kill(&zygote->child);
 }

@@ -39,7 +39,6 @@ struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_pool *pool
                                   struct cl_err *err);
 /* No more spares from it; the process ends with its last one. */
 void cl_zygote_dry(struct cl_zygote *zygote);
-void cl_zygote_kill(struct cl_zygote *zygote);
 /* A spare of it was freed: an empty dry one ends, a dead one can be buried. */
 void cl_zygote_on_put(struct cl_zygote *zygote);
 

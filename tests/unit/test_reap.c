@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deadlines, kills and the name of every end.
+ * Runs in: tests only.
+ * Trusts: -
+ */
+#include "tests/support/unit.h"
+
+#include <sys/syscall.h>
+
+#include "sandbox/base/clock.h"
+#include "sandbox/reap.h"
+#include "tests/support/daemon_rig.h"
+
+static const struct cl_reap_facts killed = {
+    .code = CLD_KILLED,
+    .status = SIGKILL,
+    .wall_ms = 100,
+    .cpu_ms = 50,
+    .memory_bytes = 4096,
+};
+
+static void oom_kill_is_limit_memory(void **state)
+{
+    struct cl_msg_end end = { .oom_kills = 1, .memory_peak_bytes = 4096 };
+
+    (void)state;
+    cl_reap_name(&killed, &end);
+    assert_int_equal(end.cause, CL_END_LIMIT);
+    assert_int_equal(end.limit, CL_LIMIT_MEMORY);
+    assert_int_equal(end.value, 4096);
+    assert_int_equal(end.used, 4096);
+}
+
+static void oom_counter_without_a_kill_is_not_the_cause(void **state)
+{
+    struct cl_reap_facts facts = killed;
+    struct cl_msg_end end = { .oom_kills = 1 };
+
+    (void)state;
+    facts.code = CLD_EXITED;
+    facts.status = 3;
+    cl_reap_name(&facts, &end);
+    assert_int_equal(end.cause, CL_END_EXITED);
+    assert_int_equal(end.status, 3);
+}
+
+static void our_deadlines_are_named(void **state)
+{
+    struct cl_msg_end wall = { .cause = CL_END_LIMIT,
+                               .limit = CL_LIMIT_WALL,
+                               .wall_us = 101000 };
+    struct cl_msg_end cpu = { .cause = CL_END_LIMIT, .limit = CL_LIMIT_CPU, .cpu_us = 51000 };
+
+    (void)state;
+    cl_reap_name(&killed, &wall);
+    assert_int_equal(wall.value, 100);
+    assert_int_equal(wall.used, 101);
+    cl_reap_name(&killed, &cpu);
+    assert_int_equal(cpu.limit, CL_LIMIT_CPU);
+    assert_int_equal(cpu.value, 50);
+    assert_int_equal(cpu.used, 51);
+}
+
+static void rlimit_cpu_is_limit_cpu_only_when_it_was_used_up(void **state)
+{
+    struct cl_msg_end over = { .cpu_us = 50000 }, under = { .cpu_us = 49999 };
+
+    (void)state;
+    cl_reap_name(&killed, &over);
+    assert_int_equal(over.cause, CL_END_LIMIT);
+    assert_int_equal(over.limit, CL_LIMIT_CPU);
+    cl_reap_name(&killed, &under);
+    assert_int_equal(under.cause, CL_END_SIGNALLED);
+    assert_int_equal(under.status, SIGKILL);
+}
+
+static void what_was_decided_before_stays(void **state)
+{
+    struct cl_msg_end end = { .cause = CL_END_KILLED,
+                              .reason = CL_KILL_CANCELLED,
+                              .oom_kills = 1 };
+
+    (void)state;
+    cl_reap_name(&killed, &end);
+    assert_int_equal(end.cause, CL_END_KILLED);
+    assert_int_equal(end.reason, CL_KILL_CANCELLED);
+}
+
+static void cpu_is_looked_at_when_it_can_be_used_up(void **state)
+{
+    (void)state;
+    assert_int_equal(cl_reap_cpu_check(1000, 0, 50, 1), 51000);
+    assert_int_equal(cl_reap_cpu_check(1000, 0, 50, 2), 26000);
+    assert_int_equal(cl_reap_cpu_check(1000, 49900, 50, 1), 2000); /* never a busy loop */
+    assert_int_equal(cl_reap_cpu_check(1000, 60000, 50, 0), 2000);
+}
+
+static void take(uint64_t id, uint64_t wall_ms, uint64_t cpu_ms)
+{
+    struct cl_msg_take msg = { .spare = id, .wall_ms = wall_ms, .cpu_ms = cpu_ms };
+
+    cl_reap_take(cl_spare_find(&rig.daemon, id), &msg);
+}
+
+static void wall_deadline_kills_a_sleeping_worker(void **state)
+{
+    union cl_msg_any msg;
+
+    (void)state;
+    take(rig_spare(rig_sleep), 50, 0);
+    assert_int_equal(rig_next(&msg), CL_M_END);
+    assert_int_equal(msg.end.cause, CL_END_LIMIT);
+    assert_int_equal(msg.end.limit, CL_LIMIT_WALL);
+    assert_in_range(msg.end.wall_us, 50000, 5000000);
+    assert_int_equal(rig.zygote.live, 0);
+}
+
+static void cpu_deadline_kills_a_computing_worker(void **state)
+{
+    union cl_msg_any msg;
+
+    (void)state;
+    take(rig_spare(rig_spin), 0, 30);
+    assert_int_equal(rig_next(&msg), CL_M_END);
+    assert_int_equal(msg.end.cause, CL_END_LIMIT);
+    assert_int_equal(msg.end.limit, CL_LIMIT_CPU);
+    assert_in_range(msg.end.cpu_us, 30000, 2000000);
+}
+
+static void finished_worker_that_stays_is_killed_and_ends_once(void **state)
+{
+    union cl_msg_any msg;
+    uint64_t id = rig_spare(rig_sleep);
+
+    (void)state;
+    take(id, 0, 0);
+    cl_reap_finish(cl_spare_find(&rig.daemon, id));
+    assert_int_equal(rig_next(&msg), CL_M_END);
+    assert_int_equal(msg.end.cause, CL_END_FINISHED);
+    uint64_t until = cl_clock_us() + 4000000;
+    while (cl_spare_find(&rig.daemon, id) && cl_clock_us() < until)
+        cl_loop_once(&rig.daemon.loop, &(struct cl_err)CL_ERR_INIT);
+    assert_null(cl_spare_find(&rig.daemon, id));
+    assert_int_equal(rig_next(&msg), 0);
+}
+
+static void slot_is_not_free_before_its_cgroup_is_empty(void **state)
+{
+    union cl_msg_any msg;
+    uint64_t id = rig_spare(rig_sleep);
+
+    (void)state;
+    rig.is_slot_empty = false;
+    cl_reap_kill(cl_spare_find(&rig.daemon, id), CL_END_LOST, CL_LIMIT_NONE, 0);
+    assert_int_equal(rig_next(&msg), CL_M_END);
+    assert_true(cl_list_is_empty(&rig.zygote.slots_free));
+    rig.is_slot_empty = true;
+    assert_int_equal(rig.zygote.live, 1);
+    while (rig.zygote.live > 0) /* it looks again by itself */
+        cl_loop_once(&rig.daemon.loop, &(struct cl_err)CL_ERR_INIT);
+    assert_false(cl_list_is_empty(&rig.zygote.slots_free));
+}
+
+static void a_pidfd_of_no_child_is_refused(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+    struct cl_spare *spare = cl_spare_spawn(&rig.zygote, &err);
+    int foreign = (int)syscall(SYS_pidfd_open, getppid(), 0);
+
+    (void)state;
+    assert_fails(cl_reap_adopt(spare, getppid(), &foreign, &err), &err, CL_E_LOST);
+    close(foreign);
+    assert_true(spare->child.pid == 0);
+}
+
+static void a_pidfd_of_another_child_is_refused(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+    uint64_t id = rig_spare(rig_sleep);
+    pid_t pid = cl_spare_find(&rig.daemon, id)->child.pid;
+    struct cl_spare *spare = cl_spare_spawn(&rig.zygote, &err);
+    int other = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    (void)state;
+    assert_fails(cl_reap_adopt(spare, pid, &other, &err), &err, CL_E_LOST);
+    assert_fails(cl_reap_adopt(spare, pid + 1, &other, &err), &err, CL_E_LOST);
+    close(other);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(oom_kill_is_limit_memory),
+        cmocka_unit_test(oom_counter_without_a_kill_is_not_the_cause),
+        cmocka_unit_test(our_deadlines_are_named),
+        cmocka_unit_test(rlimit_cpu_is_limit_cpu_only_when_it_was_used_up),
+        cmocka_unit_test(what_was_decided_before_stays),
+        cmocka_unit_test(cpu_is_looked_at_when_it_can_be_used_up),
+        CASE(wall_deadline_kills_a_sleeping_worker),
+        CASE(cpu_deadline_kills_a_computing_worker),
+        CASE(finished_worker_that_stays_is_killed_and_ends_once),
+        CASE(slot_is_not_free_before_its_cgroup_is_empty),
+        CASE(a_pidfd_of_no_child_is_refused),
+        CASE(a_pidfd_of_another_child_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state directory, its token and lock, and the address to listen on.
+ * Runs in: tests only.
+ * Trusts: -
+ */
+#include "tests/support/unit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sandbox/base/own.h"
+#include "sandbox/state.h"
+
+static char folder[] = "/tmp/state.XXXXXX";
+static struct cl_state kept;
+static struct cl_err err;
+
+static int setup(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        return 0;
+    strcpy(folder, "/tmp/state.XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    kept = (struct cl_state){ -1, -1, -1, -1, -1, "", "" };
+    return 0;
+}
+
+static void close_all(struct cl_state *state)
+{
+    cl_own_close(&state->dir);
+    cl_own_close(&state->lock);
+    cl_own_close(&state->token);
+    cl_own_close(&state->listener);
+}
+
+static int teardown(void **state)
+{
+    char command[64];
+
+    (void)state;
+    close_all(&kept);
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    return geteuid() == 0 ? system(command) : 0;
+}
+
+static void token_is_made_once_and_private(void **state)
+{
+    char first[128] = "", second[128] = "";
+    struct stat found;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_works(cl_state_open(&kept, folder, &err), &err);
+    assert_int_equal(fstat(kept.token, &found), 0);
+    assert_int_equal(found.st_mode & 07777, 0600);
+    assert_int_equal(read(kept.token, first, sizeof(first) - 1), 4 + 64 + 1);
+    assert_memory_equal(first, "clt_", 4);
+    close_all(&kept);
+    assert_works(cl_state_open(&kept, folder, &err), &err);
+    assert_true(read(kept.token, second, sizeof(second) - 1) > 0);
+    assert_string_equal(first, second);
+}
+
+static void token_that_others_may_read_is_refused(void **state)
+{
+    char path[64];
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_works(cl_state_open(&kept, folder, &err), &err);
+    close_all(&kept);
+    snprintf(path, sizeof(path), "%s/local.token", folder);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_fails(cl_state_open(&kept, folder, &err), &err, CL_E_DENIED);
+}
+
+static void directory_that_others_may_write_is_refused(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(chmod(folder, 0777), 0);
+    assert_fails(cl_state_open(&kept, folder, &err), &err, CL_E_DENIED);
+}
+
+static void second_holder_of_the_lock_is_refused(void **state)
+{
+    struct cl_state other = { -1, -1, -1, -1, -1, "", "" };
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_works(cl_state_open(&kept, folder, &err), &err);
+    assert_fails(cl_state_open(&other, folder, &err), &err, CL_E_BUSY);
+    close_all(&other);
+}
+
+static void instance_is_named_by_the_directory(void **state)
+{
+    char name[CL_STATE_INSTANCE_SIZE];
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_works(cl_state_open(&kept, folder, &err), &err);
+    memcpy(name, kept.instance, sizeof(name));
+    assert_int_equal(strlen(name), 8);
+    close_all(&kept);
+    assert_works(cl_state_open(&kept, folder, &err), &err);
+    assert_string_equal(kept.instance, name);
+}
+
+static void port_zero_picks_one_and_a_taken_one_is_refused(void **state)
+{
+    struct cl_state other = { -1, -1, -1, -1, -1, "", "" };
+
+    (void)state;
+    assert_works(cl_state_listen(&kept, "127.0.0.1:0", &err), &err);
+    assert_memory_equal(kept.address, "127.0.0.1:", 10);
+    assert_true(atoi(kept.address + 10) > 0);
+    assert_fails(cl_state_listen(&other, kept.address, &err), &err, CL_E_SYS);
+    assert_non_null(strstr(err.text, "in use"));
+    close_all(&other);
+    close_all(&kept);
+}
+
+static void addresses_that_are_none_are_refused(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "127.0.0.1",
+        "127.0.0.1:",
+        ":80",
+        "127.0.0.1:x",
+        "127.0.0.1:65536",
+        "::1:80",
+        "[::1]",
+        "[::1:80",
+        "[]:80",
+        "localhost:80",
+        "127.0.0.1:-1",
+        "127.0.0.1:080000",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_fails(cl_state_listen(&kept, bad[i], &err), &err, CL_E_INPUT);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(token_is_made_once_and_private),
+        CASE(token_that_others_may_read_is_refused),
+        CASE(directory_that_others_may_write_is_refused),
+        CASE(second_holder_of_the_lock_is_refused),
+        CASE(instance_is_named_by_the_directory),
+        CASE(port_zero_picks_one_and_a_taken_one_is_refused),
+        CASE(addresses_that_are_none_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
