@@ -198,12 +198,9 @@ static void look(struct cl_dispatch *dispatch, struct cl_spare *spare)
 
 struct cl_spare *cl_dispatch_pick(struct cl_dispatch *dispatch, struct cl_pool *pool)
 {
-    struct cl_list *before;
-
-    for (struct cl_list *node = pool->idle.previous; node != &pool->idle; node = before) {
+    cl_list_each (node, keep, &pool->idle) {
         struct cl_spare *spare = cl_list_entry(node, struct cl_spare, node);
 
-        before = node->previous;
         if (spare->state == CL_SPARE_BORN)
             look(dispatch, spare);
         if (spare->state == CL_SPARE_IDLE)

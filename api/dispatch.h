@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Brings calls and jails together. A call gets the newest idle spare of its pool, or waits in
+ * Brings calls and jails together. A call gets the oldest ready spare of its pool, or waits in
  * the pool's queue: first in, first out, bounded in number, bytes and time. A pool belongs to
  * one tenant, so nobody's queue stands in front of another's; of the room that all share, no
  * tenant with company may take more than its part.

@@ -40,7 +40,7 @@ void cl_job_free(struct cl_dispatch *dispatch, struct cl_job *job);
 void cl_job_refuse(struct cl_dispatch *dispatch, struct cl_job *job,
                    const struct cl_refusal *why);
 
-/* dispatch.c: the newest spare of the pool that is ready, NULL if none is. */
+/* dispatch.c: the oldest spare of the pool that is ready, NULL if none is. */
 struct cl_spare *cl_dispatch_pick(struct cl_dispatch *dispatch, struct cl_pool *pool);
 
 /* queue.c */

@@ -42,7 +42,7 @@ struct cl_pool {
     uint32_t order; /* place among its tenant's policies; the first is the default */
     bool is_live;
     bool had_spare;
-    struct cl_list idle; /* struct cl_spare, parked; the newest last */
+    struct cl_list idle; /* struct cl_spare, parked; the oldest first */
     struct cl_list jobs; /* struct cl_job, waiting; the oldest first */
     uint32_t idle_count;
     uint32_t queued;
