@@ -14,7 +14,7 @@ FUNCTION_MOST = 60
 FUNCTION_WARN = 50
 # Most lines of code, blank lines and comments not counted, of what root runs, of the way into the
 # jail, and of what every process links. Raise one only with a reason in the commit.
-SANDBOX_MOST = {"sandbox": 4200, "sandbox/enter": 800, "sandbox/base": 1900}
+SANDBOX_MOST = {"sandbox": 4400, "sandbox/enter": 800, "sandbox/base": 1900}
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
