@@ -19,6 +19,8 @@ die() { say "$*"; exit 1; }
 command -v qemu-system-x86_64 >/dev/null || die "missing: apt-get install qemu-system-x86"
 [ -x "$bin/cloched" ] || die "no build in $bin"
 
+exec 9>"$out/lock"
+flock -n 9 || die "another run uses $out"
 work=$(mktemp -d "$out/run.XXXXXX")
 qemu=
 leave()
@@ -54,11 +56,13 @@ timeout --foreground "$seconds" qemu-system-x86_64 -accel "$accel" -cpu max -smp
     -device virtserialport,chardev=log,name=cloche.log \
     -chardev "file,id=status,path=$work/status" \
     -device virtserialport,chardev=status,name=cloche.status \
-    -serial "file:$out/console.log" </dev/null &
+    -serial "file:$out/console.log" </dev/null 9>&- &
 qemu=$!
-tail -n +1 -f --pid="$qemu" "$out/pytest.log"
+# In the background, because a trap has to wait for what runs in the foreground.
+tail -n +1 -f --pid="$qemu" "$out/pytest.log" &
 wait "$qemu" || die "qemu failed or took longer than $seconds s"
 qemu=
+wait
 
 status=$(tr -dc 0-9 <"$work/status")
 [ -n "$status" ] || die "the guest ended without a result, see $out/console.log"

@@ -13,7 +13,7 @@ cd /cloche || exit 90
 {
     echo "guest: $(uname -srm), $(nproc) cpus, /sys/fs/cgroup is $(stat -fc %T /sys/fs/cgroup) with" \
         "$(cat /sys/fs/cgroup/cgroup.controllers)"
-    CLOCHE_BIN=/cloche/bin PYTHONDONTWRITEBYTECODE=1 sh ./command 2>&1
+    CLOCHE_BIN=/cloche/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 sh ./command 2>&1
     status=$?
     echo "$status" >/run/vmtest.status
 } >"$log" 2>&1
