@@ -56,6 +56,8 @@ static void start_drain(uint64_t grace_ms)
 {
     static const struct timeval every = { 0, DRAIN_LOOK_MS * 1000 };
 
+    if (!app.server)
+        _exit(0); /* nobody was let in yet */
     if (app.is_draining)
         return;
     app.is_draining = true;
@@ -116,6 +118,8 @@ static void on_loaded(void *self, const struct cl_msg_loaded *msg)
     if (cl_tenancy_on_loaded(app.tenancy, msg, cl_dispatch_on_change, app.dispatch, &err) < 0)
         lose(&err);
     cl_log(CL_INFO, "api.loaded", "generation=%u policies=%u", msg->generation, msg->policies);
+    if (!app.server)
+        event_base_loopbreak(app.base); /* now it can be started */
 }
 
 static void on_spare(void *self, const struct cl_msg_offer *msg, int *fd)
@@ -178,12 +182,10 @@ static int check_listener(struct cl_err *err)
     return 0;
 }
 
-static int start(struct cl_err *err)
+static int start_loop(struct cl_err *err)
 {
     struct event *term;
 
-    if (cl_fdpass_check(CL_CONTROL_FD, SOCK_SEQPACKET, err) < 0 || check_listener(err) < 0)
-        return -1;
     if (sodium_init() < 0)
         return cl_fail(err, CL_E_SYS, "start libsodium");
     app.base = event_base_new();
@@ -192,22 +194,29 @@ static int start(struct cl_err *err)
     term = evsignal_new(app.base, SIGTERM, on_sigterm, NULL);
     if (!term || event_add(term, NULL) < 0)
         return cl_fail(err, CL_E_SYS, "watch SIGTERM");
+    return 0;
+}
 
+/* Clients wait in the listener's queue until there are tenants to know them by; nothing of theirs
+ * is read before this process is confined. */
+static int start(struct cl_err *err)
+{
+    if (cl_fdpass_check(CL_CONTROL_FD, SOCK_SEQPACKET, err) < 0 || check_listener(err) < 0 ||
+        start_loop(err) < 0)
+        return -1;
     cl_auth_init(&app.auth);
     app.tenancy = cl_tenancy_new();
     app.dispatch =
         cl_dispatch_new(app.base, app.tenancy, &cl_dispatch_caps_default, &cl_calls_jobs, &app);
-    app.server = cl_http_server_new(app.base, LISTENER_FD, &cl_http_caps_default,
-                                    &cl_visit_calls, &app, err);
-    if (!app.server)
-        return -1;
-    if (cl_confine(err) < 0)
-        return -1;
     app.client = cl_jailclient_new(app.base, CL_CONTROL_FD, &jail_calls, NULL, err);
     if (!app.client)
         return -1;
     cl_dispatch_set_client(app.dispatch, app.client);
-    return 0;
+    if (event_base_dispatch(app.base) < 0)
+        return cl_fail(err, CL_E_SYS, "wait for the policies");
+    app.server = cl_http_server_new(app.base, LISTENER_FD, &cl_http_caps_default,
+                                    &cl_visit_calls, &app, err);
+    return app.server ? cl_confine(err) : -1;
 }
 
 int main(void)

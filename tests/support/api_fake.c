@@ -73,20 +73,30 @@ static int file_of(const void *bytes, size_t length)
     return fd;
 }
 
-void api_fake_load(struct api_fake *fake, uint32_t generation)
+static void tell_tenant(struct api_fake *fake, uint32_t tenant, const char *name,
+                        const char *token, uint32_t pool)
 {
-    struct cl_msg_tenant tenant = { .tenant = 2, .generation = generation, .name = "local" };
-    struct cl_msg_policy policy = { .pool = API_FAKE_POOL,
-                                    .generation = generation,
-                                    .tenant = 2 };
-    const struct cl_msg_loaded loaded = { .generation = generation, .policies = 1 };
-    cl_close_auto int token = file_of(API_FAKE_TOKEN "\n", sizeof(API_FAKE_TOKEN));
+    const uint32_t generation = fake->generation;
+    struct cl_msg_tenant told = { .tenant = tenant, .generation = generation };
+    struct cl_msg_policy policy = { .pool = pool, .generation = generation, .tenant = tenant };
+    cl_close_auto int file = file_of(token, strlen(token));
     cl_close_auto int compiled = file_of(&fake->sample, sizeof(fake->sample));
     struct cl_err err = CL_ERR_INIT;
 
+    memcpy(told.name, name, strlen(name));
     memcpy(policy.name, fake->sample.head.name, sizeof(policy.name));
-    MUST(cl_tenancy_on_tenant(fake->app.tenancy, &tenant, token, &err));
+    MUST(cl_tenancy_on_tenant(fake->app.tenancy, &told, file, &err));
     MUST(cl_tenancy_on_policy(fake->app.tenancy, &policy, compiled, &err));
+}
+
+void api_fake_load(struct api_fake *fake, uint32_t generation)
+{
+    const struct cl_msg_loaded loaded = { .generation = generation, .policies = 2 };
+    struct cl_err err = CL_ERR_INIT;
+
+    fake->generation = generation;
+    tell_tenant(fake, 2, "local", API_FAKE_TOKEN "\n", API_FAKE_POOL);
+    tell_tenant(fake, 5, "other", API_FAKE_TOKEN "-other\n", API_FAKE_OTHER_POOL);
     MUST(cl_tenancy_on_loaded(fake->app.tenancy, &loaded, cl_dispatch_on_change,
                               fake->app.dispatch, &err));
 }

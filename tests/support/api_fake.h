@@ -11,17 +11,18 @@
 
 #define API_FAKE_TOKEN "clt_0123456789abcdef0123456789abcdef"
 
-enum { API_FAKE_POOL = 3 };
+enum { API_FAKE_POOL = 3, API_FAKE_OTHER_POOL = 4 };
 
 struct api_fake {
     struct cl_app app;
     int cloched; /* the other end of the control socket */
     struct policy_sample sample;
+    uint32_t generation;
     uint64_t last_spare;
 };
 
 /* Tenant "local", whose policy "default" is the sample as changed by the test so far: pool 3 of
- * generation 1. `caps` may be NULL. */
+ * generation 1. Tenant "other" has the same policy as pool 4. `caps` may be NULL. */
 void api_fake_init(struct api_fake *fake, const struct cl_dispatch_caps *caps,
                    const struct cl_dispatch_calls *calls, void *self);
 /* Only what tenants and policies need: load says TENANT, POLICY, LOADED. */

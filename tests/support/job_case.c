@@ -72,10 +72,10 @@ int job_case_teardown(void **state)
     return 0;
 }
 
-static struct cl_job *job_of(const char *body)
+static struct cl_job *job_of(const char *body, uint32_t index)
 {
     static struct cl_exchange *const somebody = (struct cl_exchange *)(void *)heard;
-    struct cl_pool *pool = cl_tenancy_pool(fake.app.tenancy, API_FAKE_POOL);
+    struct cl_pool *pool = cl_tenancy_pool(fake.app.tenancy, index);
     struct cl_request request = { 0 };
     struct cl_refusal refusal = CL_REFUSAL_INIT;
     struct cl_job *job;
@@ -89,7 +89,12 @@ static struct cl_job *job_of(const char *body)
 
 uint64_t submit(const char *body)
 {
-    return cl_dispatch_submit(fake.app.dispatch, job_of(body));
+    return cl_dispatch_submit(fake.app.dispatch, job_of(body, API_FAKE_POOL));
+}
+
+uint64_t submit_other(const char *body)
+{
+    return cl_dispatch_submit(fake.app.dispatch, job_of(body, API_FAKE_OTHER_POOL));
 }
 
 void expect(uint32_t type)

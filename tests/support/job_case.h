@@ -17,8 +17,9 @@ int job_case_setup(void **state);
 int job_case_teardown(void **state);
 
 uint64_t submit(const char *body);
-void expect(uint32_t type);            /* the next message of the API; 0: none */
-void expect_heard(const char *wanted); /* "start 1;done 1 ok;", since the last time */
+uint64_t submit_other(const char *body); /* as the other tenant */
+void expect(uint32_t type);              /* the next message of the API; 0: none */
+void expect_heard(const char *wanted);   /* "start 1;done 1 ok;", since the last time */
 bool was_heard(const char *part);
 void expect_call(int worker); /* it has got a whole call */
 void expect_nothing(int worker);

@@ -95,6 +95,23 @@ static void a_full_queue_refuses(void **state)
     assert_int_equal(cl_dispatch_queued(fake.app.dispatch), 3);
 }
 
+/* Room for four: two tenants that wait have two places each, one that waits alone may have three,
+ * which is all its pool has. */
+static void a_tenant_with_company_gets_its_part_of_the_queue(void **state)
+{
+    (void)state;
+    submit(BODY);
+    submit_other(BODY);
+    submit(BODY);
+    expect_heard("");
+    submit(BODY);
+    expect_heard("refused 4 queue-full;");
+    submit_other(BODY);
+    expect_heard("");
+    submit_other(BODY);
+    expect_heard("refused 6 queue-full;");
+}
+
 static void a_queue_full_of_bytes_refuses(void **state)
 {
     static char body[3000];
@@ -295,6 +312,7 @@ int main(void)
         CASE(the_oldest_spare_is_taken_first),
         CASE(waiting_calls_are_served_in_order),
         CASE(a_full_queue_refuses),
+        CASE(a_tenant_with_company_gets_its_part_of_the_queue),
         CASE(a_queue_full_of_bytes_refuses),
         CASE(a_call_waits_so_long_and_no_longer),
         CASE(a_spare_that_dies_parked_is_given_back),
