@@ -95,7 +95,7 @@ void api_fake_load(struct api_fake *fake, uint32_t generation)
     struct cl_err err = CL_ERR_INIT;
 
     fake->generation = generation;
-    tell_tenant(fake, 2, "local", API_FAKE_TOKEN "\n", API_FAKE_POOL);
+    tell_tenant(fake, 2, "local", API_FAKE_TOKEN "\n", fake->pool);
     tell_tenant(fake, 5, "other", API_FAKE_TOKEN "-other\n", API_FAKE_OTHER_POOL);
     MUST(cl_tenancy_on_loaded(fake->app.tenancy, &loaded, cl_dispatch_on_change,
                               fake->app.dispatch, &err));
@@ -116,6 +116,7 @@ void api_fake_init(struct api_fake *fake, const struct cl_dispatch_caps *caps,
     fake->cloched = pair[1];
     CL_CHECK(evutil_make_socket_nonblocking(pair[1]) == 0);
     policy_sample_init(&fake->sample);
+    fake->pool = API_FAKE_POOL;
     app->base = event_base_new();
     cl_auth_init(&app->auth);
     app->tenancy = cl_tenancy_new();
@@ -155,7 +156,7 @@ void api_fake_tell(struct api_fake *fake, enum cl_msg_type type, void *msg)
 int api_fake_offer(struct api_fake *fake, bool is_ready)
 {
     struct cl_msg_offer offer = { .spare = ++fake->last_spare,
-                                  .pool = API_FAKE_POOL,
+                                  .pool = fake->pool,
                                   .generation = cl_tenancy_generation(fake->app.tenancy) };
     int pair[2];
     struct cl_err err = CL_ERR_INIT;

@@ -18,6 +18,7 @@ struct api_fake {
     int cloched; /* the other end of the control socket */
     struct policy_sample sample;
     uint32_t generation;
+    uint32_t pool; /* of "local": API_FAKE_POOL until a test says another one */
     uint64_t last_spare;
 };
 

@@ -275,6 +275,36 @@ static void waiting_calls_move_under_the_new_policy_if_they_fit(void **state)
     expect_heard("start 1;");
 }
 
+/* What cloched does when a policy changes: another pool of the same name. */
+static void waiting_calls_move_to_the_pool_that_replaces_theirs(void **state)
+{
+    cl_close_auto int old = api_fake_offer(&fake, false);
+    cl_close_auto int worker = -1;
+
+    (void)state;
+    (void)old;
+    submit(BODY);
+    submit("{\"source\":\"\",\"limits\":{\"wall\":\"4s\"}}");
+    expect(CL_M_WANT);
+    expect(CL_M_WANT);
+    fake.pool = 9;
+    fake.sample.head.wall_ms = 1000;
+    api_fake_load(&fake, 2);
+    expect_heard("refused 2 policy-reloaded;");
+    expect(CL_M_DROP);
+    expect(CL_M_WANT);
+    assert_true(msg.want.pool == 9 && msg.want.queued == 1);
+    worker = api_fake_offer(&fake, true);
+    expect_heard("start 1;");
+    expect(CL_M_TAKE);
+    result(worker, "1");
+    api_fake_end(&fake, 2, CL_END_FINISHED, 0);
+    api_fake_end(&fake, 1, CL_END_LOST, 0);
+    expect_heard("done 1 ok;");
+    api_fake_load(&fake, 3);
+    assert_null(cl_tenancy_pool(fake.app.tenancy, API_FAKE_POOL));
+}
+
 static void offers_of_unknown_pools_are_given_back(void **state)
 {
     struct cl_msg_offer offer = { .spare = 8, .pool = 99, .generation = 1 };
@@ -324,6 +354,7 @@ int main(void)
         CASE(spares_under_a_changed_policy_are_given_back),
         CASE(spares_outlive_a_reload_that_changes_nothing),
         CASE(waiting_calls_move_under_the_new_policy_if_they_fit),
+        CASE(waiting_calls_move_to_the_pool_that_replaces_theirs),
         CASE(offers_of_unknown_pools_are_given_back),
         CASE(messages_about_nobody_are_ignored),
     };
