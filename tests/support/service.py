@@ -173,7 +173,8 @@ class Service:
         return self.named("cloche-api")
 
     def zygotes(self):
-        return self.named("cloche-zygote")
+        """Not those of that name with a pid namespace of their own: workers that are just being born."""
+        return [pid for pid in self.named("cloche-zygote") if len(status(pid).get("NSpid", "").split()) == 1]
 
     def workers(self):
         return self.named("cloche-worker")
