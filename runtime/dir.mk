@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 PROGRAMS += cloche-zygote
 cloche-zygote_SRC := $(wildcard runtime/*.c) $(ENTER_SRC)
-cloche-zygote_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags python3-embed)) -I$(BUILD)/gen
-cloche-zygote_LIBS := $(shell pkg-config --libs python3-embed) -lcap
+cloche-zygote_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags python-3.11-embed)) -I$(BUILD)/gen
+cloche-zygote_LIBS := $(shell pkg-config --libs python-3.11-embed) -lcap
 
 # The kernel's names of its system calls, for the message of a refusal.
 SYSCALL_NAMES := $(BUILD)/gen/syscall_names.inc
