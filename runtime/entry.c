@@ -14,6 +14,7 @@
 
 static PyObject *entry_error; /* owned, for ever */
 static const char default_entry[] = "main";
+static struct cl_bytes shown_source; /* borrowed from the call */
 
 int cl_entry_prepare(void)
 {
@@ -82,6 +83,33 @@ static PyObject *make_module(void)
     return cl_take_ptr(&module);
 }
 
+static PyObject *get_source(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    return PyUnicode_DecodeUTF8(shown_source.bytes, (Py_ssize_t)shown_source.length, "replace");
+}
+
+static PyMethodDef source_def = { "source", get_source, METH_NOARGS, NULL };
+
+/* linecache has a place for sources that are no files: a function that is asked when needed. */
+int cl_entry_offer_source(void)
+{
+    PyObject *b_linecache = cl_pyref_module("linecache");
+    cl_pyref_auto PyObject *cache = NULL;
+    cl_pyref_auto PyObject *source = NULL;
+    cl_pyref_auto PyObject *entry = NULL;
+
+    if (!b_linecache || !shown_source.bytes)
+        return 0;
+    cache = PyObject_GetAttrString(b_linecache, "cache");
+    source = PyCFunction_New(&source_def, NULL);
+    entry = source ? PyTuple_Pack(1, source) : NULL;
+    if (!cache || !entry)
+        return -1;
+    return PyMapping_SetItemString(cache, CL_SOURCE_NAME, entry);
+}
+
 static PyObject *run_module(struct cl_bytes source)
 {
     cl_pyref_auto PyObject *code = compile_source(source);
@@ -92,6 +120,9 @@ static PyObject *run_module(struct cl_bytes source)
     if (!module)
         return NULL;
     b_dict = PyModule_GetDict(module);
+    shown_source = source;
+    if (cl_entry_offer_source() < 0)
+        return NULL;
     nothing = PyEval_EvalCode(code, b_dict, b_dict);
     return nothing ? cl_take_ptr(&module) : NULL;
 }

@@ -26,6 +26,10 @@ int cl_entry_arguments(struct cl_entry *entry, const struct cl_call *call);
  * (owned), NULL with an exception set. */
 PyObject *cl_entry_run(const struct cl_entry *entry, const struct cl_call *call);
 
+/* Lets tracebacks that the caller prints itself show the lines of its source. Called for the call
+ * and when `linecache` is loaded during it. -1 with an exception set. */
+int cl_entry_offer_source(void);
+
 void cl_entry_fini(struct cl_entry *entry);
 
 #endif

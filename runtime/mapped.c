@@ -18,6 +18,7 @@
 #include "runtime/audit.h"
 #include "runtime/boot.h"
 #include "runtime/denial.h"
+#include "runtime/entry.h"
 #include "runtime/modules.h"
 #include "sandbox/base/policyview.h"
 
@@ -140,7 +141,9 @@ static int install_zones(void)
 static const struct {
     const char *module;
     int (*finish)(void);
-} finishes[] = { { "asyncio", cl_asyncloop_install }, { "zoneinfo", install_zones } };
+} finishes[] = { { "asyncio", cl_asyncloop_install },
+                 { "zoneinfo", install_zones },
+                 { "linecache", cl_entry_offer_source } };
 
 /* A module has run; some then need what their jail does not have otherwise. */
 static PyObject *on_loaded(PyObject *self, PyObject *name)

@@ -47,7 +47,7 @@ int cl_run_prepare(const struct cl_policy *policy, struct cl_run_loaded *loaded,
 
 void cl_run_park(void)
 {
-    cl_warm_reseed();
+    cl_warm_reseed(report.policy);
     cl_warm_run();
     cl_stdio_drop();
 }

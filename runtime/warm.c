@@ -108,9 +108,18 @@ int cl_warm_prepare(const struct cl_policy *policy, struct cl_err *err)
     return 0;
 }
 
+/* What a generator is seeded with: None lets it ask the kernel. A policy without the tier that has
+ * getrandom gets a different state for each clone, but no secret one. */
+static PyObject *make_seed(const struct cl_policy *policy)
+{
+    if (policy->tiers & CL_TIER_TIME)
+        return Py_NewRef(Py_None);
+    return PyLong_FromUnsignedLong(__builtin_ia32_rdtsc() & UINT32_MAX);
+}
+
 /* The module's own generator, behind random.random() and the like. Its Python method `seed` would
  * do the same by a longer way. */
-static void reseed_random(void)
+static int reseed_random(PyObject *seed)
 {
     PyObject *b_module = cl_pyref_module("random");
     PyObject *b_base = cl_pyref_type("_random", "Random");
@@ -118,23 +127,33 @@ static void reseed_random(void)
     cl_pyref_auto PyObject *done = NULL;
 
     if (!b_module || !b_base)
-        return;
+        return 0;
     instance = PyObject_GetAttrString(b_module, "_inst");
     if (instance && PyObject_SetAttrString(instance, "gauss_next", Py_None) == 0)
-        done = PyObject_CallMethod(b_base, "seed", "O", instance);
-    if (!done)
-        cl_check_failed("random._inst.seed()", __FILE__, __LINE__);
+        done = PyObject_CallMethod(b_base, "seed", "OO", instance, seed);
+    return done ? 0 : -1;
 }
 
 /* numpy's old global generator is copied by every clone; new ones ask the kernel. */
-void cl_warm_reseed(void)
+static int reseed_numpy(PyObject *seed)
 {
     PyObject *b_numpy = cl_pyref_module("numpy.random");
     cl_pyref_auto PyObject *done = NULL;
 
-    reseed_random();
-    if (b_numpy && !(done = PyObject_CallMethod(b_numpy, "seed", NULL)))
-        cl_check_failed("numpy.random.seed()", __FILE__, __LINE__);
+    if (!b_numpy)
+        return 0;
+    done = PyObject_CallMethod(b_numpy, "seed", "O", seed);
+    return done ? 0 : -1;
+}
+
+/* A clone that shares its random numbers with others must not run. */
+void cl_warm_reseed(const struct cl_policy *policy)
+{
+    cl_pyref_auto PyObject *seed = make_seed(policy);
+
+    CL_CHECK(seed);
+    CL_CHECK(reseed_random(seed) == 0);
+    CL_CHECK(reseed_numpy(seed) == 0);
 }
 
 void cl_warm_run(void)

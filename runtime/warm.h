@@ -13,7 +13,7 @@
 int cl_warm_prepare(const struct cl_policy *policy, struct cl_err *err);
 
 /* In the worker: replaces what clones of one zygote share and must not. */
-void cl_warm_reseed(void);
+void cl_warm_reseed(const struct cl_policy *policy);
 
 /* In the worker: one small call, output muted. */
 void cl_warm_run(void);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/arena.h"
 #include "runtime/interp.h"
 #include "runtime/worker.h"
 #include "sandbox/base/fdpass.h"
@@ -105,6 +106,7 @@ static _Noreturn void be_zygote(int control, const struct case_policy *wanted)
 
     if (cl_interp_start(&err) == 0)
         cl_run_prepare(build_policy(wanted), &loaded, &err);
+    cl_arena_close();
     CL_CHECK(write(control, &err, sizeof(err)) == sizeof(err));
     CL_CHECK(write(control, &loaded, sizeof(loaded)) == sizeof(loaded));
     while ((got = cl_fdpass_recv(control, &pid, sizeof(pid), fds, &count, &err)) > 0) {

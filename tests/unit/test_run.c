@@ -320,6 +320,22 @@ static void traceback_shows_causes_and_notes(void **state)
         "                      ^^^^^^^^^^^^^^^^^^^^^^^^^^\nValueError\n");
 }
 
+static void tracebacks_that_the_caller_prints_have_source_lines(void **state)
+{
+    struct case_call call = { .source =
+                                  "import logging\ndef main():\n    try: 1 / 0\n"
+                                  "    except ZeroDivisionError: logging.exception('told')" };
+    struct case_end end;
+
+    (void)state;
+    wants_call(&call, CL_F_RESULT, &end);
+    assert_string_equal((const char *)end.err_out.bytes,
+                        "ERROR:root:told\nTraceback (most recent call last):\n"
+                        "  File \"main.py\", line 3, in main\n    try: 1 / 0\n"
+                        "         ~~^~~\nZeroDivisionError: division by zero\n");
+    case_end_fini(&end);
+}
+
 static void error_names_the_innermost_place(void **state)
 {
     struct case_call call = {
@@ -550,6 +566,7 @@ int main(void)
         cmocka_unit_test(stdin_is_readable),
         cmocka_unit_test(traceback_shows_only_the_callers_frames),
         cmocka_unit_test(traceback_shows_causes_and_notes),
+        cmocka_unit_test(tracebacks_that_the_caller_prints_have_source_lines),
         cmocka_unit_test(error_names_the_innermost_place),
         cmocka_unit_test(syntax_error_has_a_place_and_its_line),
         cmocka_unit_test(source_with_a_null_byte_is_a_syntax_error),
