@@ -8,6 +8,7 @@
 #include "api/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -74,13 +75,10 @@ static const uint16_t allowed[] = {
     SYS_recvfrom,
     SYS_sendto,
     SYS_recvmsg,
-    SYS_sendmsg,
     SYS_accept4,
     SYS_accept,
-    SYS_shutdown,
     SYS_close,
     SYS_getsockopt,
-    SYS_setsockopt,
     SYS_getsockname,
     SYS_getpeername,
     SYS_pread64,
@@ -91,7 +89,6 @@ static const uint16_t allowed[] = {
     SYS_timerfd_settime,
     SYS_poll,
     /* policies and tokens that cloched hands over */
-    SYS_fcntl,
     SYS_fstat,
     SYS_newfstatat,
     SYS_lseek,
@@ -127,6 +124,8 @@ static const uint16_t killing[] = {
     SYS_vfork,
     SYS_clone3,
     SYS_ptrace,
+    SYS_sendmsg, /* could hand cloched a descriptor whose close blocks */
+    SYS_sendmmsg,
     SYS_process_vm_readv,
     SYS_process_vm_writev,
     SYS_mount,
@@ -140,7 +139,7 @@ static const uint16_t killing[] = {
     SYS_keyctl,
 };
 
-enum { FILTER_MAX = 192, PROT_EXEC_BIT = 4 };
+enum { FILTER_MAX = 224, PROT_EXEC_BIT = 4, LISTENER_FD = 4 };
 
 struct program {
     struct sock_filter code[FILTER_MAX];
@@ -170,6 +169,31 @@ static void put_unless_exec(struct program *program, uint32_t number)
     put(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
 }
 
+/* Allowed, unless the low word of an argument is `value`. */
+static void put_unless(struct program *program, uint32_t number, unsigned argument,
+                       uint32_t value)
+{
+    const uint32_t at = (uint32_t)(offsetof(struct seccomp_data, args) + 8 * argument);
+
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, number, 0, 4);
+    put(program, BPF_LD | BPF_W | BPF_ABS, at, 0, 0);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+    put(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
+    put(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+}
+
+/* Flags of a descriptor and its lock state; no copy of one, which could be of the listener. */
+static void put_fcntl(struct program *program)
+{
+    static const uint32_t commands[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GET_SEALS };
+
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 2 + 2 * CL_COUNT(commands));
+    put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1]), 0, 0);
+    for (size_t i = 0; i < CL_COUNT(commands); i++)
+        put_row(program, commands[i], SECCOMP_RET_ALLOW);
+    put(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
+}
+
 /* How much waits to be read: libevent asks before it reads. Argument 1 is the request. */
 static void put_ioctl(struct program *program)
 {
@@ -191,6 +215,10 @@ static void build(struct program *program)
     for (size_t i = 0; i < CL_COUNT(killing); i++)
         put_row(program, killing[i], SECCOMP_RET_KILL_PROCESS);
     put_ioctl(program);
+    put_fcntl(program);
+    /* The listener outlives this process: what is done to it would outlive it, too. */
+    put_unless(program, SYS_shutdown, 0, LISTENER_FD);
+    put_unless(program, SYS_setsockopt, 0, LISTENER_FD);
     put_unless_exec(program, SYS_mmap);
     put_unless_exec(program, SYS_mprotect);
     /* The rest, x32 numbers too, is refused without harm: a library that asks gets an errno. */

@@ -20,6 +20,7 @@
 #include "sandbox/zygote.h"
 
 enum {
+    EXITING_MAX = 8,  /* workers beside the bound that have answered and are on their way out */
     SPAWNING_MAX = 8, /* SPAWNs in flight: a clone costs CPU that calls want too */
     SAFETY = 4,       /* arrivals come in bursts, a refill takes longer under load */
     DECAY_US = 1000000,
@@ -160,6 +161,9 @@ static void on_recycle(struct cl_timer *timer)
 
     if (pool->zygote && !pool->successor && may_try(pool))
         start_zygote(pool, &pool->successor);
+    /* Again, should the successor not come up: its being up arms this for the next time. */
+    if (pool->zygote && !pool->is_retired)
+        cl_timer_start(&pool->daemon->loop, timer, cl_clock_us() + RETRY_MAX_US);
 }
 
 void cl_pool_on_up(struct cl_pool *pool, struct cl_zygote *zygote)
@@ -255,7 +259,9 @@ static bool is_wanted(const struct cl_pool *pool, const struct cl_zygote *zygote
     /* The self-test's probes are beside the policy's own bound: it may be as low as 1. */
     if (cl_selftest_needs(daemon, pool))
         most += CL_SELFTEST_MAX;
+    /* A worker that has answered holds its slot, memory and CPU until it is gone. */
     return zygote->ready < target_of(pool) && zygote->active < most &&
+           zygote->live < most + EXITING_MAX && zygote->live < CL_POLICY_SLOTS_MAX &&
            zygote->spawning < SPAWNING_MAX && daemon->spares_live < daemon->spares_max &&
            (!daemon->is_draining || pool->queued > 0);
 }

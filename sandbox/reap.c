@@ -21,7 +21,7 @@
 #include "sandbox/pool.h"
 #include "sandbox/zygote.h"
 
-enum { EXIT_US = 1000000, CPU_STEP_US = 1000, PARK_US = 50000 };
+enum { EXIT_US = 200000, CPU_STEP_US = 1000, PARK_US = 50000 };
 
 /* ---------------------------------------------------------------------------------- causes */
 
@@ -123,6 +123,7 @@ void cl_reap_abandon(struct cl_spare *spare)
     struct cl_msg_end end = { .spare = spare->id, .cause = CL_END_LOST };
 
     tell(spare, &end);
+    cl_own_close(&spare->job); /* a worker that is there all the same sees this and ends */
     cl_spare_put(spare);
 }
 
@@ -178,6 +179,8 @@ void cl_reap_kill(struct cl_spare *spare, enum cl_end_cause cause, enum cl_limit
         cl_reap_abandon(spare);
         return;
     }
+    if (spare->child.pid == 0)
+        return; /* abandoned: its timer waits for the slot to be empty */
     if (spare->verdict.cause == 0) {
         spare->verdict.cause = cause;
         spare->verdict.limit = limit;

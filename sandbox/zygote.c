@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/fdpass.h"
@@ -112,6 +113,8 @@ static void on_spawned(struct cl_zygote *zygote, const struct cl_msg_spawned *sp
     if (cl_reap_adopt(spare, spawned->pid, pidfd, &err) < 0) {
         cl_log(CL_WARN, "zygote.spawned", "spare=%llu error=\"%s\"",
                (unsigned long long)spawned->spare, err.text);
+        if (err.kind != CL_E_LOST) /* a worker of ours all the same */
+            syscall(SYS_pidfd_send_signal, *pidfd, SIGKILL, NULL, 0);
         cl_reap_abandon(spare);
         cl_pool_on_failure(zygote->pool, &err);
         return;

@@ -51,12 +51,10 @@ static void queue_rest(struct cl_conn *conn, const struct iovec *pieces, size_t 
 /* How much the kernel took at once; 0 when something is queued before, or it is full. */
 static size_t send_now(struct cl_conn *conn, struct iovec *pieces, size_t count)
 {
-    struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
-
     if (evbuffer_get_length(bufferevent_get_output(conn->stream)) > 0)
         return 0;
 
-    ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t sent = writev(conn->fd, pieces, (int)count); /* non-blocking; SIGPIPE is ignored */
     if (sent >= 0)
         return (size_t)sent;
     if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)

@@ -60,8 +60,11 @@ int cl_fdpass_send(int socket, const void *bytes, size_t length, const int *fds,
     if (fd_count > 0)
         attach(&head, &control, fds, fd_count);
 
+    /* Without descriptors a plain send: the API's filter has no sendmsg, so that nothing it holds
+     * can be handed to cloched, where closing it could block. */
     do {
-        sent = sendmsg(socket, &head, MSG_NOSIGNAL);
+        sent = fd_count > 0 ? sendmsg(socket, &head, MSG_NOSIGNAL)
+                            : send(socket, bytes, length, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0)
         return fail_socket(err, "send");
