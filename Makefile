@@ -147,7 +147,7 @@ test:  ## everything: deps, build, unit tests, corpus replay, lint, integration,
 .PHONY: check
 check:  ## the same without touching packages, and nothing may be skipped
 	@$(MAKE) all unit_bin
-	@$(MAKE) unit
+	@CLOCHE_REQUIRE=all $(MAKE) unit
 	@CLOCHE_REQUIRE=all $(MAKE) lint
 	@CLOCHE_REQUIRE=all $(MAKE) pytest
 
@@ -197,7 +197,7 @@ compile_commands: all  ## build/compile_commands.json for editors and clang-tidy
 SBIN := cloched
 BINS := cloche
 .PHONY: install
-install: all  ## into $(DESTDIR)$(prefix)
+install: all  ## into $(DESTDIR)$(prefix); the programs look for each other below /usr
 	install -d $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(prefix)/bin \
 	    $(DESTDIR)$(prefix)/libexec/cloche $(DESTDIR)$(prefix)/share/cloche/policies
 	install -m 755 $(addprefix $(BIN)/,$(SBIN)) $(DESTDIR)$(prefix)/sbin

@@ -18,7 +18,11 @@ run() { # name, then the command
     if "$@" > "$log" 2>&1; then
         printf '  ok    %-28s %s\n' "$name" "$(sed -n 's/^\[  PASSED  \] //p; s/^replayed //p' "$log" | tail -1)"
         # A test that could not run says so; nothing is skipped silently.
-        sed -n 's/^\[  SKIPPED \] \([0-9]* test.*\)/        skipped: \1/p' "$log"
+        skipped=$(sed -n 's/^\[  SKIPPED \] \([a-z_0-9]*\)$/\1/p' "$log" | sort -u | paste -sd ' ')
+        if [ -n "$skipped" ]; then
+            echo "skipped: $skipped" | fold -s -w 86 | sed "s|^|        |"
+            [ "${CLOCHE_REQUIRE:-}" != all ] || failed=1
+        fi
     else
         printf '  FAIL  %s (exit %s)\n' "$name" "$?"
         sed 's/^/        /' "$log"
