@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "runtime/arena.h"
+#include "runtime/hugetext.h"
 #include "runtime/interp.h"
 #include "runtime/run.h"
 #include "runtime/sigsys.h"
@@ -121,7 +122,8 @@ static const struct cl_policy *start(struct cl_run_loaded *loaded, struct cl_err
 
     if (take_process(err) < 0 || !(policy = take_policy(err)))
         return NULL;
-    if (cl_interp_start(err) < 0 || cl_run_prepare(policy, loaded, err) < 0)
+    if (cl_interp_start(err) < 0 || cl_run_prepare(policy, loaded, err) < 0 ||
+        cl_hugetext_remap(err) < 0)
         return NULL;
     return close_world(policy, err) < 0 ? NULL : policy;
 }
