@@ -128,8 +128,11 @@ static int freeze_heap(void)
 
 int cl_warm_prepare(const struct cl_policy *policy, struct cl_err *err)
 {
-    if (run_good() < 0 || run_bad(policy) < 0 || run_loop() < 0 || run_good() < 0 ||
-        forget_module() < 0 || freeze_heap() < 0)
+    for (int i = 0; i < ROUNDS; i++) {
+        if (run_bad(policy) < 0 || run_loop() < 0 || run_good() < 0)
+            return cl_boot_failed(err, "warm up");
+    }
+    if (forget_module() < 0 || freeze_heap() < 0)
         return cl_boot_failed(err, "warm up");
     return 0;
 }
