@@ -50,18 +50,22 @@ def load(clients, gap_ms, seconds, *what):
     return json.loads(done.stdout)
 
 
-def ticks(pid, with_children):
+def ticks(pid):
+    """(its own CPU, that of the children it has waited for)"""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0
-    return sum(int(field) for field in fields[11:15 if with_children else 13])
+        return 0, 0
+    own_user, own_system, user, system = map(int, fields[11:15])
+    return own_user + own_system, user + system
 
 
 def cpu_us(service):
-    """CPU of cloched, the workers it has reaped, the API and the zygotes."""
-    others = service.api() + service.zygotes()
-    return TICK_US * (ticks(service.pid, True) + sum(ticks(pid, False) for pid in others))
+    """CPU so far by kind of process. cloched waits for all workers, so theirs is that of its children."""
+    own, workers = ticks(service.pid)
+    return {"cloched": own * TICK_US, "workers": workers * TICK_US,
+            "api": sum(ticks(pid)[0] for pid in service.api()) * TICK_US,
+            "zygotes": sum(ticks(pid)[0] for pid in service.zygotes()) * TICK_US}
 
 
 class Case:
@@ -79,13 +83,21 @@ class Case:
             before = cpu_us(service)
             # Without warm-up: all calls count for the CPU of all processes.
             figures = load(clients, gap_ms, seconds * share, "-w", 0, "http", address, port, token, body)
-            figures["cpu_us"] = (cpu_us(service) - before) / max(1, figures["calls"])
+            calls = max(1, figures["calls"])
+            figures["cpu_parts_us"] = {name: (now - before[name]) / calls for name, now in cpu_us(service).items()}
+            figures["cpu_us"] = sum(figures["cpu_parts_us"].values())
         self.rounds.append(figures)
 
     def result(self):
         middle = {name: round(statistics.median(row[name] for row in self.rounds), 1) for name in FIGURES}
         spread = [row["p50_us"] for row in self.rounds]
-        return {"peer": self.peer, "pattern": self.pattern, **middle, "p50_least_us": min(spread),
+        parts = [row["cpu_parts_us"] for row in self.rounds if "cpu_parts_us" in row]
+        if parts:
+            middle["cpu_parts_us"] = {name: round(statistics.median(row[name] for row in parts), 1)
+                                      for name in parts[0]}
+        _, gap_ms, _ = PATTERNS[self.pattern]
+        return {"peer": self.peer, "pattern": self.pattern, **middle,
+                "fell_behind": bool(gap_ms and middle["rate"] < 0.95 * 1000 / gap_ms), "p50_least_us": min(spread),
                 "p50_most_us": max(spread), "calls": sum(row["calls"] for row in self.rounds),
                 "errors": sum(row["errors"] for row in self.rounds)}
 
@@ -174,7 +186,11 @@ def show(report, previous):
         print(f"{row['peer']:11} {row['pattern']:7} {row['p50_us'] / 1e3:8.2f} {row['p95_us'] / 1e3:8.2f} "
               f"{row['p99_us'] / 1e3:8.2f} {row['rate']:8.0f} {row['cpu_us'] / 1e3:7.2f}  "
               f"{change(row['p50_us'], last['p50_us']) if last else '-'}"
+              + ("  can't keep the pace" if row["fell_behind"] else "")
               + (f"  {row['errors']} ERRORS" if row["errors"] else ""))
+        if row["pattern"] == "1" and "cpu_parts_us" in row:
+            parts = ", ".join(f"{name} {us / 1e3:.2f}" for name, us in row["cpu_parts_us"].items())
+            print(f"{'':19} CPU ms of it: {parts}")
     for peer, patterns in report["ratios"].items():
         print(f"{peer} takes " + ", ".join(f"{row['p50']} x ({pattern})" for pattern, row in patterns.items())
               + " as long as Cloche at p50")

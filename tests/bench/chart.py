@@ -3,7 +3,7 @@
 
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT, BAR, GAP, PANEL = 760, 110, 130, 20, 7, 54
+WIDTH, LEFT, RIGHT, BAR, GAP, PANEL = 760, 110, 190, 20, 7, 54
 INK, SOFT, OURS, THEIRS = "#1d2733", "#66717d", "#0b7a75", "#b8c0c8"
 
 # title, pattern, key, divisor, unit, digits; a short bar is good in all but the last
@@ -32,7 +32,8 @@ def panel(top, rows, title, key, divisor, unit, digits):
                           "bold" if ours else "normal"))
         parts.append(f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="{BAR}" rx="2" '
                      f'fill="{OURS if ours else THEIRS}"/>')
-        parts.append(text(LEFT + length + 6, y + BAR - 5, f"{row[key] / divisor:.{digits}f} {unit}"))
+        parts.append(text(LEFT + length + 6, y + BAR - 5, f"{row[key] / divisor:.{digits}f} {unit}"
+                          + (" (fell behind)" if row["fell_behind"] and key != "rate" else "")))
         y += BAR + GAP
     return parts
 
