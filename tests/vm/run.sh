@@ -10,7 +10,7 @@ bin=$2
 command=${3:-"/usr/bin/python3 -m pytest -p no:cacheprovider -ra tests/integration tests/jailbreak"}
 # An emulated CPU is about ten times slower than the real one; deadlines of the tests stretch.
 slow=${CLOCHE_SLOW:-10}
-seconds=${VM_SECONDS:-3600}
+seconds=${VM_SECONDS:-10800}
 accel=${VM_ACCEL:-tcg,thread=multi}
 
 say() { echo "vmtest: $*" >&2; }
