@@ -238,7 +238,7 @@ int cl_cgroup_slot_open(const struct cl_cgroup_host *host, const struct cl_cgrou
     char name[16];
 
     slot->procs = (struct cl_cgroup)CL_CGROUP_INIT;
-    slot->peak = -1;
+    slot->peak = slot->oom = slot->pids = -1;
     slot->narrowed = false;
     snprintf(name, sizeof(name), "s%u", slot->number);
     if (open_below(host, zygote, name, &slot->group, err) < 0)
@@ -257,6 +257,22 @@ void cl_cgroup_slot_close(struct cl_cgroup_slot *slot)
     cl_cgroup_close(&slot->group);
     cl_cgroup_close(&slot->procs);
     cl_own_close(&slot->peak);
+    cl_own_close(&slot->oom);
+    cl_own_close(&slot->pids);
+}
+
+uint64_t cl_cgroup_counter(int fd, const char *key)
+{
+    char text[256];
+    uint64_t value = 0;
+    ssize_t length = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
+
+    if (length <= 0)
+        return 0;
+    text[length] = '\0';
+    if (!key)
+        return strtoull(text, NULL, 10);
+    return cl_file_keyed_u64(text, key, &value) < 0 ? 0 : value;
 }
 
 static int remake(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,

@@ -49,7 +49,10 @@ struct cl_cgroup {
 struct cl_cgroup_slot {
     struct cl_cgroup group;
     struct cl_cgroup procs; /* v1: open cgroup.procs of each directory, for the worker */
-    int peak; /* v2 from 6.12: memory.peak, which resets per descriptor; else -1 */
+    /* Kept open and read at offset 0; -1 when unused. */
+    int peak; /* v1: memory.max_usage_in_bytes; v2 from 6.12: memory.peak, resets per descriptor */
+    int oom;  /* v1: memory.oom_control */
+    int pids; /* v1: pids.events */
     unsigned number;
     uid_t owner; /* the zygote, on the host */
     struct cl_cgroup_usage
@@ -106,6 +109,8 @@ void cl_cgroup_close(struct cl_cgroup *group);
 int cl_cgroup_slot_open(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
                         struct cl_cgroup_slot *slot, struct cl_err *err);
 void cl_cgroup_slot_close(struct cl_cgroup_slot *slot);
+/* A counter behind an open file: the number, or the one after `key`. 0 if it is not there. */
+uint64_t cl_cgroup_counter(int fd, const char *key);
 /* What happened in this use of the slot. */
 void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_cgroup_slot *slot,
                           struct cl_cgroup_usage *usage);

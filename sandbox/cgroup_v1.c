@@ -84,6 +84,14 @@ static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
         if (slot->procs.dirs[i] < 0)
             return cl_fail(err, CL_E_SYS, "open cgroup.procs of a slot");
     }
+    slot->peak =
+        openat(slot->group.dirs[CL_CG_MEMORY], "memory.max_usage_in_bytes", O_RDWR | O_CLOEXEC);
+    /* failcnt does not rise when the OOM killer ends a worker; this one does. */
+    slot->oom =
+        openat(slot->group.dirs[CL_CG_MEMORY], "memory.oom_control", O_RDONLY | O_CLOEXEC);
+    slot->pids = openat(slot->group.dirs[CL_CG_PIDS], "pids.events", O_RDONLY | O_CLOEXEC);
+    if (slot->peak < 0 || slot->oom < 0 || slot->pids < 0)
+        return cl_fail(err, CL_E_SYS, "open the counters of a slot");
     if (cl_file_put(slot->group.dirs[CL_CG_MEMORY], "memory.swappiness", "0", err) < 0)
         return -1;
     return limit_cpu(slot->group.dirs[CL_CG_CPU], &slot->limits, err);
@@ -91,14 +99,9 @@ static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
 
 static void slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw)
 {
-    struct cl_err err;
-    int memory = slot->group.dirs[CL_CG_MEMORY];
-
-    raw->memory_peak_bytes = 0;
-    cl_file_get_u64(memory, "memory.max_usage_in_bytes", &raw->memory_peak_bytes, &err);
-    /* failcnt does not rise when the OOM killer ends a worker; this one does. */
-    raw->oom_kills = cl_cgroup_keyed(memory, "memory.oom_control", "oom_kill");
-    raw->pids_refused = cl_cgroup_keyed(slot->group.dirs[CL_CG_PIDS], "pids.events", "max");
+    raw->memory_peak_bytes = cl_cgroup_counter(slot->peak, NULL);
+    raw->oom_kills = (uint32_t)cl_cgroup_counter(slot->oom, "oom_kill");
+    raw->pids_refused = (uint32_t)cl_cgroup_counter(slot->pids, "max");
 }
 
 static bool slot_is_empty(const struct cl_cgroup_slot *slot)
@@ -113,14 +116,15 @@ static bool slot_is_empty(const struct cl_cgroup_slot *slot)
 static int slot_reset(struct cl_cgroup_slot *slot)
 {
     struct cl_err err;
-    int memory = slot->group.dirs[CL_CG_MEMORY];
-    uint64_t left = 0;
 
-    /* Pages that outlived the worker are rare, and dropping them is not free. */
-    if (cl_file_get_u64(memory, "memory.usage_in_bytes", &left, &err) == 0 &&
-        left > RESIDUE_BYTES)
-        cl_file_put(memory, "memory.force_empty", "0", &err);
-    return cl_file_put(memory, "memory.max_usage_in_bytes", "0", &err);
+    /* The peak falls to what is used now. Pages that outlived the worker are rare, and dropping
+     * them is not free. */
+    if (pwrite(slot->peak, "0", 1, 0) != 1)
+        return -1;
+    if (cl_cgroup_counter(slot->peak, NULL) <= RESIDUE_BYTES)
+        return 0;
+    cl_file_put(slot->group.dirs[CL_CG_MEMORY], "memory.force_empty", "0", &err);
+    return pwrite(slot->peak, "0", 1, 0) == 1 ? 0 : -1;
 }
 
 static int kill_group(const struct cl_cgroup *group)

@@ -148,13 +148,9 @@ static uint64_t read_peak(const struct cl_cgroup_slot *slot)
     struct cl_err err;
     int dir = slot->group.dirs[CL_CG_V2];
     uint64_t peak = 0;
-    char text[24];
-    ssize_t length = slot->peak < 0 ? 0 : pread(slot->peak, text, sizeof(text) - 1, 0);
 
-    if (length > 0) {
-        text[length] = '\0';
-        return strtoull(text, NULL, 10);
-    }
+    if (slot->peak >= 0)
+        return cl_cgroup_counter(slot->peak, NULL);
     if (cl_file_get_u64(dir, "memory.peak", &peak, &err) < 0) /* before 5.19 */
         cl_file_get_u64(dir, "memory.current", &peak, &err);
     return peak;

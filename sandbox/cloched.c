@@ -32,7 +32,7 @@
 enum {
     LEFTOVER_WAIT_MS = 2000,
     SPARE_BYTES = 2 << 20, /* of a parked worker, generously */
-    FDS_PER_SPARE = 8,
+    FDS_PER_SPARE = 12,    /* nine of a slot, pidfd and job socket, one to spare */
 };
 
 static struct cl_daemon daemon_;

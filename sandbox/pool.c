@@ -24,6 +24,7 @@ enum {
     SPAWNING_MAX = 8, /* SPAWNs in flight: a clone costs CPU that calls want too */
     SAFETY = 4,       /* arrivals come in bursts, a refill takes longer under load */
     DECAY_US = 1000000,
+    LATER_US = 400,
     CALM_US = 1000000,
     RETRY_MIN_US = 50000,
     RETRY_MAX_US = 5000000,
@@ -298,11 +299,20 @@ static void on_calm(struct cl_timer *timer)
     cl_pool_refill(pool);
 }
 
+static void on_later(struct cl_timer *timer)
+{
+    cl_pool_refill(cl_list_entry(timer, struct cl_pool, later));
+}
+
 void cl_pool_on_take(struct cl_pool *pool)
 {
     pool->failures = 0;
     update_rate(pool, true);
-    cl_pool_refill(pool);
+    /* A refill takes as long as a small call runs, and cores are few: the answer goes first. */
+    if (pool->queued > 0 || !pool->zygote || pool->zygote->ready == 0)
+        cl_pool_refill(pool);
+    else if (cl_list_is_empty(&pool->later.node))
+        cl_timer_start(&pool->daemon->loop, &pool->later, cl_clock_us() + LATER_US);
 }
 
 void cl_pool_want(struct cl_pool *pool, uint32_t queued)
@@ -329,6 +339,7 @@ struct cl_pool *cl_pool_new(struct cl_daemon *daemon, const struct cl_policy *po
     cl_list_append(&daemon->pools, &pool->node);
     cl_timer_init(&pool->start, on_start);
     cl_timer_init(&pool->recycle, on_recycle);
+    cl_timer_init(&pool->later, on_later);
     cl_timer_init(&pool->calm, on_calm);
     return pool;
 }
@@ -338,6 +349,7 @@ void cl_pool_free(struct cl_pool *pool)
     cl_list_unlink(&pool->node);
     cl_timer_stop(&pool->start);
     cl_timer_stop(&pool->recycle);
+    cl_timer_stop(&pool->later);
     cl_timer_stop(&pool->calm);
     cl_policyview_close(pool->policy);
     cl_own_close(&pool->policy_fd);
@@ -372,6 +384,7 @@ void cl_pool_retire(struct cl_pool *pool)
     pool->zygote = pool->successor = NULL;
     cl_timer_stop(&pool->start);
     cl_timer_stop(&pool->recycle);
+    cl_timer_stop(&pool->later);
     cl_timer_stop(&pool->calm);
     for (size_t i = 0; i < CL_COUNT(all); i++) {
         if (!all[i])

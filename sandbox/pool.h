@@ -28,8 +28,9 @@ struct cl_pool {
     struct cl_zygote *successor; /* starting, to take over */
     struct cl_timer start;       /* when a failed start may be tried again */
     struct cl_timer recycle;
-    struct cl_timer calm; /* demand is looked at again when nothing happens */
-    uint32_t failures;    /* in a row, of the zygote or of entries into the jail */
+    struct cl_timer later; /* refill once the call that took a spare is likely answered */
+    struct cl_timer calm;  /* demand is looked at again when nothing happens */
+    uint32_t failures;     /* in a row, of the zygote or of entries into the jail */
     uint64_t failed_us;
     uint32_t queued;     /* calls that wait, as of the last WANT */
     uint64_t rate_milli; /* calls per 1000 s, decaying */

@@ -210,9 +210,13 @@ int cl_reap_adopt(struct cl_spare *spare, pid_t pid, int *pidfd, struct cl_err *
 
 static uint32_t cores_of(const struct cl_spare *spare)
 {
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    static long online; /* asking costs reading a file */
     uint32_t processes = spare->zygote->pool->policy->processes;
 
+    if (processes == 1)
+        return 1;
+    if (online == 0)
+        online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 && (uint32_t)online < processes ? (uint32_t)online : processes;
 }
 
