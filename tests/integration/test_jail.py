@@ -218,7 +218,7 @@ def test_slot_reuse_waits_for_the_old_process(own):
 
 def test_the_network_namespace_holds_a_down_loopback_only(cloche):
     cloche.call("def main(): return 1")
-    pid = wait_until(cloche.workers)[0]
+    pid = wait_until(lambda: [w for w in cloche.workers() if parked_default(w)], what="a parked worker")[0]
     lines = pathlib.Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
     assert [line.split(":")[0].strip() for line in lines] == ["lo"]
     assert pathlib.Path(f"/proc/{pid}/net/tcp").read_text().count("\n") == 1
