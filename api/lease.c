@@ -164,8 +164,9 @@ static bool may_try_again(const struct cl_job *job)
                            stream->output_bytes[0] + stream->output_bytes[1] == 0 &&
                            stream->chatter_bytes + stream->item_bytes + stream->file_count == 0;
 
+    /* A pool that a reload has retired gets no more spares: there the call is lost. */
     return was_unread && is_silent && job->exchange && job->attempts < ATTEMPTS_MAX &&
-           job->end.cause != CL_END_LIMIT;
+           job->pool->is_live && job->end.cause != CL_END_LIMIT;
 }
 
 static void release(struct cl_dispatch *dispatch, struct cl_job *job)
