@@ -7,6 +7,7 @@
 #include "sandbox/base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +29,7 @@ static const char *const level_names[] = { "error", "warn", "info", "debug" };
 
 static const char *log_process = "cloche";
 static enum cl_log_level log_most = CL_INFO;
+static unsigned lines_lost; /* since the last that was written */
 
 struct line {
     char bytes[LINE_MAX_];
@@ -130,6 +132,16 @@ static void put_end(struct line *line)
     line->length += strlen(end);
 }
 
+/* A reader that stalls costs lines, never time: deadlines are kept by who writes here. A line is
+ * shorter than PIPE_BUF, so a pipe that is writable at all takes it whole. */
+static bool send_line(const struct line *line)
+{
+    struct pollfd log = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+    return poll(&log, 1, 0) == 1 && (log.revents & POLLOUT) &&
+           write(STDERR_FILENO, line->bytes, line->length) >= 0;
+}
+
 void cl_log(enum cl_log_level level, const char *event, const char *format, ...)
 {
     int saved = errno;
@@ -154,11 +166,14 @@ void cl_log(enum cl_log_level level, const char *event, const char *format, ...)
         put_escaped(&line, " ");
     put_escaped(&line, text);
     line.is_cut = line.is_cut || length >= (int)sizeof(text);
+    if (lines_lost > 0) {
+        snprintf(text, sizeof(text), " lines_lost=%u", lines_lost);
+        put_escaped(&line, text);
+    }
     put_end(&line);
 
-    /* A log that cannot be written has nowhere to complain. */
-    ssize_t wrote = write(STDERR_FILENO, line.bytes, line.length);
-    (void)wrote;
+    /* A log that cannot be written has nowhere else to complain. */
+    lines_lost = send_line(&line) ? 0 : lines_lost + 1;
     errno = saved;
 }
 

@@ -163,6 +163,26 @@ static void errno_survives_and_a_dead_stderr_is_harmless(void **state)
     assert_int_equal(errno, ENOENT);
 }
 
+/* Both ends blocking: a write into the full pipe would never come back. */
+static void stalled_reader_costs_lines_and_no_time(void **state)
+{
+    static char rest[1 << 17];
+    char fill[1024] = { 0 };
+
+    (void)state;
+    while (write(ends[1], fill, sizeof(fill)) > 0)
+        ;
+    fcntl(ends[1], F_SETFL, 0);
+    cl_log(CL_INFO, "first", "%s", "");
+    cl_log(CL_INFO, "second", "%s", "");
+    while (read(ends[0], rest, sizeof(rest)) > 0)
+        ;
+    cl_log(CL_INFO, "third", "%s", "");
+    assert_string_equal(caught_event(), "info cloche third lines_lost=2\n");
+    cl_log(CL_INFO, "fourth", "%s", "");
+    assert_string_equal(caught_event(), "info cloche fourth\n");
+}
+
 static void levels_are_parsed_by_name(void **state)
 {
     (void)state;
@@ -185,6 +205,7 @@ int main(void)
         caught_test(event_without_pairs_ends_without_a_space),
         caught_test(hostile_bytes_are_escaped),
         caught_test(long_text_is_cut_and_says_so),
+        caught_test(stalled_reader_costs_lines_and_no_time),
         caught_test(errno_survives_and_a_dead_stderr_is_harmless),
         cmocka_unit_test(levels_are_parsed_by_name),
     };
