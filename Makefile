@@ -162,8 +162,8 @@ threaded = $(foreach t,$(1),$(if $(strip $(call is_threadless,$(t))),,$(t)))
 TSAN = $(MAKE) VARIANT=tsan UNIT="$(call threaded,$(UNIT))" FUZZERS="$(call threaded,$(FUZZERS))"
 # Address randomisation is off: the runtime of some compilers can't place its shadow otherwise.
 tsan:  ## unit tests and corpus replay of API and base under the thread sanitizer
-	@$(TSAN) unit_bin
-	@setarch -R $(TSAN) unit
+	+@$(TSAN) unit_bin
+	+@setarch -R $(TSAN) unit
 
 SECS ?= 60
 .PHONY: fuzz

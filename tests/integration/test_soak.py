@@ -62,5 +62,6 @@ def test_a_hundred_thousand_calls_leave_no_trace(own):
     assert pathlib.Path("/proc/self/mountinfo").read_text() == mounts
     wait_until(lambda: not zombies(own), what="zombies to go")
     groups = {path for name in [instance(own)] for base in cgroups_named(name) for path in pathlib.Path(base).rglob("s*") if path.is_dir()}
-    assert len({path.name for path in groups}) <= 32, groups
+    # Slots are kept: as many as the pool may have workers, and eight on their way out.
+    assert len({path.name for path in groups}) <= 32 + 8, groups
     assert max(count for _, count in after.values()) < 400
