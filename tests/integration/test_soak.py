@@ -64,4 +64,5 @@ def test_a_hundred_thousand_calls_leave_no_trace(own):
     groups = {path for name in [instance(own)] for base in cgroups_named(name) for path in pathlib.Path(base).rglob("s*") if path.is_dir()}
     # Slots are kept: as many as the pool may have workers, and eight on their way out.
     assert len({path.name for path in groups}) <= 32 + 8, groups
-    assert max(count for _, count in after.values()) < 400
+    # Nine descriptors a slot and two a spare, and what a daemon has anyway.
+    assert max(count for _, count in after.values()) < 12 * (32 + 8) + 64
