@@ -189,8 +189,9 @@ lint: all  ## layers, sizes, links, hardening, words, format, cppcheck, shellche
 	@BIN=$(BIN) BUILD=$(BUILD) tests/lint/run.sh
 
 .PHONY: tidy
-tidy: compile_commands  ## clang-tidy over every C file (minutes)
-	@git ls-files '*.c' | xargs -P $$(nproc) -n 4 clang-tidy --quiet -p build
+tidy: compile_commands  ## advice of clang-tidy on what is shipped (minutes)
+	@git ls-files 'api/*.c' 'policies/*.c' 'runtime/*.c' 'sandbox/*.c' | \
+	    xargs -P $$(nproc) -n 4 clang-tidy --quiet -p build 2> /dev/null
 
 .PHONY: format
 format:  ## clang-format in place

@@ -213,7 +213,7 @@ static void retire_gives_back_what_is_not_taken(void **state)
     struct cl_msg_spare retire = { .spare = 2 };
 
     (void)state;
-    (void)first;
+    (void)second;
     submit(BODY);
     expect(CL_M_TAKE);
     api_fake_tell(&fake, CL_M_RETIRE, &retire);
