@@ -185,8 +185,23 @@ void cl_warm_reseed(const struct cl_policy *policy)
     CL_CHECK(reseed_numpy(seed) == 0);
 }
 
+static const char park_source[] = "def main(x):\n"
+                                  "    return {'x': x}\n";
+
+static int run_park(void)
+{
+    static const char args[] = "[1]";
+    struct cl_call call = call_of(park_source, sizeof(park_source) - 1);
+
+    call.args = (struct cl_bytes){ args, sizeof(args) - 1 };
+    return run(call);
+}
+
 void cl_warm_run(void)
 {
-    if (run_good() < 0 || forget_module() < 0)
+#ifdef NOPARK
+    return;
+#endif
+    if (run_park() < 0 || forget_module() < 0)
         PyErr_Clear();
 }

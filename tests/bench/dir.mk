@@ -8,7 +8,7 @@ pytest: $(BIN)/cloche-load # the soak test is its second user
 .PHONY: bench
 bench:  ## measure latency, rate, CPU and memory against what people use instead (root, minutes)
 	@$(MAKE) all $(BIN)/cloche-load
-	@$(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
+	@CLOCHE_BIN=$(abspath $(BIN)) $(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
 
 .PHONY: run
 run:  ## install what is missing, build, serve on 127.0.0.1:8420 and show one call (root)
