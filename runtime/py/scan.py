@@ -22,8 +22,13 @@ LAZY = {
     "zoneinfo": ("importlib.resources",),
 }
 ALWAYS = ("_json", "copyreg", "gc", "unicodedata", "warnings", "stringprep")
-# Optional for those who import them, dear for every clone; only where a policy names them.
-OPTIONAL = ("ssl", "_ssl", "_hashlib", "_curses", "readline", "multiprocessing")
+# Those who import these do without them, and each of their libraries makes every clone dearer:
+# loaded only where a policy names one of the modules beside them.
+OPTIONAL = {"ssl": ("ssl", "_ssl"), "_ssl": ("ssl", "_ssl"), "_hashlib": ("_hashlib",),
+            "bz2": ("bz2", "_bz2"), "_bz2": ("bz2", "_bz2"), "lzma": ("lzma", "_lzma"),
+            "_lzma": ("lzma", "_lzma"), "_queue": ("queue", "_queue"), "_uuid": ("_uuid",),
+            "_curses": ("curses", "_curses"), "readline": ("readline",),
+            "multiprocessing": ("multiprocessing",)}
 
 PYTHON, EXTENSION, BUILTIN, FROZEN, NAMESPACE = range(5)
 KINDS = {SourceFileLoader: PYTHON, SourcelessFileLoader: PYTHON,
@@ -135,8 +140,8 @@ def child(names, base, fd):
     wanted = list(names)
     for name in names:
         wanted += LAZY.get(name, ())
-    for name in OPTIONAL:
-        if not any((listed + ".").startswith(name + ".") for listed in names):
+    for name, wanted_by in OPTIONAL.items():
+        if not any(listed.partition(".")[0] in wanted_by for listed in names):
             sys.modules[name] = None
     readers = Readers()
     sys.addaudithook(readers)
