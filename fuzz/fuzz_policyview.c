@@ -56,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     read_texts(policy, &policy->binds);
     read_texts(policy, &policy->description);
     read_records(policy, &policy->filter);
+    read_records(policy, &policy->filter_zygote);
     read_records(policy, &policy->syscalls);
     return 0;
 }

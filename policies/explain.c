@@ -117,7 +117,7 @@ static int print_syscalls(const struct cl_spec *spec)
     struct cl_err err = CL_ERR_INIT;
 
     CL_CHECK(filter);
-    if (cl_filter_make(spec, filter, &err) < 0) {
+    if (cl_filter_make(spec, CL_FILTER_WHOLE, filter, &err) < 0) {
         fprintf(stderr, "%s\n", err.text);
         return CL_VERB_FAILED;
     }

@@ -108,25 +108,83 @@ static int add(scmp_filter_ctx context, uint32_t action, const char *name,
     return number;
 }
 
-static int put_rules(scmp_filter_ctx context, const struct cl_spec *spec, uint32_t otherwise,
-                     struct cl_filter *filter, struct cl_err *err)
+static bool is_entry(const char *name)
+{
+    for (size_t i = 0; i < cl_rules_entry_count; i++) {
+        if (strcmp(cl_rules_entry[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_mine(enum cl_filter_part part, const char *name)
+{
+    return part == CL_FILTER_WHOLE || is_entry(name) == (part == CL_FILTER_WORKER);
+}
+
+bool cl_filter_splits(const struct cl_spec *spec)
+{
+    for (const struct cl_rule *rule = cl_filter_next(spec, NULL); rule;
+         rule = cl_filter_next(spec, rule)) {
+        if (rule->tests[0].op != CL_TEST_END && is_entry(rule->name))
+            return false;
+    }
+    return true;
+}
+
+static bool is_ruled(const struct cl_spec *spec, const char *name)
+{
+    for (const struct cl_rule *rule = cl_filter_next(spec, NULL); rule;
+         rule = cl_filter_next(spec, rule)) {
+        if (strcmp(rule->name, name) == 0)
+            return true;
+    }
+    return cl_items_find(&spec->allow, name);
+}
+
+static uint32_t violation(const struct cl_spec *spec)
+{
+    return spec->on_violation ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_TRAP;
+}
+
+/* What the parts say of the entry's calls beyond the rows: the zygote's leaves them open, the
+ * worker's, which lets through what it does not mention, has to mention them all. */
+static int put_entry(scmp_filter_ctx context, const struct cl_spec *spec,
+                     enum cl_filter_part part, struct cl_err *err)
+{
+    uint32_t action = part == CL_FILTER_ZYGOTE ? SCMP_ACT_ALLOW : violation(spec);
+
+    for (size_t i = 0; part != CL_FILTER_WHOLE && i < cl_rules_entry_count; i++) {
+        const char *name = cl_rules_entry[i];
+        bool is_due = part == CL_FILTER_ZYGOTE || !is_ruled(spec, name);
+        if (is_due && add(context, action, name, NULL, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int put_rules(scmp_filter_ctx context, const struct cl_spec *spec,
+                     enum cl_filter_part part, uint32_t otherwise, struct cl_filter *filter,
+                     struct cl_err *err)
 {
     for (const struct cl_rule *rule = cl_filter_next(spec, NULL); rule;
          rule = cl_filter_next(spec, rule)) {
         uint32_t action = action_of(rule);
         /* libseccomp refuses a rule that says what happens anyway. */
-        if (action == otherwise)
+        if (action == otherwise || !is_mine(part, rule->name))
             continue;
         int number = add(context, action, rule->name, rule->tests, err);
         if (number < 0 || (action == SCMP_ACT_ALLOW && put_open(filter, number, err) < 0))
             return -1;
     }
     for (size_t i = 0; i < spec->allow.count; i++) {
+        if (otherwise == SCMP_ACT_ALLOW || !is_mine(part, spec->allow.items[i].text))
+            continue;
         int number = add(context, SCMP_ACT_ALLOW, spec->allow.items[i].text, NULL, err);
         if (number < 0 || put_open(filter, number, err) < 0)
             return -1;
     }
-    return 0;
+    return put_entry(context, spec, part, err);
 }
 
 /* libseccomp writes a program to a descriptor only. */
@@ -183,16 +241,17 @@ static void release(scmp_filter_ctx *context)
         seccomp_release(*context);
 }
 
-int cl_filter_make(const struct cl_spec *spec, struct cl_filter *filter, struct cl_err *err)
+int cl_filter_make(const struct cl_spec *spec, enum cl_filter_part part,
+                   struct cl_filter *filter, struct cl_err *err)
 {
-    uint32_t otherwise = spec->on_violation ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_TRAP;
+    uint32_t otherwise = part == CL_FILTER_WORKER ? SCMP_ACT_ALLOW : violation(spec);
     CL_AUTO(release) scmp_filter_ctx context = seccomp_init(otherwise);
 
     if (!context)
         return cl_fail(err, CL_E_SYS, "start a filter");
     filter->count = 0;
     filter->open_count = 0;
-    if (set_up(context, err) < 0 || put_rules(context, spec, otherwise, filter, err) < 0)
+    if (set_up(context, err) < 0 || put_rules(context, spec, part, otherwise, filter, err) < 0)
         return -1;
     return export(context, filter, err);
 }

@@ -4,11 +4,17 @@
  * architectures and x32 numbers end the process. What no rule mentions is a violation:
  * SECCOMP_RET_TRAP under on_violation: kill (the worker's SIGSYS handler reports the number and
  * exits), EPERM under on_violation: errno.
+ *
+ * Loading a filter costs the kernel time with each instruction, and each worker pays it. So a
+ * policy is compiled into two where its rules allow: the zygote loads all but the rules of the
+ * calls that it still needs (cl_rules_entry), each worker the rules of these alone. The kernel
+ * runs both and takes the sterner answer, which is that of the whole.
  */
 #ifndef CL_POLICIES_FILTER_H
 #define CL_POLICIES_FILTER_H
 
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,7 +32,14 @@ struct cl_filter {
     size_t open_count;
 };
 
-int cl_filter_make(const struct cl_spec *spec, struct cl_filter *filter, struct cl_err *err);
+enum cl_filter_part { CL_FILTER_WHOLE, CL_FILTER_ZYGOTE, CL_FILTER_WORKER };
+
+/* Whether the two parts together are the whole: not where a rule of the policy looks at the
+ * arguments of a call that the entry needs. */
+bool cl_filter_splits(const struct cl_spec *spec);
+
+int cl_filter_make(const struct cl_spec *spec, enum cl_filter_part part,
+                   struct cl_filter *filter, struct cl_err *err);
 
 /* The rows that count under this policy, in order; start with NULL. A call under `allow` or
  * `deny` has none. */

@@ -146,18 +146,32 @@ static int put_spans(const struct cl_spec *spec, struct cl_buf *buf, struct cl_p
     return put_texts(buf, &policy->description, &spec->description, err);
 }
 
+static int put_steps(struct cl_buf *buf, struct cl_policy_span *span,
+                     const struct cl_filter *filter, struct cl_err *err)
+{
+    return put_records(buf, span, filter->steps, filter->count, sizeof(filter->steps[0]), err);
+}
+
 static int put_filter(const struct cl_spec *spec, struct cl_buf *buf, struct cl_policy *policy,
                       struct cl_err *err)
 {
     cl_free_auto struct cl_filter *filter = malloc(sizeof(*filter));
+    bool splits = cl_filter_splits(spec);
 
     CL_CHECK(filter);
-    if (cl_filter_make(spec, filter, err) < 0 ||
-        put_records(buf, &policy->filter, filter->steps, filter->count,
-                    sizeof(filter->steps[0]), err) < 0)
+    if (cl_filter_make(spec, CL_FILTER_WHOLE, filter, err) < 0 ||
+        put_records(buf, &policy->syscalls, filter->open, filter->open_count,
+                    sizeof(filter->open[0]), err) < 0)
         return -1;
-    return put_records(buf, &policy->syscalls, filter->open, filter->open_count,
-                       sizeof(filter->open[0]), err);
+    if (splits && cl_filter_make(spec, CL_FILTER_WORKER, filter, err) < 0)
+        return -1;
+    if (put_steps(buf, &policy->filter, filter, err) < 0)
+        return -1;
+    if (!splits)
+        return 0;
+    return cl_filter_make(spec, CL_FILTER_ZYGOTE, filter, err) < 0
+               ? -1
+               : put_steps(buf, &policy->filter_zygote, filter, err);
 }
 
 /* Only to see whether a reload changed anything: no attacker chooses these bytes, so two

@@ -83,7 +83,9 @@ struct cl_policy {
     struct cl_policy_span names;   /* text: "module=name,name", only these names are public */
     struct cl_policy_span builtins_removed; /* text */
     struct cl_policy_span binds;            /* text: source, target, source, target, ... */
-    struct cl_policy_span filter;           /* struct sock_filter */
+    struct cl_policy_span filter; /* struct sock_filter: each worker loads it, last of all */
+    struct cl_policy_span filter_zygote; /* likewise: the zygote, once; with the other one it is
+                                            the policy's, or it is empty */
     struct cl_policy_span syscalls; /* uint32_t: the numbers that answer ALLOW, for showing */
     struct cl_policy_span description; /* text: 0 or 1 string */
 };

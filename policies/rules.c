@@ -384,3 +384,18 @@ const struct cl_rule cl_rules[] = {
 };
 
 const size_t cl_rules_count = CL_COUNT(cl_rules);
+
+const char *const cl_rules_entry[] = {
+    /* the zygote: SPAWN comes, SPAWNED or FAILED goes */
+    "recvmsg", "sendmsg", "sendto", "getsockopt", "clone3",
+    /* mounts, rlimits */
+    "mount", "chdir", "prlimit64",
+    /* ids */
+    "setpgid", "prctl", "getgroups", "setgroups", "setresgid", "setresuid", "getresgid",
+    "getresuid", "capset", "capget", "poll", "getuid", "getgid",
+    /* landlock, fds, seccomp */
+    "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "openat", "dup2",
+    "close_range", "seccomp"
+};
+
+const size_t cl_rules_entry_count = CL_COUNT(cl_rules_entry);

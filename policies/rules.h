@@ -47,4 +47,9 @@ struct cl_rule {
 extern const struct cl_rule cl_rules[];
 extern const size_t cl_rules_count;
 
+/* The calls of a zygote at work and of a worker on its way into the jail (sandbox/enter/), which
+ * a filter that the zygote loads has to leave open. */
+extern const char *const cl_rules_entry[];
+extern const size_t cl_rules_entry_count;
+
 #endif

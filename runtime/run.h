@@ -23,7 +23,7 @@ int cl_run_prepare(const struct cl_policy *policy, struct cl_run_loaded *loaded,
                    struct cl_err *err);
 
 /* In the worker, locked down, before any caller's byte: reseeds every random source, replaces
- * what forks share, and runs a small call in place so that the pages it dirties are its own. */
+ * what forks share, and runs a tiny call so that the pages it dirties are its own. */
 void cl_run_park(void);
 
 /* Runs one call and ends the process with its final frame. */

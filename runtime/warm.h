@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work done before a call arrives: in the zygote the paths of a call are walked once, so that
- * what they set up is shared; in the worker again, so that the pages they dirty are its own.
+ * Work done before a call arrives: in the zygote the paths of a call are walked, so that what
+ * they set up is shared; in the worker a call of two lines, so that the pages which every call
+ * dirties are its own before one comes. More lines there cost more than they save.
  */
 #ifndef CL_RUNTIME_WARM_H
 #define CL_RUNTIME_WARM_H

@@ -128,7 +128,9 @@ static const struct cl_policy *start(struct cl_run_loaded *loaded, struct cl_err
     return close_world(policy, err) < 0 ? NULL : policy;
 }
 
-static int tell_up(const struct cl_run_loaded *loaded, uint64_t started_us, struct cl_err *err)
+/* The last of the start: from here on this process does nothing but make workers. */
+static int tell_up(const struct cl_policy *policy, const struct cl_run_loaded *loaded,
+                   uint64_t started_us, struct cl_err *err)
 {
     struct cl_msg_up up = {
         .modules_preloaded = loaded->preloaded,
@@ -138,6 +140,8 @@ static int tell_up(const struct cl_run_loaded *loaded, uint64_t started_us, stru
 
     if (dup2(STDIN_FILENO, STDERR_FILENO) < 0) /* /dev/null: workers log through frames only */
         return cl_fail(err, CL_E_SYS, "close the log");
+    if (cl_enter_seccomp_zygote(policy, err) < 0)
+        return -1;
     return cl_msg_send(CL_CONTROL_FD, CL_M_UP, &up, NULL, 0, err);
 }
 
@@ -170,26 +174,15 @@ static int fill_jail(struct cl_jail *jail, const struct cl_msg_spawn *spawn, con
     return 0;
 }
 
-static struct cl_jail jail_of(const struct cl_policy *policy)
-{
-    struct cl_jail jail = {
-        .policy = policy,
-        .filter = { .len = (unsigned short)policy->filter.count },
-        .null_fd = STDIN_FILENO,
-        .status_fd = CL_CONTROL_FD,
-    };
-    const void *records = cl_policyview_records(policy, &policy->filter);
-
-    /* The kernel only reads it; its struct says otherwise. */
-    jail.filter.filter = (struct sock_filter *)(uintptr_t)records;
-    return jail;
-}
-
 static int spawn_one(const struct cl_policy *policy, const struct cl_msg_spawn *spawn,
                      const int *fds, size_t fd_count)
 {
     struct cl_err err = CL_ERR_INIT;
-    struct cl_jail jail = jail_of(policy);
+    struct cl_jail jail = {
+        .policy = policy,
+        .null_fd = STDIN_FILENO,
+        .status_fd = CL_CONTROL_FD,
+    };
     cl_close_auto int pidfd = -1;
 
     if (fill_jail(&jail, spawn, fds, fd_count, &err) == 0)
@@ -236,7 +229,7 @@ int main(void)
     }
     const struct cl_policy *policy = start(&loaded, &err);
 
-    if (!policy || tell_up(&loaded, started_us, &err) < 0) {
+    if (!policy || tell_up(policy, &loaded, started_us, &err) < 0) {
         cl_log(CL_ERROR, "zygote.start", "error=\"%s\"", err.text);
         tell_failed(0, &err);
         return EXIT_FAILURE;

@@ -22,13 +22,13 @@ LAZY = {
     "zoneinfo": ("importlib.resources",),
 }
 ALWAYS = ("_json", "copyreg", "gc", "unicodedata", "warnings", "stringprep")
-# Those who import these do without them, and each of their libraries makes every clone dearer:
-# loaded only where a policy names one of the modules beside them.
-OPTIONAL = {"ssl": ("ssl", "_ssl"), "_ssl": ("ssl", "_ssl"), "_hashlib": ("_hashlib",),
-            "bz2": ("bz2", "_bz2"), "_bz2": ("bz2", "_bz2"), "lzma": ("lzma", "_lzma"),
-            "_lzma": ("lzma", "_lzma"), "_queue": ("queue", "_queue"), "_uuid": ("_uuid",),
-            "_curses": ("curses", "_curses"), "readline": ("readline",),
-            "multiprocessing": ("multiprocessing",)}
+# Most who import these do without them, and each of their libraries makes every clone dearer:
+# a group is left out unless a policy lists one of it, or a listed module fails for want of it.
+OPTIONAL = (("ssl", "_ssl"), ("_hashlib",), ("bz2", "_bz2", "lzma", "_lzma"),
+            ("queue", "_queue"), ("_uuid",), ("_typing",), ("curses", "_curses"), ("readline",),
+            ("multiprocessing",))
+# Of these groups the public module works alone.
+PURE = ("queue", "curses")
 
 PYTHON, EXTENSION, BUILTIN, FROZEN, NAMESPACE = range(5)
 KINDS = {SourceFileLoader: PYTHON, SourcelessFileLoader: PYTHON,
@@ -121,13 +121,28 @@ class Readers:
             self.names.append(frame.f_globals["__name__"])
 
 
-def import_all(names):
+class Missed(Exception):
+    """A listed module does need an optional one; its argument is the group."""
+
+
+def leave_out(names, missed):
+    """Blocks the optional modules that nobody lists or missed; returns {name: group}."""
+    wanted = {name.partition(".")[0] for name in names}.union(*missed)
+    left = {name: group for group in OPTIONAL if wanted.isdisjoint(group)
+            for name in group if name not in PURE}
+    sys.modules.update(dict.fromkeys(left))
+    return left
+
+
+def import_all(names, left):
     """Returns what failed: [(name, why)]; a module that is not there has `why` None."""
     failed = []
     for name in names:
         try:
             __import__(name)
         except ModuleNotFoundError as error:
+            if error.name in left:
+                raise Missed(left[error.name]) from None
             absent = error.name and (name + ".").startswith(error.name + ".")
             failed.append((name, None if absent else str(error)))
         except BaseException as error:
@@ -135,17 +150,15 @@ def import_all(names):
     return failed
 
 
-def child(names, base, fd):
+def child(names, base, fd, missed):
     blob = Blob(fd)
     wanted = list(names)
     for name in names:
         wanted += LAZY.get(name, ())
-    for name, wanted_by in OPTIONAL.items():
-        if not any(listed.partition(".")[0] in wanted_by for listed in names):
-            sys.modules[name] = None
+    left = leave_out(names, missed)
     readers = Readers()
     sys.addaudithook(readers)
-    failed = import_all([*wanted, *ALWAYS])
+    failed = import_all([*wanted, *ALWAYS], left)
     early = list(dict.fromkeys(readers.names))
     known_zones = zones(blob) if "zoneinfo" in sys.modules else {}
     index = codecs(blob)
@@ -159,15 +172,19 @@ def child(names, base, fd):
     return index, failed, early, known_zones
 
 
-def scan(names, base, fd):
-    """Fill the memfd; returns (index, failed, early, zones) as `child` made them."""
+def ask_child(names, base, fd, missed):
+    """What `child` made, or the group that it missed and None."""
     reader, writer = posix.pipe()
     pid = posix.fork()
     if pid == 0:
         status = 1
         try:
             posix.close(reader)
-            Blob(writer).put(child(names, base, fd))
+            try:
+                answer = (), child(names, base, fd, missed)
+            except Missed as error:
+                answer = error.args[0], None
+            Blob(writer).put(answer)
             status = 0
         finally:
             posix._exit(status)
@@ -180,6 +197,16 @@ def scan(names, base, fd):
     if status:
         raise RuntimeError(f"the scan of modules ended with status {status:#x}")
     return marshal.loads(b"".join(parts))
+
+
+def scan(names, base, fd):
+    """Fill the memfd; returns (index, failed, early, zones) as `child` made them."""
+    missed = []
+    while True:
+        group, result = ask_child(names, base, fd, missed)
+        if result:
+            return result
+        missed.append(group)  # and all over again: a module can be imported halfway only once
 
 
 def unlisted(names, index, base):

@@ -180,6 +180,7 @@ static const struct span_rule span_rules[] = {
     { SPAN(builtins_removed), 0, 0, TEXTS_MAX, is_line },
     { SPAN(binds), 0, 0, TEXTS_MAX, is_path },
     { SPAN(filter), sizeof(struct sock_filter), 1, CL_POLICY_FILTER_MAX, NULL },
+    { SPAN(filter_zygote), sizeof(struct sock_filter), 0, CL_POLICY_FILTER_MAX, NULL },
     { SPAN(syscalls), sizeof(uint32_t), 0, SYSCALLS_MAX, NULL },
     { SPAN(description), 0, 0, 1, is_prose },
 };
@@ -229,6 +230,12 @@ static int check_span(const void *bytes, const struct cl_policy *policy,
     return 0;
 }
 
+static int check_filter(const void *bytes, const struct cl_policy_span *span,
+                        struct cl_err *err)
+{
+    return cl_bpfcheck_run((const char *)bytes + span->offset, span->count, err);
+}
+
 int cl_policyview_check(const void *bytes, size_t length, struct cl_err *err)
 {
     struct cl_policy policy;
@@ -251,8 +258,9 @@ int cl_policyview_check(const void *bytes, size_t length, struct cl_err *err)
     if (policy.binds.count % 2 != 0)
         return cl_fail(err, CL_E_INPUT, "a bind has no target");
 
-    return cl_bpfcheck_run((const char *)bytes + policy.filter.offset, policy.filter.count,
-                           err);
+    if (policy.filter_zygote.count > 0 && check_filter(bytes, &policy.filter_zygote, err) < 0)
+        return -1;
+    return check_filter(bytes, &policy.filter, err);
 }
 
 /* ------------------------------------------------------------------------------------ view */

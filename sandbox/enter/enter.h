@@ -8,7 +8,6 @@
 #ifndef CL_ENTER_H
 #define CL_ENTER_H
 
-#include <linux/filter.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,7 +25,6 @@ struct cl_jail_seen {
 
 struct cl_jail {
     const struct cl_policy *policy; /* limits, tiers */
-    struct sock_fprog filter;       /* points into the mapped policy */
     uint64_t spare;                 /* for the status message */
     uid_t uid;      /* inside the zygote's user namespace, never 0; gid likewise */
     pid_t pid;      /* filled by cl_enter_clone in the parent */
@@ -70,6 +68,10 @@ int cl_enter_ids(struct cl_jail *jail, struct cl_err *err);
 int cl_enter_landlock(struct cl_jail *jail, struct cl_err *err);
 int cl_enter_fds(struct cl_jail *jail, struct cl_err *err);
 int cl_enter_seccomp(struct cl_jail *jail, struct cl_err *err);
+
+/* The zygote's part of the filter, when the policy has one: in the zygote, after everything but
+ * its loop, and for good. */
+int cl_enter_seccomp_zygote(const struct cl_policy *policy, struct cl_err *err);
 
 /* Name of the step behind an exit status of CL_ENTER_EXIT + n; NULL for any other status. */
 const char *cl_enter_step_name(int status);

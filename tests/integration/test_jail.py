@@ -46,6 +46,9 @@ def check_worker(cloche, pid):
         assert int(facts[name], 16) == 0, name
     assert facts["NoNewPrivs"].strip() == "1"
     assert facts["Seccomp"].strip() == "2"
+    # The default policy's filter is in two parts: the zygote is held by the first one already.
+    assert status(zygote)["Seccomp"].strip() == "2"
+    assert int(facts["Seccomp_filters"]) == 1 + int(status(zygote)["Seccomp_filters"])
     assert facts["NSpid"].split()[-1] == "1"
 
     fds = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}

@@ -83,7 +83,6 @@ struct cl_jail jailcase_jail(struct policy_sample *policy)
     policy->head.binds = (struct cl_policy_span){ 0, 0, 0, 0 };
     struct cl_jail jail = {
         .policy = &policy->head,
-        .filter = { .len = POLICY_SAMPLE_STEPS, .filter = policy->filter },
         .spare = 77,
         .uid = 5,
         .job_fd = -1,

@@ -68,6 +68,9 @@ void policy_sample_init(struct policy_sample *sample)
     memcpy(sample->filter, filter, sizeof(filter));
     sample->head.filter =
         span_of(offsetof(struct policy_sample, filter), sizeof(filter), POLICY_SAMPLE_STEPS);
+    memcpy(sample->filter_zygote, filter, sizeof(filter));
+    sample->head.filter_zygote = span_of(offsetof(struct policy_sample, filter_zygote),
+                                         sizeof(filter), POLICY_SAMPLE_STEPS);
     sample->syscalls[0] = SYS_read;
     sample->syscalls[1] = SYS_write;
     sample->head.syscalls =

@@ -14,6 +14,7 @@ enum { POLICY_SAMPLE_STEPS = 4, POLICY_SAMPLE_TEXT = 64 };
 struct policy_sample {
     struct cl_policy head;
     struct sock_filter filter[POLICY_SAMPLE_STEPS];
+    struct sock_filter filter_zygote[POLICY_SAMPLE_STEPS];
     uint32_t syscalls[2];
     char modules[POLICY_SAMPLE_TEXT];
     char preload[POLICY_SAMPLE_TEXT];

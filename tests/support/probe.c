@@ -16,7 +16,22 @@
 enum { TRAP_STATUS = 200 };
 
 char probe_page[4096] __attribute__((aligned(4096)));
-struct cl_filter probe_filter;
+
+static struct cl_filter filters[2];
+static size_t filter_count;
+
+void probe_make(const struct cl_spec *spec)
+{
+    struct cl_err err = CL_ERR_INIT;
+    bool splits = cl_filter_splits(spec);
+
+    filter_count = splits ? 2 : 1;
+    assert_works(cl_filter_make(spec, splits ? CL_FILTER_ZYGOTE : CL_FILTER_WHOLE, &filters[0],
+                                &err),
+                 &err);
+    if (splits)
+        assert_works(cl_filter_make(spec, CL_FILTER_WORKER, &filters[1], &err), &err);
+}
 
 long probe_raw(uint64_t number, const uint64_t args[6])
 {
@@ -49,11 +64,13 @@ static void on_sigsys(int signal)
 
 void probe_load(void)
 {
-    struct sock_fprog program = { (unsigned short)probe_filter.count, probe_filter.steps };
-
-    if (signal(SIGSYS, on_sigsys) == SIG_ERR || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+    if (signal(SIGSYS, on_sigsys) == SIG_ERR || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         probe_leave(PROBE_SETUP);
+    for (size_t i = 0; i < filter_count; i++) {
+        struct sock_fprog program = { (unsigned short)filters[i].count, filters[i].steps };
+        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+            probe_leave(PROBE_SETUP);
+    }
 }
 
 int probe_end(pid_t child)

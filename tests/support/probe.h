@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One system call in a process of its own, under the filter in probe_filter. */
+/* One system call in a process of its own, under the filters of a policy. */
 #ifndef CL_TESTS_PROBE_H
 #define CL_TESTS_PROBE_H
 
@@ -15,7 +15,8 @@ enum { PROBE_SETUP = 201 }; /* exit status: the child did not get as far as the 
 #define PROBE_HERE ((uint64_t)(uintptr_t)probe_page)
 
 extern char probe_page[4096];
-extern struct cl_filter probe_filter;
+/* The filters of a policy, as a worker comes to have them. */
+void probe_make(const struct cl_spec *spec);
 
 struct probe {
     const char *name;

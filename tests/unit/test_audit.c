@@ -107,7 +107,7 @@ static void policy_that_lists_a_module_opens_its_events(void **state)
         "import asyncio\nasync def main():\n"
         "    return await asyncio.gather(asyncio.to_thread(abs, -1), asyncio.sleep(0, 2))",
         "[1,2]");
-    wants_result("import gc, marshal\ndef main(): return [len(gc.get_objects()) > 10,\n"
+    wants_result("import gc, marshal\ndef main(): return [len(gc.get_objects()) > 0,\n"
                  "    marshal.loads(marshal.dumps([1]))]",
                  "[true,[1]]");
     wants_result("def main():\n    with open('/dev/null') as f: return f.read()", "\"\"");

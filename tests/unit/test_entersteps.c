@@ -383,7 +383,7 @@ static void fds_leave_null_and_the_job_socket(void **state)
 
 static void load_filter(void)
 {
-    static struct sock_filter filter[] = {
+    static const struct sock_filter filter[POLICY_SAMPLE_STEPS] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EXDEV),
@@ -391,7 +391,7 @@ static void load_filter(void)
     };
     struct cl_jail jail = jailcase_jail(&policy);
 
-    jail.filter = (struct sock_fprog){ CL_COUNT(filter), filter };
+    memcpy(policy.filter, filter, sizeof(filter));
     WORKS(cl_enter_ids(&jail, &worked)); /* no_new_privs, and no capability to do without */
     WORKS(cl_enter_seccomp(&jail, &worked));
     EXPECT(syscall(SYS_getppid) == -1 && errno == EXDEV);

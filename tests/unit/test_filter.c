@@ -21,7 +21,8 @@
 
 enum { NUMBERS = 600, ROUNDS = 200, ROWS_MAX = 512, POOL_MAX = 80, X32 = 0x40000000 };
 
-static struct cl_filter filter;
+static struct cl_filter filter, parts[2]; /* the whole; what zygote and worker load */
+static bool is_split;
 
 /* ------------------------------------------------------------------------- the BPF machine */
 
@@ -41,12 +42,12 @@ static bool branch(const struct sock_filter *step, uint32_t a)
 }
 
 /* What libseccomp emits: load a word, and with a constant, branch, jump, return. */
-static uint32_t run(const struct seccomp_data *call)
+static uint32_t run_one(const struct cl_filter *program, const struct seccomp_data *call)
 {
     uint32_t a = 0;
 
-    for (size_t at = 0; at < filter.count; at++) {
-        const struct sock_filter *step = &filter.steps[at];
+    for (size_t at = 0; at < program->count; at++) {
+        const struct sock_filter *step = &program->steps[at];
         if (step->code == (BPF_RET | BPF_K))
             return step->k;
         if (step->code == (BPF_LD | BPF_W | BPF_ABS))
@@ -62,6 +63,28 @@ static uint32_t run(const struct seccomp_data *call)
     }
     fail_msg("the filter has no end");
     return 0;
+}
+
+/* As seccomp_run_filters: the sternest action counts, KILL_PROCESS being the lowest number. */
+static uint32_t sterner(uint32_t first, uint32_t second)
+{
+    return (int32_t)(second & SECCOMP_RET_ACTION_FULL) <
+                   (int32_t)(first & SECCOMP_RET_ACTION_FULL)
+               ? second
+               : first;
+}
+
+/* The whole's answer, which the parts have to give as well. */
+static uint32_t run(const struct seccomp_data *call)
+{
+    uint32_t whole = run_one(&filter, call);
+
+    if (is_split) {
+        uint32_t both = sterner(run_one(&parts[0], call), run_one(&parts[1], call));
+        if (both != whole)
+            fail_msg("call %d: 0x%x by the parts, 0x%x by the whole", call->nr, both, whole);
+    }
+    return whole;
 }
 
 static uint32_t answer(uint32_t number, const uint64_t args[6])
@@ -163,7 +186,10 @@ static void make(const struct cl_spec *spec)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    if (cl_filter_make(spec, &filter, &err) < 0)
+    is_split = cl_filter_splits(spec);
+    if (cl_filter_make(spec, CL_FILTER_WHOLE, &filter, &err) < 0 ||
+        (is_split && (cl_filter_make(spec, CL_FILTER_ZYGOTE, &parts[0], &err) < 0 ||
+                      cl_filter_make(spec, CL_FILTER_WORKER, &parts[1], &err) < 0)))
         fail_msg("%s", err.text);
 }
 
@@ -308,6 +334,48 @@ static void default_tiers_open_at_most_32_calls(void **state)
     cl_spec_free(spec);
 }
 
+static void worker_loads_little_where_the_entry_has_no_rules_of_its_own(void **state)
+{
+    static const struct {
+        uint32_t tiers;
+        bool splits;
+    } cases[] = {
+        { CL_TIER_COMPUTE, true },
+        { CL_TIER_COMPUTE | CL_TIER_TIME, true },
+        { CL_TIER_COMPUTE | CL_TIER_THREADS, false },      /* prlimit64 */
+        { CL_TIER_COMPUTE | CL_TIER_LATE_IMPORTS, false }, /* openat */
+        { CL_TIER_COMPUTE | CL_TIER_ASYNCIO, false },      /* sendto */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CL_COUNT(cases); i++) {
+        struct cl_spec *spec = spec_of(cases[i].tiers, 0);
+        make(spec);
+        assert_int_equal(is_split, cases[i].splits);
+        if (is_split)
+            assert_true(parts[1].count * 3 < filter.count);
+        cl_spec_free(spec);
+    }
+}
+
+static void parts_answer_every_number_as_the_whole(void **state)
+{
+    static const struct cl_place nowhere;
+    static const char *const odd[] = { "poll", "openat", "getuid" };
+
+    (void)state;
+    for (uint64_t on_violation = 0; on_violation < 2; on_violation++) {
+        struct cl_spec *spec = spec_of(CL_TIER_COMPUTE | CL_TIER_TIME, on_violation);
+        for (size_t i = 0; i < CL_COUNT(odd); i++)
+            cl_items_add(i % 2 ? &spec->deny : &spec->allow, odd[i], nowhere);
+        make(spec);
+        assert_true(is_split);
+        for (uint32_t number = 0; number < NUMBERS; number++)
+            answer(number, (const uint64_t[6]){ random_word() }); /* compares */
+        cl_spec_free(spec);
+    }
+}
+
 static void foreign_architectures_and_x32_numbers_end_the_process(void **state)
 {
     static const uint32_t arches[] = { AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, 0,
@@ -398,6 +466,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_names_a_call_and_says_why),
         cmocka_unit_test(filter_answers_as_the_table_says_for_every_set_of_tiers),
+        cmocka_unit_test(worker_loads_little_where_the_entry_has_no_rules_of_its_own),
+        cmocka_unit_test(parts_answer_every_number_as_the_whole),
         cmocka_unit_test(filter_traps_every_number_without_a_rule),
         cmocka_unit_test(default_tiers_open_at_most_32_calls),
         cmocka_unit_test(foreign_architectures_and_x32_numbers_end_the_process),

@@ -31,7 +31,7 @@ static int check(struct cl_err *err)
 static struct cl_policy_span *const spans[] = {
     &sample.head.modules,          &sample.head.preload,     &sample.head.names,
     &sample.head.builtins_removed, &sample.head.binds,       &sample.head.filter,
-    &sample.head.syscalls,         &sample.head.description,
+    &sample.head.filter_zygote,    &sample.head.syscalls,    &sample.head.description,
 };
 
 static void every_span_stays_inside_aligned_and_of_its_count(void **state)
@@ -68,7 +68,7 @@ static void every_span_stays_inside_aligned_and_of_its_count(void **state)
     }
 }
 
-static void every_span_but_the_filter_may_be_empty(void **state)
+static void every_span_but_the_filter_of_workers_may_be_empty(void **state)
 {
     struct cl_err err = CL_ERR_INIT;
 
@@ -174,7 +174,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         sample_test(every_span_stays_inside_aligned_and_of_its_count),
-        sample_test(every_span_but_the_filter_may_be_empty),
+        sample_test(every_span_but_the_filter_of_workers_may_be_empty),
         sample_test(text_without_an_end_is_refused),
         sample_test(lists_hold_lines_only),
         sample_test(public_names_are_pairs),

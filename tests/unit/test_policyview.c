@@ -284,6 +284,9 @@ static void filter_that_seccomp_would_refuse_is_refused(void **state)
     assert_fails(check(&err), &err, CL_E_INPUT);
     assert_string_equal(err.text, "filter instruction 1 is out of range");
     policy_sample_init(&sample);
+    sample.filter_zygote[2].code = 0xffff;
+    assert_fails(check(&err), &err, CL_E_INPUT);
+    policy_sample_init(&sample);
     sample.head.filter.count--;
     sample.head.filter.length -= (uint32_t)sizeof(struct sock_filter);
     assert_fails(check(&err), &err, CL_E_INPUT); /* now the branch leads outside */
