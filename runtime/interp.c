@@ -37,17 +37,12 @@ int cl_interp_start(struct cl_err *err)
     return cl_boot_start(err);
 }
 
-void cl_interp_before_fork(void)
+void cl_interp_before_forks(void)
 {
     PyOS_BeforeFork();
 }
 
-void cl_interp_after_fork_parent(void)
-{
-    PyOS_AfterFork_Parent();
-}
-
-void cl_interp_after_fork_child(void)
+void cl_interp_after_fork(void)
 {
     PyOS_AfterFork_Child();
 }

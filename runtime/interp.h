@@ -9,10 +9,13 @@
 /* Fixes the environment that Python and its libraries read, then starts it. */
 int cl_interp_start(struct cl_err *err);
 
-/* PyOS_BeforeFork and its two ends, for cl_enter_clone. */
-void cl_interp_before_fork(void);
-void cl_interp_after_fork_parent(void);
-void cl_interp_after_fork_child(void);
+/* PyOS_BeforeFork, once and without PyOS_AfterFork_Parent: the zygote runs no Python any more and
+ * stays as Python wants it before a fork. Doing and undoing it would dirty its pages, which each
+ * worker shares, with every clone. */
+void cl_interp_before_forks(void);
+
+/* PyOS_AfterFork_Child, in each worker. */
+void cl_interp_after_fork(void);
 
 /* CL_E_SYS unless this process has exactly one thread: a clone keeps only the caller's, and
  * locks that another held would stay held for ever. Needs the host's /proc. */

@@ -45,10 +45,10 @@ int cl_run_prepare(const struct cl_policy *policy, struct cl_run_loaded *loaded,
     return cl_warm_prepare(policy, err);
 }
 
-void cl_run_park(void)
+void cl_run_park(struct cl_call *call)
 {
     cl_warm_reseed(report.policy);
-    cl_warm_run();
+    cl_warm_run(call);
     cl_stdio_drop();
 }
 

@@ -23,8 +23,8 @@ int cl_run_prepare(const struct cl_policy *policy, struct cl_run_loaded *loaded,
                    struct cl_err *err);
 
 /* In the worker, locked down, before any caller's byte: reseeds every random source, replaces
- * what forks share, and runs a tiny call so that the pages it dirties are its own. */
-void cl_run_park(void);
+ * what forks share, and runs a tiny call in `call`, so that the pages it dirties are its own. */
+void cl_run_park(struct cl_call *call);
 
 /* Runs one call and ends the process with its final frame. */
 _Noreturn void cl_run_call(const struct cl_call *call);

@@ -38,49 +38,47 @@ static const char loop_source[] = "import asyncio\n"
                                   "async def main():\n"
                                   "    return await asyncio.gather(part(1), part(2))\n";
 
-static struct cl_call call_of(const char *source, size_t length)
-{
-    struct cl_call call = { .head = { .depth = CL_DEPTH_MAX } };
+#define TEXT(array_)                                                                           \
+    (struct cl_bytes)                                                                          \
+    {                                                                                          \
+        array_, sizeof(array_) - 1                                                             \
+    }
 
-    call.source = (struct cl_bytes){ source, length };
-    return call;
-}
-
-static int run(struct cl_call call)
+static int run(const struct cl_call *call)
 {
     CL_AUTO(cl_buf_fini) struct cl_buf out = CL_BUF_INIT(64 << 10);
     CL_AUTO(cl_entry_fini) struct cl_entry entry = CL_ENTRY_INIT;
     struct cl_convert convert = { .out = &out, .depth_max = CL_DEPTH_MAX };
     cl_pyref_auto PyObject *value = NULL;
 
-    if (cl_entry_arguments(&entry, &call) < 0)
+    if (cl_entry_arguments(&entry, call) < 0)
         return -1;
-    value = cl_entry_run(&entry, &call);
-    return value ? cl_drive_put(&convert, value, call.source, false) : -1;
+    value = cl_entry_run(&entry, call);
+    return value ? cl_drive_put(&convert, value, call->source, false) : -1;
 }
 
 static int run_good(void)
 {
     static const char args[] = "[1, \"two\", \"\xc3\xa9\"]", kwargs[] = "{\"scale\": 1.5}";
-    struct cl_call call = call_of(good_source, sizeof(good_source) - 1);
+    const struct cl_call call = { .source = TEXT(good_source),
+                                  .args = TEXT(args),
+                                  .kwargs = TEXT(kwargs) };
 
-    call.args = (struct cl_bytes){ args, sizeof(args) - 1 };
-    call.kwargs = (struct cl_bytes){ kwargs, sizeof(kwargs) - 1 };
-    return run(call);
+    return run(&call);
 }
 
 /* Only where it is loaded anyway. */
 static int run_loop(void)
 {
-    return cl_pyref_module("asyncio") && cl_modules_allows("asyncio")
-               ? run(call_of(loop_source, sizeof(loop_source) - 1))
-               : 0;
+    const struct cl_call call = { .source = TEXT(loop_source) };
+
+    return cl_pyref_module("asyncio") && cl_modules_allows("asyncio") ? run(&call) : 0;
 }
 
 /* Also walks the printing of a traceback. 0 when it raised what it should. */
 static int run_bad(const struct cl_policy *policy)
 {
-    struct cl_call call = call_of(bad_source, sizeof(bad_source) - 1);
+    const struct cl_call call = { .source = TEXT(bad_source) };
     struct cl_report report = { policy, call.source };
     CL_AUTO(cl_entry_fini) struct cl_entry entry = CL_ENTRY_INIT;
     cl_pyref_auto PyObject *value = NULL;
@@ -189,17 +187,13 @@ void cl_warm_reseed(const struct cl_policy *policy)
 static const char park_source[] = "def main(x):\n"
                                   "    return {'x': x}\n";
 
-static int run_park(void)
-{
-    static const char args[] = "[1]";
-    struct cl_call call = call_of(park_source, sizeof(park_source) - 1);
+static const char park_args[] = "[1]";
 
-    call.args = (struct cl_bytes){ args, sizeof(args) - 1 };
-    return run(call);
-}
-
-void cl_warm_run(void)
+void cl_warm_run(struct cl_call *call)
 {
-    if (run_park() < 0 || forget_module() < 0)
+    call->source = TEXT(park_source);
+    call->args = TEXT(park_args);
+    if (run(call) < 0 || forget_module() < 0)
         PyErr_Clear();
+    call->source = call->args = (struct cl_bytes){ NULL, 0 };
 }

@@ -8,6 +8,7 @@
 #define CL_RUNTIME_WARM_H
 
 #include "policies/policy.h"
+#include "runtime/call.h"
 #include "sandbox/base/err.h"
 
 /* Walks the paths, also those of an error, then collects and freezes the heap. */
@@ -16,7 +17,7 @@ int cl_warm_prepare(const struct cl_policy *policy, struct cl_err *err);
 /* In the worker: replaces what clones of one zygote share and must not. */
 void cl_warm_reseed(const struct cl_policy *policy);
 
-/* In the worker: one small call, output muted. */
-void cl_warm_run(void);
+/* In the worker: one small call, output muted. `call` is all zero, before and after. */
+void cl_warm_run(struct cl_call *call);
 
 #endif

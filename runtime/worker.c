@@ -11,6 +11,7 @@
 
 #include "runtime/emit.h"
 #include "runtime/intake.h"
+#include "runtime/interp.h"
 #include "runtime/probe.h"
 #include "runtime/run.h"
 
@@ -32,8 +33,9 @@ _Noreturn void cl_worker_run(const struct cl_jail_seen *seen)
 {
     struct cl_err err = CL_ERR_INIT;
 
+    cl_interp_after_fork();
     cl_probe_open(seen);
-    cl_run_park();
+    cl_run_park(&call);
     intake.fd = CL_JOB_FD;
     /* The page faults of a small call, before it comes. */
     memset(intake.bytes, 0, SMALL_CALL);

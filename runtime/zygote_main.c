@@ -41,13 +41,6 @@ const char *__asan_default_options(void)
 }
 #endif
 
-static const struct cl_fork_hooks hooks = {
-    .before = cl_interp_before_fork,
-    .after_parent = cl_interp_after_fork_parent,
-    .after_child = cl_interp_after_fork_child,
-    .run = cl_worker_run,
-};
-
 /* ------------------------------------------------------------------------------------- start */
 
 /* PDEATHSIG says nothing when cloched is already gone; its end of the socket does. */
@@ -92,28 +85,19 @@ static const struct cl_policy *take_policy(struct cl_err *err)
     return policy;
 }
 
-/* What workers inherit and would otherwise each pay for; cl_enter_ids checks it again. */
-static int drop_bounding_set(struct cl_err *err)
-{
-    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-            return cl_fail(err, CL_E_SYS, "drop capability %d", cap);
-    }
-    return 0;
-}
-
 /* The host's tree is closed after preloading, which reads its stdlib, and before anything that a
- * caller wrote exists. From here on no Python code runs in this process but fork hooks, so that
- * the thread count checked here stays what it is. */
+ * caller wrote exists. From here on no Python code runs in this process, so that the thread count
+ * checked here stays what it is. */
 static int close_world(const struct cl_policy *policy, struct cl_err *err)
 {
     cl_arena_close();
+    cl_interp_before_forks();
     if (cl_interp_check_threads(err) < 0 || cl_enter_tree(policy, err) < 0)
         return -1;
     /* A keyring of its own: none of the session that started cloched, none shared with others. */
     if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
         return cl_fail(err, CL_E_SYS, "session keyring");
-    return drop_bounding_set(err);
+    return cl_enter_bounding(err);
 }
 
 static const struct cl_policy *start(struct cl_run_loaded *loaded, struct cl_err *err)
@@ -186,7 +170,7 @@ static int spawn_one(const struct cl_policy *policy, const struct cl_msg_spawn *
     cl_close_auto int pidfd = -1;
 
     if (fill_jail(&jail, spawn, fds, fd_count, &err) == 0)
-        pidfd = cl_enter_clone(&jail, &hooks, &err);
+        pidfd = cl_enter_clone(&jail, cl_worker_run, &err);
     if (pidfd < 0) {
         tell_failed(spawn->spare, &err);
         return 0; /* cloched decides what a refused spawn means */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes one worker: a raw clone3 with its namespaces, between Python's fork hooks.
+ * Makes one worker: a raw clone3 with its namespaces.
  * Runs in: cloche-zygote; from the clone on also in the worker, which never comes back.
  * Trusts: the zygote that filled the jail; no caller's byte exists yet.
  */
@@ -48,28 +48,22 @@ static struct clone_args clone_args_of(const struct cl_jail *jail, int *pidfd)
     return args;
 }
 
-static _Noreturn void run_child(struct cl_jail *jail, const struct cl_fork_hooks *hooks)
+static _Noreturn void run_child(struct cl_jail *jail, cl_enter_run *run)
 {
     prctl(PR_SET_NAME, "cloche-worker", 0, 0, 0); /* for people; the filter refuses it later */
     cl_enter(jail);
-    hooks->after_child();
-    hooks->run(&jail->seen);
+    run(&jail->seen);
     _exit(1); /* the parent's frames are below: there is no way back, whatever `run` did */
 }
 
-int cl_enter_clone(struct cl_jail *jail, const struct cl_fork_hooks *hooks, struct cl_err *err)
+int cl_enter_clone(struct cl_jail *jail, cl_enter_run *run, struct cl_err *err)
 {
     cl_close_auto int pidfd = -1;
     struct clone_args args = clone_args_of(jail, &pidfd);
 
-    hooks->before();
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     if (pid == 0)
-        run_child(jail, hooks);
-    int sys = errno;
-    hooks->after_parent();
-
-    errno = sys;
+        run_child(jail, run);
     if (pid < 0)
         return cl_fail(err, CL_E_SYS, "clone3");
     jail->pid = pid;

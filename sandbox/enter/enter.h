@@ -36,21 +36,13 @@ struct cl_jail {
     struct cl_jail_seen seen;               /* filled in the child */
 };
 
-/* Python's fork hooks, called around the clone (PyOS_BeforeFork, ...AfterFork_Parent,
- * ...AfterFork_Child). `after_child` runs after the jail is complete, then `run`,
- * the worker, which never returns. */
-struct cl_fork_hooks {
-    void (*before)(void);
-    void (*after_parent)(void);
-    void (*after_child)(void);
-    void (*run)(const struct cl_jail_seen *seen);
-};
+/* The worker: runs after the jail is complete and never returns. */
+typedef void cl_enter_run(const struct cl_jail_seen *seen);
 
 /* clone3(CLONE_PARENT | NEWPID | NEWNS | PIDFD [| INTO_CGROUP]): the worker is a child of
  * cloched, which waits for it. In the parent: returns the pidfd (owned by the caller) and fills
- * jail->pid; -1 with err. In the child: enters the jail, runs hooks->after_child and hooks->run,
- * and never returns. */
-int cl_enter_clone(struct cl_jail *jail, const struct cl_fork_hooks *hooks, struct cl_err *err);
+ * jail->pid; -1 with err. In the child: enters the jail and runs `run`. */
+int cl_enter_clone(struct cl_jail *jail, cl_enter_run *run, struct cl_err *err);
 
 /* Walks the table. Comes back only in a complete jail. */
 void cl_enter(struct cl_jail *jail);
@@ -68,6 +60,9 @@ int cl_enter_ids(struct cl_jail *jail, struct cl_err *err);
 int cl_enter_landlock(struct cl_jail *jail, struct cl_err *err);
 int cl_enter_fds(struct cl_jail *jail, struct cl_err *err);
 int cl_enter_seccomp(struct cl_jail *jail, struct cl_err *err);
+
+/* The zygote's half of the ids step, once: what workers inherit, and can only shrink further. */
+int cl_enter_bounding(struct cl_err *err);
 
 /* The zygote's part of the filter, when the policy has one: in the zygote, after everything but
  * its loop, and for good. */

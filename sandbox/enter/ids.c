@@ -31,9 +31,7 @@ enum {
     CAPS_MOST = 64,
 };
 
-/* The zygote has emptied its bounding set (a drop costs the kernel a new credential each time),
- * so as a rule this only reads. */
-static int empty_bounding_set(struct cl_err *err)
+int cl_enter_bounding(struct cl_err *err)
 {
     for (int cap = 0; cap < CAPS_MOST; cap++) {
         int has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
@@ -151,8 +149,6 @@ int cl_enter_ids(struct cl_jail *jail, struct cl_err *err)
      * leader could take one, and each new session costs a scheduling group (autogroup). */
     if (setpgid(0, 0) < 0)
         return cl_fail(err, CL_E_SYS, "setpgid");
-    if (empty_bounding_set(err) < 0)
-        return -1;
     if (prctl(PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0) < 0)
         return cl_fail(err, CL_E_SYS, "securebits");
     if (set_ids(jail->uid, err) < 0 || empty_capabilities(err) < 0 || set_process(err) < 0)

@@ -69,7 +69,6 @@ static _Noreturn void be_worker(int job)
 {
     static const struct cl_jail_seen seen;
 
-    cl_interp_after_fork_child();
     dup2(job, CL_JOB_FD);
     cl_worker_run(&seen);
 }
@@ -78,11 +77,9 @@ static void spawn(int control, int job)
 {
     pid_t pid;
 
-    cl_interp_before_fork();
     pid = fork();
     if (pid == 0)
         be_worker(job);
-    cl_interp_after_fork_parent();
     CL_CHECK(pid > 0 && write(control, &pid, sizeof(pid)) == sizeof(pid));
 }
 
@@ -107,6 +104,7 @@ static _Noreturn void be_zygote(int control, const struct case_policy *wanted)
     if (cl_interp_start(&err) == 0)
         cl_run_prepare(build_policy(wanted), &loaded, &err);
     cl_arena_close();
+    cl_interp_before_forks();
     CL_CHECK(write(control, &err, sizeof(err)) == sizeof(err));
     CL_CHECK(write(control, &loaded, sizeof(loaded)) == sizeof(loaded));
     while ((got = cl_fdpass_recv(control, &pid, sizeof(pid), fds, &count, &err)) > 0) {

@@ -221,6 +221,7 @@ static void give_up(void)
     gid_t gids[3];
     int parent_signal = 0;
 
+    WORKS(cl_enter_bounding(&worked));
     WORKS(cl_enter_ids(&jail, &worked));
     EXPECT(getresuid(&uids[0], &uids[1], &uids[2]) == 0);
     EXPECT(uids[0] == 5 && uids[1] == 5 && uids[2] == 5);
