@@ -388,12 +388,9 @@ const size_t cl_rules_count = CL_COUNT(cl_rules);
 const char *const cl_rules_entry[] = {
     /* the zygote: SPAWN comes, SPAWNED or FAILED goes */
     "recvmsg", "sendmsg", "sendto", "getsockopt", "clone3",
-    /* mounts, rlimits */
-    "mount", "chdir", "prlimit64",
-    /* ids */
-    "setpgid", "prctl", "getgroups", "setgroups", "setresgid", "setresuid", "getresgid",
-    "getresuid", "capset", "capget", "poll", "getuid", "getgid",
-    /* landlock, fds, seccomp */
+    /* the steps of enter.c, in turn */
+    "mount", "chdir", "prlimit64", "setpgid", "prctl", "getgroups", "setgroups", "setresgid",
+    "setresuid", "getresgid", "getresuid", "capset", "capget", "poll", "getuid", "getgid",
     "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "openat", "dup2",
     "close_range", "seccomp"
 };

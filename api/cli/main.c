@@ -19,7 +19,7 @@ static const struct cl_verb verb_help = {
 };
 
 static const struct cl_verb *const verbs[] = {
-    &cl_verb_run, &cl_verb_doctor, &cl_verb_tour, &cl_verb_version, &verb_help,
+    &cl_verb_run, &cl_verb_policy, &cl_verb_doctor, &cl_verb_tour, &cl_verb_version, &verb_help,
 };
 
 static const struct {
@@ -115,8 +115,10 @@ static int run_verb(const struct cl_verb *verb, int argc, char **argv)
 {
     struct cl_args args = { 0 };
     struct cl_err err = CL_ERR_INIT;
-    const int parsed = cl_options_parse(verb, argc, argv, &args, &err);
 
+    if (verb->run_words)
+        return verb->run_words(argc, argv);
+    const int parsed = cl_options_parse(verb, argc, argv, &args, &err);
     if (parsed < 0)
         return cl_verb_fail(CL_EXIT_USAGE, "%s: %s (`cloche help %s` shows its options)",
                             verb->name, err.text, verb->name);

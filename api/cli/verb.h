@@ -57,6 +57,8 @@ struct cl_verb {
     const struct cl_option *options;
     size_t option_count;
     int (*run)(const struct cl_args *args);
+    /* Instead of `run`: gets the words as they are, its own name first; `options` is empty. */
+    int (*run_words)(int argc, char **argv);
     bool needs_operand;
     bool is_hidden;
 };
@@ -67,7 +69,8 @@ struct cl_verb {
             CL_OPTION_TEXT, 'o'                                                                \
     }
 
-extern const struct cl_verb cl_verb_run, cl_verb_doctor, cl_verb_tour, cl_verb_version;
+extern const struct cl_verb cl_verb_run, cl_verb_policy, cl_verb_doctor, cl_verb_tour,
+    cl_verb_version;
 
 /* "cloche: <text>" on stderr; returns `code`. */
 int cl_verb_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

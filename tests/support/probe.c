@@ -26,9 +26,9 @@ void probe_make(const struct cl_spec *spec)
     bool splits = cl_filter_splits(spec);
 
     filter_count = splits ? 2 : 1;
-    assert_works(cl_filter_make(spec, splits ? CL_FILTER_ZYGOTE : CL_FILTER_WHOLE, &filters[0],
-                                &err),
-                 &err);
+    assert_works(
+        cl_filter_make(spec, splits ? CL_FILTER_ZYGOTE : CL_FILTER_WHOLE, &filters[0], &err),
+        &err);
     if (splits)
         assert_works(cl_filter_make(spec, CL_FILTER_WORKER, &filters[1], &err), &err);
 }

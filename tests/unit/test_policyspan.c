@@ -29,9 +29,9 @@ static int check(struct cl_err *err)
 }
 
 static struct cl_policy_span *const spans[] = {
-    &sample.head.modules,          &sample.head.preload,     &sample.head.names,
-    &sample.head.builtins_removed, &sample.head.binds,       &sample.head.filter,
-    &sample.head.filter_zygote,    &sample.head.syscalls,    &sample.head.description,
+    &sample.head.modules,          &sample.head.preload,  &sample.head.names,
+    &sample.head.builtins_removed, &sample.head.binds,    &sample.head.filter,
+    &sample.head.filter_zygote,    &sample.head.syscalls, &sample.head.description,
 };
 
 static void every_span_stays_inside_aligned_and_of_its_count(void **state)
