@@ -5,6 +5,7 @@
  * Runs in: cloche.
  * Trusts: the user, and the cloche-policyc that was installed with this program.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,7 +49,7 @@ static int become_compiler(char **argv)
                             compiler);
     argv[0] = name;
     execv(path, argv);
-    return cl_verb_fail(CL_EXIT_USAGE, "start %s: %m", path);
+    return cl_verb_fail(CL_EXIT_USAGE, "start %s: %s", path, strerror(errno));
 }
 
 static int run(int argc, char **argv)
