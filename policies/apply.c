@@ -127,9 +127,9 @@ static int unknown_key(struct cl_apply *apply, const char *section, const struct
         nearest.word = elsewhere(key->text);
     if (*section)
         snprintf(where, sizeof(where), " in '%s'", section);
-    return cl_report_add(apply->report, key->place, "unknown key '%.60s'%s%s%s%s; allowed: %s",
-                         key->text, where, nearest.word ? ", did you mean '" : "",
-                         nearest.word ? nearest.word : "", nearest.word ? "'?" : "", allowed);
+    return cl_report_add(apply->report, key->place, "unknown key '%.60s'%s; %s%s%sallowed: %s",
+                         key->text, where, nearest.word ? "did you mean '" : "",
+                         nearest.word ? nearest.word : "", nearest.word ? "'? " : "", allowed);
 }
 
 static int take_value(struct cl_apply *apply, const char *section, const struct cl_node *value)

@@ -34,9 +34,9 @@ static int refuse_word(struct cl_apply *apply, const struct cl_key *key,
         nearest.word = NULL;
         words += length;
     }
-    return cl_report_add(apply->report, item->place, "%s: unknown '%.60s'%s%s%s; allowed: %s",
-                         key->path, item->text, *best ? ", did you mean '" : "", best,
-                         *best ? "'?" : "", key->words);
+    return cl_report_add(apply->report, item->place, "%s: unknown '%.60s'; %s%s%sallowed: %s",
+                         key->path, item->text, *best ? "did you mean '" : "", best,
+                         *best ? "'? " : "", key->words);
 }
 
 static int refuse_syscall(struct cl_apply *apply, const struct cl_key *key,
@@ -47,7 +47,7 @@ static int refuse_syscall(struct cl_apply *apply, const struct cl_key *key,
     cl_risk_nearest(item->text, nearest, sizeof(nearest));
     return cl_report_add(apply->report, item->place,
                          "%s: no system call is called '%.60s'%s%s%s", key->path, item->text,
-                         *nearest ? ", did you mean '" : "", nearest, *nearest ? "'?" : "");
+                         *nearest ? "; did you mean '" : "", nearest, *nearest ? "'?" : "");
 }
 
 static int check_item(struct cl_apply *apply, const struct cl_key *key,

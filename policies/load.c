@@ -50,10 +50,13 @@ static int take_key(struct parse *parse, struct cl_node *map, struct cl_node *no
     if (node->kind != CL_NODE_SCALAR)
         return cl_report_add(parse->report, node->place, "a key must be a word");
 
+    /* Refused, but read on: the admin wants to know all that is wrong. */
     const struct cl_node *before = cl_node_find(map, node->text);
-    if (before)
-        return cl_report_add(parse->report, node->place, "duplicate key '%s', first on line %u",
-                             node->text, before->key->place.line);
+    if (before) {
+        parse->doc->is_refused = true;
+        cl_report_add(parse->report, node->place, "duplicate key '%s', first on line %u",
+                      node->text, before->key->place.line);
+    }
     parse->key[parse->depth - 1] = node;
     return 0;
 }

@@ -34,6 +34,7 @@ struct cl_doc {
     char *text;             /* the source, for carets */
     size_t length;
     bool is_embedded;
+    bool is_refused;      /* whatever the rest of it says */
     bool is_unreadable;   /* not UTF-8: never show its lines */
     struct cl_node *root; /* a mapping; NULL when the text was refused */
     struct cl_node *all;

@@ -8,24 +8,46 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "policies/caret.h"
 #include "policies/node.h"
+#include "policies/paint.h"
 #include "sandbox/base/err.h"
+
+enum { PLACE_SIZE = 512 };
+
+/* Doubles: at 0, 1, 2, 4, ... there is no room left. */
+static struct cl_problem *grow(struct cl_report *report)
+{
+    if ((report->count & (report->count - 1)) == 0) {
+        size_t room = report->count ? 2 * report->count : 1;
+        report->problems = reallocarray(report->problems, room, sizeof(*report->problems));
+        CL_CHECK(report->problems);
+    }
+    return &report->problems[report->count++];
+}
 
 __attribute__((format(printf, 4, 0))) static void put(struct cl_report *report,
                                                       struct cl_place place, bool is_warning,
                                                       const char *format, va_list args)
 {
+    size_t of_file = 0, rank = report->count;
+
     if (!is_warning)
         report->errors++;
-    if (report->count == CL_REPORT_MAX)
+    for (size_t i = report->count; i-- > 0;) {
+        if (report->problems[i].place.doc != place.doc)
+            continue;
+        rank = report->problems[i].rank;
+        of_file++;
+    }
+    if (of_file == CL_REPORT_FILE_MAX) {
+        report->unkept++;
         return;
-    if (!report->problems)
-        report->problems = calloc(CL_REPORT_MAX, sizeof(*report->problems));
-    CL_CHECK(report->problems);
+    }
 
-    struct cl_problem *problem = &report->problems[report->count++];
+    struct cl_problem *problem = grow(report);
+    problem->rank = rank;
     problem->place = place;
     problem->is_warning = is_warning;
     vsnprintf(problem->text, sizeof(problem->text), format, args);
@@ -56,41 +78,35 @@ void cl_report_warn(struct cl_report *report, struct cl_place place, const char 
     va_end(args);
 }
 
-void cl_report_format(const struct cl_problem *problem, char *text, size_t size)
+static const char *kind_of(const struct cl_problem *problem)
 {
-    const struct cl_place *place = &problem->place;
+    return problem->is_warning ? "warning" : "error";
+}
+
+static void format_place(const struct cl_place *place, char *text, size_t size)
+{
     const char *path = place->doc ? place->doc->path : "built in";
-    const char *kind = problem->is_warning ? "warning" : "error";
 
     if (place->line == 0)
-        snprintf(text, size, "%s: %s: %s", path, kind, problem->text);
+        snprintf(text, size, "%s", path);
     else
-        snprintf(text, size, "%s:%u:%u: %s: %s", path, place->line, place->column, kind,
-                 problem->text);
+        snprintf(text, size, "%s:%u:%u", path, place->line, place->column);
 }
 
-static bool is_continuation(char byte)
+void cl_report_format(const struct cl_problem *problem, char *text, size_t size)
 {
-    return ((unsigned char)byte & 0xc0) == 0x80;
+    char where[PLACE_SIZE];
+
+    format_place(&problem->place, where, sizeof(where));
+    snprintf(text, size, "%s: %s: %s", where, kind_of(problem), problem->text);
 }
 
-/* Files in the order in which they first had a problem, places in the order of the file. */
-static size_t rank(const struct cl_report *report, const struct cl_problem *problem)
-{
-    size_t first = 0;
-
-    while (report->problems[first].place.doc != problem->place.doc)
-        first++;
-    return first;
-}
-
-static int compare(const void *left, const void *right, void *report)
+static int compare(const void *left, const void *right)
 {
     const struct cl_problem *a = left, *b = right;
-    size_t rank_a = rank(report, a), rank_b = rank(report, b);
 
-    if (rank_a != rank_b)
-        return rank_a < rank_b ? -1 : 1;
+    if (a->rank != b->rank)
+        return a->rank < b->rank ? -1 : 1;
     if (a->place.line != b->place.line)
         return a->place.line < b->place.line ? -1 : 1;
     return (a->place.column > b->place.column) - (a->place.column < b->place.column);
@@ -98,56 +114,29 @@ static int compare(const void *left, const void *right, void *report)
 
 void cl_report_sort(struct cl_report *report)
 {
-    struct cl_report before = { NULL, report->count, report->errors };
-
-    if (report->count < 2)
-        return;
-    /* Ranks are asked of a copy that stands still while the other is being sorted. */
-    before.problems = malloc(report->count * sizeof(*before.problems));
-    CL_CHECK(before.problems);
-    memcpy(before.problems, report->problems, report->count * sizeof(*before.problems));
-    qsort_r(report->problems, report->count, sizeof(*report->problems), compare, &before);
-    free(before.problems);
+    if (report->count > 1)
+        qsort(report->problems, report->count, sizeof(*report->problems), compare);
 }
 
-/* Tabs stay tabs and a character is one column, so that the caret stands under its text. */
-static void print_caret(const char *line, size_t length, const struct cl_place *place,
-                        FILE *out)
+static void print_problem(const struct cl_problem *problem, const struct cl_paint *paint,
+                          FILE *out)
 {
-    size_t at = 0;
+    char where[PLACE_SIZE];
 
-    fputs("    | ", out);
-    for (unsigned column = 1; column < place->column && at < length; column++) {
-        fputc(line[at] == '\t' ? '\t' : ' ', out);
-        for (at++; at < length && is_continuation(line[at]); at++)
-            ;
-    }
-    fputc('^', out);
-    for (unsigned i = 1; i < place->width; i++)
-        fputc('~', out);
-    fputc('\n', out);
-}
-
-static void print_source(const struct cl_place *place, FILE *out)
-{
-    size_t length = 0;
-    const char *line = cl_doc_line(place->doc, place->line, &length);
-
-    if (!line || length > 400)
-        return;
-    fprintf(out, "%4u| %.*s\n", place->line, (int)length, line);
-    print_caret(line, length, place, out);
+    format_place(&problem->place, where, sizeof(where));
+    fprintf(out, "%s%s:%s %s%s:%s %s\n", paint->place, where, paint->off,
+            problem->is_warning ? paint->warning : paint->error, kind_of(problem), paint->off,
+            problem->text);
+    cl_caret_print(&problem->place, paint, out);
 }
 
 void cl_report_print(const struct cl_report *report, FILE *out)
 {
-    char text[CL_PROBLEM_TEXT + 512];
+    const struct cl_paint *paint = cl_paint_of(out);
 
-    for (size_t i = 0; i < report->count; i++) {
-        const struct cl_problem *problem = &report->problems[i];
-        cl_report_format(problem, text, sizeof(text));
-        fprintf(out, "%s\n", text);
-        if (problem->place.doc && problem->place.line && !problem->place.doc->is_unreadable)
-            print_source(&problem->place, out);
-    }
+    for (size_t i = 0; i < report->count; i++)
+        print_problem(&report->problems[i], paint, out);
+    if (report->unkept > 0)
+        fprintf(out, "%zu more problems are not shown, %d of a file at most\n", report->unkept,
+                CL_REPORT_FILE_MAX);
 }

@@ -25,7 +25,8 @@
 #define ASYNCIO CL_TIER_ASYNCIO
 #define LATE    CL_TIER_LATE_IMPORTS
 #define TMP     CL_TIER_TMP_FILES
-#define FILES   (LATE | TMP)
+#define READ    (LATE | CL_RULE_BINDS)
+#define FILES   (READ | TMP)
 
 #define BITS(arg_, mask_, value_)                                                              \
     {                                                                                          \
@@ -237,14 +238,14 @@ const struct cl_rule cl_rules[] = {
             BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC | PROT_WRITE)),
     FAIL_IF("mmap", LATE, EACCES, no_exec, BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC),
             ONE(3, MAP_ANONYMOUS)),
-    ALLOW_UNLESS("openat", LATE, TMP, "imports; reading only", NO(2, O_CHANGES)),
-    FAIL_UNLESS("openat", LATE, TMP, EACCES, no_write, ONE(2, O_WRONLY)),
-    FAIL_UNLESS("openat", LATE, TMP, EACCES, no_write, ONE(2, O_RDWR)),
-    FAIL_UNLESS("openat", LATE, TMP, EACCES, no_write, ONE(2, O_CREAT)),
-    FAIL_UNLESS("openat", LATE, TMP, EACCES, no_write, ONE(2, O_TRUNC)),
-    FAIL_UNLESS("openat", LATE, TMP, EACCES, no_write, ONE(2, O_TMPFILE_BIT)),
+    ALLOW_UNLESS("openat", READ, TMP, "reading only", NO(2, O_CHANGES)),
+    FAIL_UNLESS("openat", READ, TMP, EACCES, no_write, ONE(2, O_WRONLY)),
+    FAIL_UNLESS("openat", READ, TMP, EACCES, no_write, ONE(2, O_RDWR)),
+    FAIL_UNLESS("openat", READ, TMP, EACCES, no_write, ONE(2, O_CREAT)),
+    FAIL_UNLESS("openat", READ, TMP, EACCES, no_write, ONE(2, O_TRUNC)),
+    FAIL_UNLESS("openat", READ, TMP, EACCES, no_write, ONE(2, O_TMPFILE_BIT)),
 
-    /* ---- late_imports and tmp_files */
+    /* ---- late_imports, tmp_files and files.read_only */
     ALLOW("newfstatat", FILES, late_why),
     ALLOW("getdents64", FILES, late_why),
     ALLOW("readlink", FILES, late_why),

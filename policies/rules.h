@@ -44,6 +44,9 @@ struct cl_rule {
 
 #define CL_RULE_SOFT 0u
 
+/* Stands beside the tiers: the policy shows directories of the host (files.read_only). */
+#define CL_RULE_BINDS (1u << 31)
+
 extern const struct cl_rule cl_rules[];
 extern const size_t cl_rules_count;
 

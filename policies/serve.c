@@ -19,6 +19,8 @@
 #include "sandbox/base/own.h"
 #include "sandbox/base/wire.h"
 
+enum { REFUSED_MAX = 512 }; /* what is told of one set, however much is wrong */
+
 struct serve {
     int socket;
     struct cl_set *set; /* owned */
@@ -75,7 +77,7 @@ static int send_problems(struct serve *serve, struct cl_err *err)
 {
     char text[sizeof(((struct cl_msg_refused *)0)->text)];
 
-    for (size_t i = 0; i < serve->report.count; i++) {
+    for (size_t i = 0; i < serve->report.count && serve->refused < REFUSED_MAX; i++) {
         const struct cl_problem *problem = &serve->report.problems[i];
         if (problem->is_warning)
             continue;

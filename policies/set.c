@@ -183,7 +183,8 @@ const struct cl_spec *cl_set_resolve(struct cl_set *set, struct cl_set_entry *en
 
     entry->state = CL_SET_BUSY;
     struct cl_spec *spec = inherit(set, entry->doc, report);
-    if (spec && cl_apply_run(spec, report) == 0 && cl_cross_check(spec, report) == 0) {
+    if (spec && cl_apply_run(spec, report) == 0 && cl_cross_check(spec, report) == 0 &&
+        !entry->doc->is_refused) {
         entry->spec = spec;
         entry->state = CL_SET_DONE;
         return spec;

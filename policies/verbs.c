@@ -23,7 +23,7 @@ struct cl_set_entry *cl_verb_input(struct cl_set *set, const char *arg,
                                    struct cl_report *report)
 {
     struct cl_err err = CL_ERR_INIT;
-    size_t errors = report->errors;
+    size_t count = set->count;
     bool is_name = !strchr(arg, '/') && !strchr(arg, '.');
 
     if (is_name)
@@ -33,7 +33,7 @@ struct cl_set_entry *cl_verb_input(struct cl_set *set, const char *arg,
         report->errors++;
         return NULL;
     }
-    return report->errors == errors ? &set->entries[set->count - 1] : NULL;
+    return set->count > count ? &set->entries[count] : NULL;
 }
 
 int cl_verb_check(int count, char **args)

@@ -22,13 +22,15 @@ static const struct {
     { "limits: {wall: 5s}\n", "p.yaml: error: the key 'version' is missing" },
     { "version: 2\n", "p.yaml:1:10: error: version: 2 is out of range" },
     { "version: \"1\"\n", "p.yaml:1:10: error: version: found the text '1', expected a whole" },
+    { V "limits: {wall: 5s, wall: 5s}\n",
+      "p.yaml:2:20: error: duplicate key 'wall', first on line 2" },
     { "version:\n", "p.yaml:1:9: error: version: found nothing, expected a whole number: 1" },
 
     { V "limit: {wall: 5s}\n",
-      "p.yaml:2:1: error: unknown key 'limit', did you mean 'limits'?" },
-    { V "limits: {wal: 5s}\n", "p.yaml:2:10: error: unknown key 'wal' in 'limits', did you "
-                               "mean 'wall'?; allowed: wall, cpu," },
-    { V "wall: 5s\n", "p.yaml:2:1: error: unknown key 'wall', did you mean 'limits.wall'?" },
+      "p.yaml:2:1: error: unknown key 'limit'; did you mean 'limits'?" },
+    { V "limits: {wal: 5s}\n", "p.yaml:2:10: error: unknown key 'wal' in 'limits'; did you "
+                               "mean 'wall'? allowed: wall, cpu," },
+    { V "wall: 5s\n", "p.yaml:2:1: error: unknown key 'wall'; did you mean 'limits.wall'?" },
     { V "limits.wall: 5s\n", "p.yaml:2:1: error: unknown key 'limits.wall'" },
     { V "python: {builtins: {add: [x]}}\n", "unknown key 'add' in 'python.builtins'" },
     { V "\"\": 1\n", "p.yaml:2:1: error: unknown key ''" },
@@ -85,7 +87,7 @@ static const struct {
     { V "python: {names: {'u=v': [UUID]}}\n", "'u=v' is no dotted module name" },
 
     { V "syscalls: {tiers: [compute, thread]}\n",
-      "p.yaml:2:29: error: syscalls.tiers: unknown 'thread', did you mean 'threads'?; "
+      "p.yaml:2:29: error: syscalls.tiers: unknown 'thread'; did you mean 'threads'? "
       "allowed:" },
     { V "syscalls: {tiers: []}\n", "no worker runs without 'compute'" },
     { V "syscalls: {tiers: [time]}\n", "no worker runs without 'compute'" },
@@ -93,7 +95,7 @@ static const struct {
     { V "limits: {files: 1Mi}\n", "limits.files: a /tmp needs the tier 'tmp_files'" },
     { V "syscalls: {tiers: [compute, threads]}\n", "'threads' needs limits.processes above 1" },
     { V "syscalls: {allow: [memfdcreate]}\n",
-      "no system call is called 'memfdcreate', did you mean 'memfd_create'?" },
+      "no system call is called 'memfdcreate'; did you mean 'memfd_create'?" },
     { V "syscalls: {allow: [memfd_create]}\n",
       "p.yaml:2:20: error: syscalls.allow: 'memfd_create' is risky:" },
     { V "syscalls: {allow: [ptrace]}\nreason: {syscalls.allow.ptrace: \"I want it so much\"}\n",

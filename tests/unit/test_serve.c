@@ -167,7 +167,7 @@ static void each_problem_comes_back_with_its_file(void **state)
     expect_refused("torn", "torn.yaml:2:1: error: not YAML");
     expect_refused("", "no policy 'lost' is embedded");
     expect_refused("", "'Bad' is no name of a policy");
-    expect_refused("bad", "bad.yaml:2:10: error: unknown key 'wal' in 'limits', did you mean");
+    expect_refused("bad", "bad.yaml:2:10: error: unknown key 'wal' in 'limits'; did you mean");
     expect_refused("bad", "bad.yaml:2:24: error: limits.cpu: found x, expected a time");
     expect_refused("child", "child.yaml:2:10: error: extends: 'bad' was refused itself");
     expect_done(1, 6);
