@@ -52,6 +52,7 @@ void cl_conn_clear_deadline(struct cl_conn *conn)
 static void become_idle(struct cl_conn *conn, uint32_t wait_ms)
 {
     conn->state = CL_CONN_IDLE;
+    cl_list_append(&conn->server->idle, &conn->idle);
     conn->scan = (struct cl_head_scan)CL_HEAD_SCAN_INIT;
     cl_conn_set_deadline(conn, cl_clock_us(), wait_ms);
 }
@@ -68,6 +69,9 @@ void cl_conn_free(struct cl_conn *conn)
     }
     event_del(&conn->timer);
     event_del(&conn->kick);
+    event_del(&conn->late);
+    cl_list_unlink(&conn->idle);
+    cl_charge_release(conn);
     cl_http_server_forget(conn);
     if (conn->stream)
         bufferevent_free(conn->stream);
@@ -106,6 +110,10 @@ void cl_conn_refuse(struct cl_conn *conn, const struct cl_http_fault *fault)
 {
     conn->state = CL_CONN_CALL;
     cl_conn_clear_deadline(conn);
+    if (!conn->exchange.body_is_in) {
+        cl_buf_fini(&conn->body); /* no handler has seen it */
+        cl_charge_settle(conn);
+    }
     cl_exchange_refuse(&conn->exchange, fault);
 }
 
@@ -117,6 +125,7 @@ static void release_buffers(struct cl_conn *conn)
         cl_buf_fini(&conn->body);
     cl_buf_clear(&conn->body);
     cl_buf_clear(&conn->head_text);
+    cl_charge_settle(conn);
 }
 
 static void end_exchange(struct cl_conn *conn)
@@ -158,6 +167,7 @@ static void on_kick(evutil_socket_t fd, short what, void *user)
         conn->state = CL_CONN_FLUSH;
     if (cl_output_unsent(conn) > 0)
         return; /* on_writable comes */
+    cl_output_on_drained(conn);
     if (x->answer == CL_ANSWER_DONE) {
         end_exchange(conn);
     } else if (x->answer == CL_ANSWER_STREAM && x->owes_drained) {
@@ -298,8 +308,10 @@ struct cl_conn *cl_conn_new(struct cl_http_server *server, int fd, struct cl_err
     conn->head_text = (struct cl_buf)CL_BUF_INIT(server->caps.head_bytes);
     conn->pending = (struct cl_buf)CL_BUF_INIT(PENDING_MAX);
     cl_list_init(&conn->link);
+    cl_list_init(&conn->idle);
     event_assign(&conn->timer, server->base, -1, 0, on_timer, conn);
     event_assign(&conn->kick, server->base, -1, 0, on_kick, conn);
+    event_assign(&conn->late, server->base, -1, 0, cl_output_on_late, conn);
     if (open_stream(conn, fd, err) < 0) {
         free(conn);
         return NULL;

@@ -22,15 +22,18 @@
 #include <sys/uio.h>
 
 #include "api/http1/body.h"
+#include "api/http1/peers.h"
 #include "api/http1/server.h"
 #include "sandbox/base/buf.h"
 #include "sandbox/base/list.h"
 
 struct bufferevent;
 struct evconnlistener;
-struct sockaddr;
 
-enum { CL_INPUT_SPARE = 32 << 10 }; /* bytes read ahead, over the cap of a head */
+enum {
+    CL_INPUT_SPARE = 32 << 10,     /* bytes read ahead, over the cap of a head */
+    CL_CONN_FREE_BYTES = 64 << 10, /* of a connection that the budget does not count */
+};
 
 enum cl_conn_state {
     CL_CONN_IDLE = 1, /* no byte of a request yet */
@@ -55,6 +58,7 @@ struct cl_exchange {
     struct cl_http_head head;
     struct cl_buf extra; /* header lines added by the handler */
     size_t body_most;
+    size_t reserved; /* what the handler keeps for it */
     enum cl_answer_state answer;
     bool is_announced; /* on_head was called, so on_end will be */
     bool body_is_in;   /* nothing of the request is left unread */
@@ -66,17 +70,21 @@ struct cl_exchange {
 
 struct cl_conn {
     struct cl_list link; /* server->conns */
+    struct cl_list idle; /* server->idle, while that is its state */
     struct cl_http_server *server;
     struct bufferevent *stream; /* owned, owns fd */
     struct event timer;
     struct event kick;
+    struct event late; /* what is unsent took too long */
     struct in6_addr peer_key;
     enum cl_conn_state state;
     int fd;
-    uint64_t deadline_us; /* 0: none */
-    uint64_t armed_us;    /* when the timer will fire, 0: not armed */
-    uint64_t since_us;    /* start of head or body */
-    uint64_t received;    /* bytes since then, or drained while lingering */
+    uint64_t deadline_us;   /* 0: none */
+    uint64_t armed_us;      /* when the timer will fire, 0: not armed */
+    uint64_t since_us;      /* start of head or body */
+    uint64_t received;      /* bytes since then, or drained while lingering */
+    uint64_t drained_by_us; /* until then all that is unsent must be gone; 0: nothing is */
+    uint64_t charged;       /* its part of server->charged */
     struct cl_head_scan scan;
     struct cl_buf head_text;
     struct cl_body framing;
@@ -90,8 +98,6 @@ struct cl_conn {
     struct cl_http_field fields[CL_HEAD_FIELDS_MAX];
 };
 
-enum { CL_PEER_BUCKETS = 256 };
-
 struct cl_http_server {
     struct event_base *base;         /* borrowed */
     struct evconnlistener *listener; /* owned; its fd is not */
@@ -100,11 +106,14 @@ struct cl_http_server {
     struct cl_exchange_calls calls;
     void *user;
     struct cl_list conns;
+    struct cl_list idle; /* those without a request, the longest idle first */
     uint32_t conn_count;
-    struct cl_list peers[CL_PEER_BUCKETS];
-    uint64_t peer_seed;
+    struct cl_peers peers;
+    struct cl_http_counts counts;
+    uint64_t charged; /* bytes of the budget in use */
     uint64_t next_id;
-    int reserve; /* a descriptor to give up when there is none left */
+    int reserve;          /* a descriptor to give up when there is none left */
+    uint32_t accept_left; /* connections taken before other events get their turn */
     bool is_draining;
     int64_t date_second;
     char date[32];
@@ -144,10 +153,20 @@ void cl_output_hold(struct cl_conn *conn, const struct iovec *pieces, size_t cou
 void cl_output_move(struct cl_conn *conn, struct evbuffer *bytes);
 void cl_output_flush(struct cl_conn *conn);
 size_t cl_output_unsent(const struct cl_conn *conn);
+/* Everything has left: no deadline, nothing to pay for. */
+void cl_output_on_drained(struct cl_conn *conn);
+/* The unsent bytes' time is up. */
+void cl_output_on_late(evutil_socket_t fd, short what, void *conn);
 
 /* exchange.c */
 void cl_exchange_reset(struct cl_exchange *x);
 void cl_exchange_refuse(struct cl_exchange *x, const struct cl_http_fault *fault);
+
+/* charge.c: bytes of bodies, answers and handlers, against server->caps.memory_bytes. Ask before
+ * `more` bytes are kept, settle after whatever changed. */
+bool cl_charge_fits(struct cl_conn *conn, size_t more);
+void cl_charge_settle(struct cl_conn *conn);
+void cl_charge_release(struct cl_conn *conn);
 
 /* server.c: a connection is gone. */
 void cl_http_server_forget(struct cl_conn *conn);

@@ -42,6 +42,15 @@ void cl_exchange_want_body(struct cl_exchange *x, size_t most_bytes)
     x->body_most = most_bytes;
 }
 
+bool cl_exchange_reserve(struct cl_exchange *x, size_t bytes)
+{
+    if (bytes > x->reserved && !cl_charge_fits(x->conn, bytes - x->reserved))
+        return false;
+    x->reserved = bytes;
+    cl_charge_settle(x->conn);
+    return true;
+}
+
 void cl_exchange_set_user(struct cl_exchange *x, void *user)
 {
     x->user = user;

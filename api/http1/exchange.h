@@ -61,6 +61,10 @@ uint64_t cl_exchange_id(const struct cl_exchange *x);
 
 void cl_exchange_want_body(struct cl_exchange *x, size_t most_bytes);
 
+/* What the handler keeps in memory for this exchange, as a whole; it ends with the exchange. False
+ * when the budget of all requests has no room for it: then nothing has changed. */
+bool cl_exchange_reserve(struct cl_exchange *x, size_t bytes);
+
 /* The handler's own pointer. */
 void cl_exchange_set_user(struct cl_exchange *x, void *user);
 void *cl_exchange_user(const struct cl_exchange *x);

@@ -53,10 +53,11 @@ static bool take_run(struct cl_conn *conn, struct evbuffer *input,
         cl_conn_refuse(conn, &fault);
         return false;
     }
-    if (cl_buf_put(&conn->body, content, length, &err) < 0) {
+    if (!cl_charge_fits(conn, length) || cl_buf_put(&conn->body, content, length, &err) < 0) {
         cl_conn_refuse(conn, &no_memory);
         return false;
     }
+    cl_charge_settle(conn);
     conn->received += (size_t)taken;
     evbuffer_drain(input, (size_t)taken);
     return true;
@@ -101,6 +102,11 @@ static void begin_body(struct cl_conn *conn)
 
     if (x->head.content_length > x->body_most || x->body_most == 0) {
         cl_conn_refuse(conn, x->body_most ? &too_large : &not_wanted);
+        return;
+    }
+    /* Said now rather than when the client has sent half of it. */
+    if (!cl_charge_fits(conn, (size_t)x->head.content_length)) {
+        cl_conn_refuse(conn, &no_memory);
         return;
     }
     if (x->head.is_chunked)
@@ -166,6 +172,7 @@ static void read_head(struct cl_conn *conn)
 
     if (length == 0)
         return;
+    cl_list_unlink(&conn->idle);
     if (length > caps->head_bytes)
         length = caps->head_bytes;
 

@@ -15,18 +15,23 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "api/http1/conn.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 
-enum { RESUME_US = 100000 }; /* pause of accepting after descriptors ran out */
+enum {
+    RESUME_US = 100000, /* pause of accepting after descriptors ran out */
+    ACCEPTS_MAX = 64,   /* in one turn of the loop */
+    EVICT_LOOKS = 16,   /* idle connections looked at for one that may be closed */
+};
 
 const struct cl_http_caps cl_http_caps_default = {
     .connections = 1024,
-    .connections_per_address = 0,
+    .connections_per_address = 64,
+    .connections_local = 768,
+    .memory_bytes = 256 << 20,
     .head_bytes = 16 << 10,
     .fields = 64,
     .head_ms = 10000,
@@ -35,97 +40,73 @@ const struct cl_http_caps cl_http_caps_default = {
     .body_rate = 1024,
     .idle_ms = 30000,
     .write_ms = 30000,
+    .write_rate = 4096,
     .output_bytes = 1 << 20,
 };
 
-/* Connections of one address; lives while there are any. */
-struct peer {
-    struct cl_list link; /* a bucket of server->peers */
-    struct in6_addr key;
-    uint32_t count;
-};
-
-/* -------------------------------------------------------------------------- counting peers */
-
-/* One key per host: an IPv4 address mapped into IPv6, the first half of an IPv6 address (a host
- * has the other half to itself), or nothing for a local socket. */
-static struct in6_addr key_of(const struct sockaddr *address)
-{
-    struct in6_addr key = IN6ADDR_ANY_INIT;
-
-    if (address->sa_family == AF_INET) {
-        key.s6_addr[10] = key.s6_addr[11] = 0xff;
-        memcpy(&key.s6_addr[12], &((const struct sockaddr_in *)(const void *)address)->sin_addr,
-               4);
-    }
-    if (address->sa_family == AF_INET6) {
-        key = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-        if (!IN6_IS_ADDR_V4MAPPED(&key))
-            memset(&key.s6_addr[8], 0, 8);
-    }
-    return key;
-}
-
-static struct cl_list *bucket_of(struct cl_http_server *server, const struct in6_addr *key)
-{
-    uint64_t hash = server->peer_seed;
-
-    for (size_t i = 0; i < sizeof(key->s6_addr); i++)
-        hash = (hash ^ key->s6_addr[i]) * 0x9e3779b97f4a7c15u;
-    return &server->peers[hash >> 56];
-}
-
-static struct peer *find_peer(struct cl_list *bucket, const struct in6_addr *key)
-{
-    cl_list_each (node, keep, bucket) {
-        struct peer *peer = cl_list_entry(node, struct peer, link);
-        if (memcmp(&peer->key, key, sizeof(*key)) == 0)
-            return peer;
-    }
-    return NULL;
-}
-
-/* Counts one more connection of this address; false when that is one too many. */
-static bool count_peer(struct cl_http_server *server, const struct in6_addr *key)
-{
-    struct cl_list *bucket = bucket_of(server, key);
-    struct peer *peer = find_peer(bucket, key);
-
-    if (!peer) {
-        peer = calloc(1, sizeof(*peer));
-        if (!peer)
-            return false;
-        peer->key = *key;
-        cl_list_append(bucket, &peer->link);
-    }
-    if (peer->count > 0 && peer->count >= server->caps.connections_per_address)
-        return false;
-    peer->count++;
-    return true;
-}
-
-static void uncount_peer(struct cl_http_server *server, const struct in6_addr *key)
-{
-    struct peer *peer = find_peer(bucket_of(server, key), key);
-
-    if (!peer || --peer->count > 0)
-        return;
-    cl_list_unlink(&peer->link);
-    free(peer);
-}
-
 /* ------------------------------------------------------------------------------- accepting */
 
-/* A short last word for a connection that gets no struct of its own. Best effort. */
-static void turn_away(int fd)
+/* A short last word for a connection that gets no struct of its own. Best effort. When there is no
+ * descriptor in reserve, this one becomes it: once the filter is loaded nothing else can be opened
+ * for that. */
+static void turn_away(struct cl_http_server *server, int fd)
 {
     static const char sorry[] =
         "HTTP/1.1 503 Service Unavailable\r\nServer: cloche\r\n"
         "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
+    server->counts.turned_away++;
     send(fd, sorry, sizeof(sorry) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (server->reserve < 0) {
+        shutdown(fd, SHUT_RDWR);
+        server->reserve = fd;
+        return;
+    }
     shutdown(fd, SHUT_WR);
     close(fd);
+}
+
+/* Of a request that is on its way already the client would never learn whether it ran. */
+static bool is_silent(const struct cl_conn *conn)
+{
+    char byte;
+
+    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
+/* Closes the connection that has had no request for the longest time. */
+static bool evict(struct cl_http_server *server)
+{
+    int looks = 0;
+
+    cl_list_each (node, keep, &server->idle) {
+        struct cl_conn *conn = cl_list_entry(node, struct cl_conn, idle);
+        if (looks++ == EVICT_LOOKS)
+            return false;
+        if (!is_silent(conn))
+            continue;
+        server->counts.evicted++;
+        cl_conn_free(conn);
+        return true;
+    }
+    return false;
+}
+
+/* Accepting goes on with the next turn, or later: the socket stays readable, so the loop would do
+ * nothing else. */
+static void rest(struct cl_http_server *server, suseconds_t wait_us)
+{
+    const struct timeval wait = { 0, wait_us };
+
+    evconnlistener_disable(server->listener);
+    event_add(&server->resume, &wait);
+}
+
+static uint32_t cap_of(const struct cl_http_server *server, const struct in6_addr *key)
+{
+    const struct cl_http_caps *caps = &server->caps;
+
+    return cl_peers_is_local(key) ? caps->connections_local : caps->connections_per_address;
 }
 
 static void name_peer(struct cl_conn *conn, const struct sockaddr *address)
@@ -140,26 +121,24 @@ static void name_peer(struct cl_conn *conn, const struct sockaddr *address)
         memcpy(conn->peer, "local", sizeof("local"));
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
-                      struct sockaddr *address, int length, void *user)
+static void take(struct cl_http_server *server, int fd, const struct sockaddr *address)
 {
-    struct cl_http_server *server = user;
+    const struct in6_addr key = cl_peers_key(address);
     struct cl_err err = CL_ERR_INIT;
-    bool counts = server->caps.connections_per_address > 0;
-    struct in6_addr key = key_of(address);
 
-    (void)listener;
-    (void)length;
-    if (server->conn_count >= server->caps.connections ||
-        (counts && !count_peer(server, &key))) {
-        turn_away(fd);
+    if (server->reserve < 0 || !cl_peers_add(&server->peers, &key, cap_of(server, &key))) {
+        turn_away(server, fd);
+        return;
+    }
+    if (server->conn_count >= server->caps.connections && !evict(server)) {
+        cl_peers_remove(&server->peers, &key);
+        turn_away(server, fd);
         return;
     }
     struct cl_conn *conn = cl_conn_new(server, fd, &err);
     if (!conn) {
         cl_log(CL_ERROR, "http.accept", "what=\"%s\"", err.text);
-        if (counts)
-            uncount_peer(server, &key);
+        cl_peers_remove(&server->peers, &key);
         return;
     }
     conn->peer_key = key;
@@ -168,14 +147,25 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
     server->conn_count++;
 }
 
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
+                      struct sockaddr *address, int length, void *user)
+{
+    struct cl_http_server *server = user;
+
+    (void)listener;
+    (void)length;
+    take(server, fd, address);
+    if (--server->accept_left == 0)
+        rest(server, 0);
+}
+
 void cl_http_server_forget(struct cl_conn *conn)
 {
     struct cl_http_server *server = conn->server;
 
     cl_list_unlink(&conn->link);
     server->conn_count--;
-    if (server->caps.connections_per_address > 0)
-        uncount_peer(server, &conn->peer_key);
+    cl_peers_remove(&server->peers, &conn->peer_key);
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *user)
@@ -184,32 +174,35 @@ static void on_resume(evutil_socket_t fd, short what, void *user)
 
     (void)fd;
     (void)what;
-    if (server->reserve < 0)
-        server->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    server->accept_left = ACCEPTS_MAX;
     if (!server->is_draining)
         evconnlistener_enable(server->listener);
 }
 
-/* Out of descriptors: the one in reserve serves to tell the first client in the backlog, then
- * accepting rests, because the socket stays readable and the loop would spin. */
+void cl_http_server_relieve(struct cl_http_server *server)
+{
+    evict(server);
+    if (!server->is_draining)
+        rest(server, RESUME_US);
+}
+
+/* Out of descriptors: the one in reserve serves to tell the first client in the backlog, whose
+ * socket takes its place; then accepting rests. */
 static void on_accept_error(struct evconnlistener *listener, void *user)
 {
     struct cl_http_server *server = user;
     int reason = EVUTIL_SOCKET_ERROR();
-    struct timeval wait = { 0, RESUME_US };
 
     cl_log(CL_WARN, "http.accept", "what=\"%s\" connections=%u", strerror(reason),
            server->conn_count);
     if (server->reserve >= 0 && (reason == EMFILE || reason == ENFILE)) {
-        close(cl_take_fd(&server->reserve));
+        cl_own_close(&server->reserve);
         int fd =
             accept4(evconnlistener_get_fd(listener), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0)
-            turn_away(fd);
-        server->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+            turn_away(server, fd);
     }
-    evconnlistener_disable(listener);
-    event_add(&server->resume, &wait);
+    cl_http_server_relieve(server);
 }
 
 /* ------------------------------------------------------------------------ life of a server */
@@ -231,7 +224,7 @@ static int listen_on(struct cl_http_server *server, int fd, struct cl_err *err)
 static int check_caps(const struct cl_http_caps *caps, struct cl_err *err)
 {
     if (caps->fields > CL_HEAD_FIELDS_MAX || caps->head_bytes < 1024 ||
-        caps->head_bytes > 1 << 20 || caps->connections == 0)
+        caps->head_bytes > 1 << 20 || caps->connections == 0 || caps->write_rate == 0)
         return cl_fail(err, CL_E_INPUT, "caps of the HTTP server are out of range");
     return 0;
 }
@@ -255,16 +248,13 @@ struct cl_http_server *cl_http_server_new(struct event_base *base, int listener,
     server->calls = *calls;
     server->user = server_user;
     server->date_second = -1;
+    server->accept_left = ACCEPTS_MAX;
     cl_list_init(&server->conns);
-    for (size_t i = 0; i < CL_PEER_BUCKETS; i++)
-        cl_list_init(&server->peers[i]);
+    cl_list_init(&server->idle);
     event_assign(&server->resume, base, -1, 0, on_resume, server);
     server->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     signal(SIGPIPE, SIG_IGN);
-    if (getrandom(&server->peer_seed, sizeof(server->peer_seed), 0) < 0 ||
-        listen_on(server, listener, err) < 0) {
-        if (!err->kind)
-            cl_fail(err, CL_E_SYS, "get random bytes");
+    if (cl_peers_init(&server->peers, err) < 0 || listen_on(server, listener, err) < 0) {
         cl_http_server_free(server);
         return NULL;
     }
@@ -285,6 +275,16 @@ uint32_t cl_http_server_connections(const struct cl_http_server *server)
     return server->conn_count;
 }
 
+uint64_t cl_http_server_charged(const struct cl_http_server *server)
+{
+    return server->charged;
+}
+
+const struct cl_http_counts *cl_http_server_counts(const struct cl_http_server *server)
+{
+    return &server->counts;
+}
+
 void cl_http_server_free(struct cl_http_server *server)
 {
     cl_list_each (node, keep, &server->conns)
@@ -292,7 +292,7 @@ void cl_http_server_free(struct cl_http_server *server)
     if (server->listener)
         evconnlistener_free(server->listener);
     event_del(&server->resume);
-    if (server->reserve >= 0)
-        close(server->reserve);
+    cl_own_close(&server->reserve);
+    cl_peers_fini(&server->peers);
     free(server);
 }

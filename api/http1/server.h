@@ -13,6 +13,8 @@ struct cl_http_server;
 struct cl_http_caps {
     uint32_t connections;             /* open at once */
     uint32_t connections_per_address; /* open at once from one address; 0: no cap */
+    uint32_t connections_local;       /* the same for this machine: proxies, the CLI */
+    uint64_t memory_bytes;            /* bodies and answers of all, over 64 KiB of each */
     uint32_t head_bytes;              /* request line and fields together: 16 KiB */
     uint32_t fields;                  /* 64 */
     uint32_t head_ms;       /* whole head, from its first byte (or from accept): 10 s */
@@ -21,10 +23,18 @@ struct cl_http_caps {
     uint32_t body_rate;     /* least bytes per second of the body after that */
     uint32_t idle_ms;       /* between requests: 30 s */
     uint32_t write_ms;      /* with unsent bytes and no progress: 30 s */
+    uint32_t write_rate;    /* least bytes per second of an answer after that time */
     uint32_t output_bytes;  /* most unsent bytes of one connection before on_drained */
 };
 
 extern const struct cl_http_caps cl_http_caps_default;
+
+/* Since the start. */
+struct cl_http_counts {
+    uint64_t turned_away; /* connections that got no more than a 503 */
+    uint64_t evicted;     /* idle ones, closed for a new one */
+    uint64_t over_memory; /* requests and answers that the budget had no room for */
+};
 
 /* Serves an already listening, non-blocking socket (borrowed). `server_user` is on_head's
  * second argument. SIGPIPE is ignored from now on in the whole process. */
@@ -37,6 +47,12 @@ struct cl_http_server *cl_http_server_new(struct event_base *base, int listener,
 void cl_http_server_drain(struct cl_http_server *server);
 /* Open connections, for the end of a drain. */
 uint32_t cl_http_server_connections(const struct cl_http_server *server);
+/* Bytes of the budget (caps.memory_bytes) in use. */
+uint64_t cl_http_server_charged(const struct cl_http_server *server);
+const struct cl_http_counts *cl_http_server_counts(const struct cl_http_server *server);
+/* Descriptors are short elsewhere: closes the longest idle connection and rests accepting for a
+ * moment. */
+void cl_http_server_relieve(struct cl_http_server *server);
 /* Ends every exchange (complete = false). Not from inside a handler. */
 void cl_http_server_free(struct cl_http_server *server);
 

@@ -27,7 +27,9 @@ static const struct cl_http_caps quick = {
     .body_grace_ms = 100,
     .body_rate = 100,
     .idle_ms = 250,
+    .memory_bytes = 64 << 20,
     .write_ms = 250,
+    .write_rate = 4096,
     .output_bytes = 1 << 20,
 };
 

@@ -24,8 +24,17 @@ static struct cl_http_caps with_caps(uint32_t connections, uint32_t per_address)
     struct cl_http_caps caps = cl_http_caps_default;
 
     caps.connections = connections;
-    caps.connections_per_address = per_address;
+    caps.connections_per_address = caps.connections_local = per_address;
     return caps;
+}
+
+static struct peer_client busy_client(struct peer_server *peer, const char *text)
+{
+    struct peer_client client = peer_connect(peer);
+
+    peer_say(&client, text);
+    peer_turn_for(peer, 20);
+    return client;
 }
 
 static void server_refuses_one_connection_too_many(void **state)
@@ -36,25 +45,58 @@ static void server_refuses_one_connection_too_many(void **state)
 
     (void)state;
     peer_open(&peer, &caps);
-    for (int i = 0; i < 2; i++) {
-        clients[i] = peer_connect(&peer);
-        peer_say(&clients[i], GET("/hello"));
-        assert_true(peer_hears(&clients[i], "\r\n\r\nhello", 1));
-    }
+    /* A slow head and a running call are both no idle connections. */
+    clients[0] = busy_client(&peer, "GET /hello HT");
+    clients[1] = busy_client(&peer, GET("/hold"));
     clients[2] = peer_connect(&peer);
     assert_true(peer_hears_end(&clients[2]));
     assert_int_equal(peer_status(&clients[2]), 503);
     assert_int_equal(peer_count(&clients[2], "Retry-After: 1\r\n"), 1);
     assert_int_equal(cl_http_server_connections(peer.server), 2);
+    assert_int_equal(cl_http_server_counts(peer.server)->turned_away, 1);
+    assert_int_equal(cl_http_server_counts(peer.server)->evicted, 0);
 
-    peer_hang_up(&clients[0]);
+    peer_hang_up(&clients[1]);
     peer_hang_up(&clients[2]);
     peer_turn_for(&peer, 20);
     clients[2] = peer_connect(&peer);
     peer_say(&clients[2], GET("/hello"));
     assert_true(peer_hears(&clients[2], "\r\n\r\nhello", 1));
-    peer_hang_up(&clients[1]);
+    peer_hang_up(&clients[0]);
     peer_hang_up(&clients[2]);
+    peer_close(&peer);
+}
+
+static void server_closes_the_longest_idle_connection_for_a_new_one(void **state)
+{
+    struct cl_http_caps caps = with_caps(3, 0);
+    struct peer_server peer;
+    struct peer_client clients[3], next[2];
+
+    (void)state;
+    peer_open(&peer, &caps);
+    clients[0] = busy_client(&peer, GET("/hold"));
+    clients[1] = busy_client(&peer, GET("/hello"));
+    clients[2] = busy_client(&peer, GET("/hello"));
+    /* The second was idle first, but asked again since. */
+    peer_say(&clients[1], GET("/hello"));
+    assert_true(peer_hears(&clients[1], "\r\n\r\nhello", 2));
+
+    next[0] = busy_client(&peer, GET("/hello"));
+    assert_true(peer_hears(&next[0], "\r\n\r\nhello", 1));
+    assert_true(peer_hears_end(&clients[2]));
+    assert_false(clients[1].saw_end);
+    /* One that never said anything is as idle as any other. */
+    next[1] = busy_client(&peer, "");
+    assert_true(peer_hears_end(&clients[1]));
+    assert_int_equal(cl_http_server_connections(peer.server), 3);
+    assert_int_equal(cl_http_server_counts(peer.server)->evicted, 2);
+    assert_non_null(peer.held);
+    for (int i = 0; i < 2; i++)
+        peer_hang_up(&next[i]);
+    for (int i = 0; i < 3; i++)
+        peer_hang_up(&clients[i]);
+    peer_turn_for(&peer, 20);
     peer_close(&peer);
 }
 
@@ -120,6 +162,38 @@ static void server_survives_running_out_of_descriptors(void **state)
     assert_true(peer_hears(&waits, "\r\n\r\nhello", 1));
     peer_hang_up(&turned_away);
     peer_hang_up(&waits);
+    peer_close(&peer);
+}
+
+/* After the first time nothing can be opened to be in reserve again (api/confine.c): the socket of
+ * the client that was turned away is it. */
+static void server_has_a_reserve_again_and_again(void **state)
+{
+    struct rlimit before, few = { 64, 64 };
+    struct peer_server peer;
+    int fds[64], count;
+
+    (void)state;
+    peer_open(&peer, &cl_http_caps_default);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few.rlim_max = before.rlim_max;
+    for (int round = 0; round < 3; round++) {
+        struct peer_client client = peer_connect(&peer);
+
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        count = fill_descriptors(fds, 64);
+        assert_true(peer_hears_end(&client));
+        assert_int_equal(peer_status(&client), 503);
+        while (count > 0)
+            close(fds[--count]);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        peer_hang_up(&client);
+        peer_turn_for(&peer, 120); /* accepting rests for 100 ms */
+    }
+    struct peer_client last = peer_connect(&peer);
+    peer_say(&last, GET("/hello"));
+    assert_true(peer_hears(&last, "\r\n\r\nhello", 1));
+    peer_hang_up(&last);
     peer_close(&peer);
 }
 
@@ -270,8 +344,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(server_refuses_one_connection_too_many),
+        cmocka_unit_test(server_closes_the_longest_idle_connection_for_a_new_one),
         cmocka_unit_test(server_counts_connections_by_address),
         cmocka_unit_test(server_survives_running_out_of_descriptors),
+        cmocka_unit_test(server_has_a_reserve_again_and_again),
         cmocka_unit_test(server_does_not_spin_without_descriptors),
         cmocka_unit_test(server_drains),
         cmocka_unit_test(server_free_ends_what_runs),
