@@ -41,7 +41,7 @@ static bool is_covered(const char *name, uint32_t tiers)
 
 const struct cl_rule *cl_filter_next(const struct cl_spec *spec, const struct cl_rule *previous)
 {
-    uint32_t tiers = cl_spec_tiers(spec);
+    uint32_t tiers = cl_spec_tiers(spec) | (spec->binds.count > 0 ? CL_RULE_BINDS : 0);
     size_t start = previous ? (size_t)(previous - cl_rules) + 1 : 0;
 
     for (size_t i = start; i < cl_rules_count; i++) {

@@ -126,7 +126,7 @@ _Static_assert(THREAD_FLAGS == 0x3d0f00, "the measured flags");
 
 static const char no_exec[] = "memory never becomes code";
 static const char files_why[] = "files in the private /tmp";
-static const char late_why[] = "imports from the read-only tree";
+static const char late_why[] = "files that may be read";
 static const char no_write[] = "the tree is read-only";
 static const char no_file[] = "there is no file to see";
 static const char no_change[] = "there is no file to change";

@@ -89,7 +89,8 @@ const struct cl_key cl_table[] = {
     { "files", CL_KEY_SECTION, .doc = "What the jail sees of the host's files." },
     { "files.read_only", CL_KEY_BINDS, AT(binds),
       .doc = "Directories of the host visible inside, `[{source: /srv/models, target: "
-             "/models}]`." },
+             "/models}]`. Each source must belong to root, as must the way to it, and no link "
+             "may be part of its path. Opens the system calls that read files, no others." },
 
     { "syscalls", CL_KEY_SECTION,
       .doc = "What native code in the jail may ask of the kernel." },

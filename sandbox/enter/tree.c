@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -106,10 +107,10 @@ static int attach(int tree, int target, struct cl_err *err)
 
 /* A copy of the host's directory or file, locked before it is attached: there is no moment at
  * which it could be written to. Recursive, because what is mounted below is locked to it. */
-static int copy_tree(const char *source, uint64_t attrs, struct cl_err *err)
+static int copy_tree(int dir, const char *source, uint64_t attrs, struct cl_err *err)
 {
-    cl_close_auto int tree =
-        open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    cl_close_auto int tree = open_tree(
+        dir, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
 
     if (tree < 0)
         return cl_fail(err, CL_E_SYS, "bind %s", source);
@@ -118,10 +119,21 @@ static int copy_tree(const char *source, uint64_t attrs, struct cl_err *err)
     return cl_take_fd(&tree);
 }
 
-static int bind_dir(int root, const char *source, const char *target, uint64_t attrs,
+/* What the policy names is a directory by that very name: a link would show another one. Whose
+ * it is was checked by cloched, to whom alone it is visible. */
+static int open_source(const char *path, struct cl_err *err)
+{
+    struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                            .resolve = RESOLVE_NO_SYMLINKS };
+    int dir = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+    return dir < 0 ? cl_fail(err, CL_E_SYS, "open %s", path) : dir;
+}
+
+static int bind_dir(int root, int source, const char *target, uint64_t attrs,
                     struct cl_err *err)
 {
-    cl_close_auto int tree = copy_tree(source, attrs, err);
+    cl_close_auto int tree = copy_tree(source, "", attrs, err);
     cl_close_auto int at = tree < 0 ? -1 : make_dir(root, target, err);
 
     if (at < 0)
@@ -138,7 +150,8 @@ static int bind_policy(int root, const struct cl_policy *policy, struct cl_err *
         target = cl_policyview_text(policy, &policy->binds, source);
         if (!target)
             return cl_fail(err, CL_E_INPUT, "a bind without a target");
-        if (bind_dir(root, source, target, MOUNT_ATTR_NOEXEC, err) < 0)
+        cl_close_auto int dir = open_source(source, err);
+        if (dir < 0 || bind_dir(root, dir, target, MOUNT_ATTR_NOEXEC, err) < 0)
             return cl_err_context(err, "bind %s", target);
     }
     return 0;
@@ -172,7 +185,7 @@ static int bind_library(int dir, const char *name, struct cl_err *err)
     snprintf(source, sizeof(source), "%s/%s", cl_trees_libraries[0], name);
     if (access(source, F_OK) < 0)
         return 0;
-    cl_close_auto int tree = copy_tree(source, 0, err);
+    cl_close_auto int tree = copy_tree(AT_FDCWD, source, 0, err);
     if (tree < 0)
         return -1;
     cl_close_auto int made = openat(dir, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
@@ -192,7 +205,8 @@ static int bind_python(int root, struct cl_err *err)
             return cl_err_context(err, "library %s", libraries[i]);
     }
     for (const char *const *path = cl_trees_python; *path; path++) {
-        if (bind_dir(root, *path, *path, 0, err) < 0)
+        cl_close_auto int source = open_source(*path, err);
+        if (source < 0 || bind_dir(root, source, *path, 0, err) < 0)
             return -1;
     }
     return 0;

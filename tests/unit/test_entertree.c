@@ -136,6 +136,17 @@ static void enter_with_missing_source(void)
     enter_wrongly("/usr/nowhere-at-all", "/data", CL_E_SYS);
 }
 
+/* /bin is one on every Debian. */
+static void enter_with_a_link(void)
+{
+    enter_wrongly("/bin", "/data", CL_E_SYS);
+}
+
+static void enter_with_a_link_on_the_way(void)
+{
+    enter_wrongly("/lib/python3", "/data", CL_E_SYS);
+}
+
 static void enter_with_dots(void)
 {
     enter_wrongly("/usr/share", "/data/../etc", CL_E_INPUT);
@@ -152,6 +163,8 @@ static void bind_that_cannot_be_made_fails_the_tree(void **state)
     run_in_child(enter_with_missing_source);
     run_in_child(enter_with_dots);
     run_in_child(enter_with_a_file);
+    run_in_child(enter_with_a_link);
+    run_in_child(enter_with_a_link_on_the_way);
 }
 
 static void enter_with_python(void)

@@ -77,7 +77,19 @@ static const struct probe late_probes[] = {
     { "ftruncate", { 0 }, EPERM },
 };
 
-static void load_tiers(const char *const *words, size_t count)
+static const struct probe bind_probes[] = {
+    { "openat", { (uint64_t)AT_FDCWD, 0, O_RDONLY | O_DIRECTORY | O_CLOEXEC }, EFAULT },
+    { "openat", { (uint64_t)AT_FDCWD, 0, O_WRONLY }, EACCES },
+    { "openat", { (uint64_t)AT_FDCWD, 0, O_RDWR | PROBE_DIRT }, EACCES },
+    { "openat", { (uint64_t)AT_FDCWD, 0, O_CREAT }, EACCES },
+    { "openat", { (uint64_t)AT_FDCWD, 0, O_TRUNC }, EACCES },
+    { "openat", { (uint64_t)AT_FDCWD, 0, O_TMPFILE | O_WRONLY }, EACCES },
+    { "getdents64", { ~0u }, EBADF },
+    { "mmap", { 0, 4096, 5, MAP_PRIVATE, ~0u }, EACCES },
+    { "ftruncate", { 0 }, EPERM },
+};
+
+static void load_words(const char *const *words, size_t count, const char *const *binds)
 {
     static const struct cl_place nowhere;
     static struct cl_doc doc = { .name = "tiers" };
@@ -86,8 +98,15 @@ static void load_tiers(const char *const *words, size_t count)
     cl_items_fini(&spec->tiers);
     for (size_t i = 0; i < count; i++)
         cl_items_add(&spec->tiers, words[i], nowhere);
+    for (; binds && *binds; binds++)
+        cl_items_add(&spec->binds, *binds, nowhere);
     probe_make(spec);
     cl_spec_free(spec);
+}
+
+static void load_tiers(const char *const *words, size_t count)
+{
+    load_words(words, count, NULL);
 }
 
 static const char *const all_tiers[] = { "compute", "time",         "threads",
@@ -107,6 +126,16 @@ static void late_imports_open_for_reading_only(void **state)
     (void)state;
     load_tiers(words, CL_COUNT(words));
     probe_rows(late_probes, CL_COUNT(late_probes));
+}
+
+static void binds_open_for_reading_only(void **state)
+{
+    static const char *const words[] = { "compute" };
+    static const char *const binds[] = { "/srv/models", "/models", NULL };
+
+    (void)state;
+    load_words(words, CL_COUNT(words), binds);
+    probe_rows(bind_probes, CL_COUNT(bind_probes));
 }
 
 static void x32_numbers_kill_in_every_policy(void **state)
@@ -215,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_tiers_together_answer_each_probe),
         cmocka_unit_test(late_imports_open_for_reading_only),
+        cmocka_unit_test(binds_open_for_reading_only),
         cmocka_unit_test(x32_numbers_kill_in_every_policy),
         cmocka_unit_test(interrupt_0x80_kills_in_every_policy),
         cmocka_unit_test(threads_tier_runs_threads),
