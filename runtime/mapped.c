@@ -120,7 +120,7 @@ static PyMethodDef read_def = { "raw", (PyCFunction)(void (*)(void))read_bytes, 
                                 NULL };
 
 /* The host's time zones lie beside the code; the file system they come from does not exist. */
-static int install_zones(void)
+static int install_zones(const char *function)
 {
     struct cl_err err = CL_ERR_INIT;
     cl_pyref_auto PyObject *helper = NULL;
@@ -134,15 +134,32 @@ static int install_zones(void)
     if (!helper || !raw || PyObject_SetAttrString(helper, "raw", raw) < 0 ||
         PyObject_SetAttrString(helper, "ZONES", zones_by_name) < 0)
         return -1;
-    done = PyObject_CallMethod(helper, "install", NULL);
+    done = PyObject_CallMethod(helper, function, NULL);
     return done ? 0 : -1;
+}
+
+static int install_zoneinfo(void)
+{
+    return install_zones("install_zoneinfo");
+}
+
+static int install_pytz(void)
+{
+    return install_zones("install_pytz");
+}
+
+static int install_dateutil(void)
+{
+    return install_zones("install_dateutil");
 }
 
 static const struct {
     const char *module;
     int (*finish)(void);
 } finishes[] = { { "asyncio", cl_asyncloop_install },
-                 { "zoneinfo", install_zones },
+                 { "zoneinfo", install_zoneinfo },
+                 { "pytz", install_pytz },
+                 { "dateutil.tz.tz", install_dateutil },
                  { "linecache", cl_entry_offer_source } };
 
 /* A module has run; some then need what their jail does not have otherwise. */

@@ -11,6 +11,8 @@ import sys
 from _frozen_importlib_external import (ExtensionFileLoader, NamespaceLoader, PathFinder,
                                         SourceFileLoader, SourcelessFileLoader)
 
+# Whoever imports one of these may ask for a time zone by its name.
+ZONED = {"zoneinfo", "pytz", "dateutil.tz"}
 # What stdlib functions import only when they are called, so that importing does not show it.
 LAZY = {
     "asyncio": ("concurrent.futures.thread",),
@@ -160,7 +162,6 @@ def child(names, base, fd, missed):
     sys.addaudithook(readers)
     failed = import_all([*wanted, *ALWAYS], left)
     early = list(dict.fromkeys(readers.names))
-    known_zones = zones(blob) if "zoneinfo" in sys.modules else {}
     index = codecs(blob)
     for name, module in list(sys.modules.items()):
         spec = getattr(module, "__spec__", None)
@@ -169,6 +170,8 @@ def child(names, base, fd, missed):
         entry = describe(name, spec, blob)
         if entry:
             index[name] = entry
+    # Last, because it imports what nobody may have listed.
+    known_zones = {} if ZONED.isdisjoint(sys.modules) else zones(blob)
     return index, failed, early, known_zones
 
 
