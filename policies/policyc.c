@@ -43,28 +43,40 @@ static const struct verb {
       "write the compiled first policy" },
     { "explain", cl_verb_explain, "NAME|FILE [FILE...] [--syscalls]",
       "show the effective policy and where each value comes from" },
+    { "diff", cl_verb_diff, "A B [FILE...]",
+      "say what B opens and closes, compared with A; exit 0 when nothing, 1, or 2" },
     { "list", cl_verb_list, "", "name the embedded policies" },
     { "reference", cl_verb_reference, "", "print the reference of all keys as markdown" },
     { "serve", serve, "", "compile for cloched, on descriptor 3" },
 };
 
-static int usage(FILE *out)
+static int usage(const char *program, FILE *out)
 {
-    fputs("usage: cloche-policyc VERB ...\n", out);
+    const char *slash = strrchr(program, '/');
+
+    fprintf(out, "usage: %s VERB ...\n", slash ? slash + 1 : program);
     for (size_t i = 0; i < CL_COUNT(verbs); i++)
         fprintf(out, "  %-9s %-33s %s\n", verbs[i].name, verbs[i].usage, verbs[i].does);
-    return out == stdout ? CL_VERB_OK : CL_VERB_USAGE;
+    return out == stdout ? CL_VERB_OK : CL_VERB_REFUSED;
+}
+
+static int usage_of(const char *program, const struct verb *verb)
+{
+    const char *slash = strrchr(program, '/');
+
+    fprintf(stderr, "usage: %s %s %s\n", slash ? slash + 1 : program, verb->name, verb->usage);
+    return CL_VERB_REFUSED;
 }
 
 int main(int count, char **args)
 {
     if (count == 2 && (strcmp(args[1], "--help") == 0 || strcmp(args[1], "-h") == 0))
-        return usage(stdout);
+        return usage(args[0], stdout);
     for (size_t i = 0; count > 1 && i < CL_COUNT(verbs); i++) {
         if (strcmp(args[1], verbs[i].name) != 0)
             continue;
         int status = verbs[i].run(count - 2, args + 2);
-        return status == CL_VERB_USAGE ? usage(stderr) : status;
+        return status == CL_VERB_USAGE ? usage_of(args[0], &verbs[i]) : status;
     }
-    return usage(stderr);
+    return usage(count > 0 ? args[0] : "cloche-policyc", stderr);
 }

@@ -10,6 +10,7 @@ enum { CL_VERB_OK = 0, CL_VERB_FAILED = 1, CL_VERB_REFUSED = 2, CL_VERB_USAGE = 
 
 int cl_verb_check(int count, char **args);
 int cl_verb_compile(int count, char **args);
+int cl_verb_diff(int count, char **args); /* FAILED: they differ */
 int cl_verb_explain(int count, char **args);
 int cl_verb_list(int count, char **args);
 int cl_verb_reference(int count, char **args);

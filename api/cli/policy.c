@@ -22,10 +22,10 @@ static const struct row {
     const char *operands;
     const char *summary;
 } rows[] = {
-    { "check", NULL, "[--oci] FILE...", "say what is wrong in policy files, like a compiler" },
+    { "check", NULL, "FILE... | --oci FILE", "say what is wrong in policy files, like a compiler" },
     { "explain", NULL, "NAME|FILE [--syscalls]",
       "what it grants, and where each value is from" },
-    { "diff", NULL, "A B", "what B opens and closes, compared with A" },
+    { "diff", NULL, "A B [FILE...]", "what B opens and closes, compared with A" },
     { "list", NULL, "", "the policies that are built in" },
     { "reference", NULL, "", "all keys, as markdown" },
 };
