@@ -43,12 +43,13 @@ def test_wall_limit_holds_inside_one_c_call(cloche):
 
 
 def test_balloon_is_limit_memory(cloche):
-    limit = limited(ended(cloche, "def main():\n    b = []\n    while True: b.append(bytearray(10 << 20))"), "memory")
+    source = "def main():\n    b = []\n    while True: b.append(bytearray(10 << 20))"
+    limit = limited(ended(cloche, source, policy="ample"), "memory")
     assert limit["value"] == 128 << 20 and limit["unit"] == "bytes"
 
 
 def test_many_small_objects_are_limit_memory(cloche):
-    limited(ended(cloche, "def main():\n    b = []\n    while True: b.append([None])"), "memory")
+    limited(ended(cloche, "def main():\n    b = []\n    while True: b.append([None])", policy="ample"), "memory")
 
 
 def test_memory_may_be_narrowed(cloche):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Take more than one's share: memory, processes, disk, output, time."""
 
+import statistics
+import threading
 import time
 
 
@@ -42,14 +44,17 @@ def test_stopping_oneself_does_not_stop_the_clock(attack):
 
 def test_a_neighbour_keeps_its_share(cloche):
     """While one call burns its CPU, others answer."""
-    import threading
+    def seconds():
+        start = time.monotonic()
+        with cloche.client() as client:
+            assert client.post("/v1/calls", json={"source": "def main(): return 1"}).json()["verdict"] == "ok"
+        return time.monotonic() - start
+
+    quiet = statistics.median(seconds() for _ in range(5))
     thread = threading.Thread(target=cloche.call, args=("def main():\n    while True: pass",))
     thread.start()
     times = []
     while thread.is_alive():
-        start = time.monotonic()
-        with cloche.client() as client:
-            assert client.post("/v1/calls", json={"source": "def main(): return 1"}).json()["verdict"] == "ok"
-        times.append(time.monotonic() - start)
+        times.append(seconds())
     thread.join()
-    assert sorted(times)[len(times) // 2] < 0.5
+    assert statistics.median(times) < max(0.5, 5 * quiet)

@@ -16,6 +16,8 @@ struct cl_exchange {
     struct cl_http_field fields[FAKE_FIELDS_MAX];
     void *user;
     size_t wanted_body;
+    size_t reserved, most_reserved;
+    size_t may_reserve; /* what the budget has for it */
     int status;         /* 0: no answer yet */
     char type[64];      /* Content-Type of the answer */
     char slug[64];      /* of a problem */

@@ -8,8 +8,9 @@ set -eu
 out=$1
 bin=$2
 command=${3:-"/usr/bin/python3 -m pytest -p no:cacheprovider -ra tests/integration tests/jailbreak"}
-# An emulated CPU is about ten times slower than the real one; deadlines of the tests stretch.
-slow=${CLOCHE_SLOW:-10}
+# An emulated CPU is ten times slower than the real one, twenty times when the host has other work;
+# deadlines of the tests stretch.
+slow=${CLOCHE_SLOW:-20}
 seconds=${VM_SECONDS:-10800}
 accel=${VM_ACCEL:-tcg,thread=multi}
 
