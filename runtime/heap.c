@@ -69,6 +69,8 @@ void cl_heap_fill_holes(void)
 {
     uintptr_t top;
 
+    if (mallinfo2().arena == 0)
+        return; /* another allocator than glibc's, such as a sanitizer's: holes of unknown shape */
     for (size_t size = SMALL_STEP; size <= SMALL_MAX; size += SMALL_STEP)
         fill_pools(size);
     malloc_trim(0);

@@ -32,12 +32,13 @@
 enum { POLICY_FD = 4 };
 
 #ifdef CL_ASAN
-/* Nobody may be traced here to look for leaks; what is too large to be had is a MemoryError. */
+/* Nobody may be traced here to look for leaks; what is too large to be had is a MemoryError; what
+ * was freed counts in the jail's memory until it is given back. */
 const char *__asan_default_options(void) __attribute__((visibility("default")));
 
 const char *__asan_default_options(void)
 {
-    return "detect_leaks=0:allocator_may_return_null=1";
+    return "detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=1";
 }
 #endif
 
