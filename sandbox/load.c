@@ -20,6 +20,7 @@
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
+#include "sandbox/binds.h"
 #include "sandbox/daemon.h"
 #include "sandbox/pool.h"
 
@@ -275,6 +276,7 @@ static int keep_policy(struct cl_load *load, const struct cl_msg_compiled *msg, 
         cl_policyview_close(policy);
         return cl_fail(err, CL_E_LOST, "policyc answered with policy %s", msg->name);
     }
+    load->refused += !cl_binds_are_fit(policy);
     load->policies[load->count++] = (struct compiled){ policy, cl_take_fd(fd) };
     return 0;
 }
