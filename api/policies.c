@@ -132,6 +132,17 @@ static int put_limits(const struct cl_policy *policy, struct cl_buf *out, struct
         policy->inodes, CL_DEPTH_MAX);
 }
 
+static int put_sessions(const struct cl_policy *policy, struct cl_buf *out, struct cl_err *err)
+{
+    return cl_buf_format(out, err,
+                         ",\"sessions\":{\"allow\":%s,\"default\":\"%s\",\"idle_ms\":%" PRIu64
+                         ",\"max_ms\":%" PRIu64 ",\"threads\":%" PRIu32 "}",
+                         flag(policy, CL_POLICY_SESSIONS),
+                         policy->flags & CL_POLICY_SESSIONS_TOKEN ? "token" : "none",
+                         policy->session_idle_ms, policy->session_max_ms,
+                         policy->session_threads);
+}
+
 static int put_rest(const struct cl_policy *policy, struct cl_buf *out, struct cl_err *err)
 {
     const char *violation = policy->flags & CL_POLICY_ON_VIOLATION_ERRNO ? "errno" : "kill";
@@ -143,13 +154,12 @@ static int put_rest(const struct cl_policy *policy, struct cl_buf *out, struct c
         put_list(policy, &policy->binds, 1, 2, out, err) < 0 ||
         cl_buf_put_text(out, "},\"syscalls\":{\"tiers\":[", err) < 0 ||
         put_tiers(policy, out, err) < 0 ||
-        cl_buf_format(out, err,
-                      "],\"allowed\":%" PRIu32 ",\"on_violation\":\"%s\"},\"sessions\":"
-                      "{\"allow\":%s},\"isolation\":\"%s\"",
-                      policy->syscalls.count, violation, flag(policy, CL_POLICY_SESSIONS),
-                      policy->flags & CL_POLICY_SHARED_ZYGOTE ? "policy" : "tenant") < 0)
+        cl_buf_format(out, err, "],\"allowed\":%" PRIu32 ",\"on_violation\":\"%s\"}",
+                      policy->syscalls.count, violation) < 0 ||
+        put_sessions(policy, out, err) < 0)
         return -1;
-    return 0;
+    return cl_buf_format(out, err, ",\"isolation\":\"%s\"",
+                         policy->flags & CL_POLICY_SHARED_ZYGOTE ? "policy" : "tenant");
 }
 
 static int put_policy(const struct cl_pool *pool, struct cl_buf *out, struct cl_err *err)
