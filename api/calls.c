@@ -134,6 +134,11 @@ int cl_calls_run(struct cl_visit *visit, const char *body, size_t length,
     pool = find_pool(visit, &request, length, refusal);
     if (!pool || cl_request_seal(&request, pool->policy, flags, refusal) < 0)
         return -1;
+    if (!cl_exchange_reserve(visit->exchange, request.frames.capacity)) {
+        refusal->retry_after_s = 1;
+        return cl_refusal_set(refusal, CL_R_NO_MEMORY,
+                              "other requests hold what there is for a call of this size");
+    }
     job = cl_job_new(visit->app->dispatch, pool, &request, flags, visit->form);
     job->exchange = visit->exchange;
     visit->job = job->id;
@@ -149,9 +154,36 @@ static void on_start(void *self, struct cl_job *job)
     cl_reply_start(&job->reply, job->exchange, job->name);
 }
 
+/* What the call holds until its client has it: frames in, what came out so far. */
+static size_t held_by(const struct cl_job *job)
+{
+    const struct cl_reply *reply = &job->reply;
+
+    return job->request.frames.capacity + job->stream.partial.capacity +
+           job->stream.final.capacity + reply->events.out.capacity + reply->artifacts.capacity +
+           reply->output[0].text.capacity + reply->output[1].text.capacity;
+}
+
+/* The call ends; its client is told, or cut off when the answer has begun. */
+static void give_up(struct cl_app *app, struct cl_job *job)
+{
+    struct cl_refusal why = CL_REFUSAL_INIT;
+    struct cl_exchange *exchange = job->exchange;
+
+    cl_log(CL_WARN, "call.memory", "id=%s tenant=%s", job->name, job->pool->tenant->name);
+    cl_dispatch_abandon(app->dispatch, job->id, false);
+    why.retry_after_s = 1;
+    cl_refusal_set(&why, CL_R_NO_MEMORY, "other requests hold what there is for its answer");
+    if (job->reply.is_begun)
+        cl_exchange_abort(exchange);
+    else
+        cl_visit_refuse(app, exchange, &why);
+}
+
 static bool on_progress(void *self, struct cl_job *job)
 {
-    (void)self;
+    if (job->exchange && !cl_exchange_reserve(job->exchange, held_by(job)))
+        give_up(self, job);
     return cl_reply_send(&job->reply, job->exchange);
 }
 
@@ -195,6 +227,8 @@ static void on_done(void *self, struct cl_job *job, const struct cl_verdict *ver
     const uint64_t total_us = cl_clock_us() - job->arrived_us;
 
     log_failed(job);
+    if (job->exchange)
+        cl_exchange_reserve(job->exchange, 0); /* it ends here; the answer counts by itself */
     cl_reply_end(&job->reply, job->exchange, &envelope);
     cl_metrics_count_call(&app->metrics, verdict->kind, total_us);
     cl_log(CL_INFO, "call.end",

@@ -61,6 +61,7 @@ int cl_health_metrics(struct cl_visit *visit, const char *body, size_t length,
                       struct cl_refusal *refusal)
 {
     const struct cl_app *app = visit->app;
+    const struct cl_http_counts *counts = cl_http_server_counts(app->server);
     const struct cl_metrics_now now = {
         .queued = cl_dispatch_queued(app->dispatch),
         .running = cl_dispatch_running(app->dispatch),
@@ -68,6 +69,10 @@ int cl_health_metrics(struct cl_visit *visit, const char *body, size_t length,
         .requeued = cl_dispatch_requeued(app->dispatch),
         .connections = cl_http_server_connections(app->server),
         .generation = cl_tenancy_generation(app->tenancy),
+        .buffered = cl_http_server_charged(app->server),
+        .turned_away = counts->turned_away,
+        .evicted = counts->evicted,
+        .over_memory = counts->over_memory,
     };
     struct cl_buf CL_AUTO(cl_buf_fini) out = CL_BUF_INIT(ANSWER_MAX);
     struct cl_err err = CL_ERR_INIT;

@@ -162,6 +162,15 @@ static void deliver(struct cl_jailclient *client, const union cl_msg_any *msg, i
     }
 }
 
+/* Without its descriptor only a SPARE may be: it is given back. */
+static bool is_crowded(const union cl_msg_any *msg, const struct cl_err *why)
+{
+    struct cl_err ignored = CL_ERR_INIT;
+
+    return why->kind == CL_E_LIMIT && msg->head.type == CL_M_SPARE &&
+           cl_msg_check(msg, msg->head.length, 1, CL_WAY_CLOCHED_TO_API, &ignored) == 0;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct cl_jailclient *client = arg;
@@ -176,6 +185,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
         if (got < 0 && err.kind == CL_E_BUSY)
             return;
+        if (got < 0 && is_crowded(&msg, &err)) {
+            client->calls->on_crowded(client->self, &msg.offer);
+            continue;
+        }
         if (got <= 0) {
             if (got == 0)
                 cl_fail(&err, CL_E_LOST, "cloched closed the control socket");

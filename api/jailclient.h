@@ -22,6 +22,8 @@ struct cl_jailclient_calls {
     void (*on_policy)(void *self, const struct cl_msg_policy *msg, int fd);
     void (*on_loaded)(void *self, const struct cl_msg_loaded *msg);
     void (*on_spare)(void *self, const struct cl_msg_offer *msg, int *fd);
+    /* A SPARE whose job socket was lost, because no descriptor was free. */
+    void (*on_crowded)(void *self, const struct cl_msg_offer *msg);
     void (*on_taken)(void *self, uint64_t spare);
     void (*on_end)(void *self, const struct cl_msg_end *msg);
     void (*on_retire)(void *self, uint64_t spare);

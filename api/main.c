@@ -13,10 +13,12 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "api/confine.h"
 #include "api/jailclient.h"
+#include "api/options.h"
 #include "api/visit.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/fdpass.h"
@@ -128,6 +130,17 @@ static void on_spare(void *self, const struct cl_msg_offer *msg, int *fd)
     cl_dispatch_on_spare(app.dispatch, msg, fd);
 }
 
+/* Cannot happen while the caps on connections hold; if it does, clients make room, not jails. */
+static void on_crowded(void *self, const struct cl_msg_offer *msg)
+{
+    (void)self;
+    cl_log(CL_WARN, "spare.crowded", "spare=%" PRIu64 " what=\"no descriptor was free\"",
+           msg->spare);
+    cl_jailclient_send_drop(app.client, msg->spare);
+    if (app.server)
+        cl_http_server_relieve(app.server);
+}
+
 static void on_taken(void *self, uint64_t spare)
 {
     (void)self;
@@ -157,6 +170,7 @@ static const struct cl_jailclient_calls jail_calls = {
     .on_policy = on_policy,
     .on_loaded = on_loaded,
     .on_spare = on_spare,
+    .on_crowded = on_crowded,
     .on_taken = on_taken,
     .on_end = on_end,
     .on_retire = on_retire,
@@ -197,12 +211,32 @@ static int start_loop(struct cl_err *err)
     return 0;
 }
 
+/* All that the hard limit permits; cloched has raised it as far as it can. */
+static int raise_descriptors(uint64_t *descriptors, struct cl_err *err)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return cl_fail(err, CL_E_SYS, "ask for the number of descriptors");
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        return cl_fail(err, CL_E_SYS, "raise the number of descriptors");
+    *descriptors = files.rlim_cur;
+    return 0;
+}
+
 /* Clients wait in the listener's queue until there are tenants to know them by; nothing of theirs
  * is read before this process is confined. */
-static int start(struct cl_err *err)
+static int start(const struct cl_options *options, struct cl_err *err)
 {
+    struct cl_http_caps caps = cl_http_caps_default;
+    uint64_t descriptors = 0;
+
     if (cl_fdpass_check(CL_CONTROL_FD, SOCK_SEQPACKET, err) < 0 || check_listener(err) < 0 ||
         start_loop(err) < 0)
+        return -1;
+    if (raise_descriptors(&descriptors, err) < 0 ||
+        cl_options_caps(options, descriptors, &caps, err) < 0)
         return -1;
     cl_auth_init(&app.auth);
     app.tenancy = cl_tenancy_new();
@@ -214,21 +248,25 @@ static int start(struct cl_err *err)
     cl_dispatch_set_client(app.dispatch, app.client);
     if (event_base_dispatch(app.base) < 0)
         return cl_fail(err, CL_E_SYS, "wait for the policies");
-    app.server = cl_http_server_new(app.base, LISTENER_FD, &cl_http_caps_default,
-                                    &cl_visit_calls, &app, err);
+    app.server = cl_http_server_new(app.base, LISTENER_FD, &caps, &cl_visit_calls, &app, err);
+    cl_log(CL_INFO, "api.caps", "connections=%u per_address=%u local=%u buffers=%" PRIu64,
+           caps.connections, caps.connections_per_address, caps.connections_local,
+           caps.memory_bytes);
     return app.server ? cl_confine(err) : -1;
 }
 
-int main(void)
+int main(int count, char **args)
 {
+    struct cl_options options;
     struct cl_err err = CL_ERR_INIT;
+    const int parsed = cl_options_parse(&options, count, args, &err);
 
-    cl_log_open("api", CL_INFO);
+    cl_log_open("api", parsed < 0 ? CL_ERROR : options.log);
     /* A terminal sends these to all; cloched decides what they mean. */
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    if (start(&err) < 0) {
+    if (parsed < 0 || start(&options, &err) < 0) {
         cl_log(CL_ERROR, "api.start", "kind=%s errno=%d what=\"%s\"",
                cl_err_kind_name(err.kind), err.sys, err.text);
         return 1;

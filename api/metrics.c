@@ -100,6 +100,14 @@ static int put_gauges(const struct cl_metrics_now *now, struct cl_buf *out, stru
           now->generation },
         { "cloche_requeued_total", "counter", "Calls given to another jail before they ran.",
           now->requeued },
+        { "cloche_buffered_bytes", "gauge",
+          "Bodies and answers in memory, over 64 KiB of each connection.", now->buffered },
+        { "cloche_connections_refused_total", "counter",
+          "Connections turned away because there were too many.", now->turned_away },
+        { "cloche_connections_evicted_total", "counter",
+          "Idle connections closed for a new one.", now->evicted },
+        { "cloche_buffers_refused_total", "counter",
+          "Requests and answers that found no room in memory.", now->over_memory },
     };
 
     for (size_t i = 0; i < CL_COUNT(rows); i++) {

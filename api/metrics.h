@@ -22,6 +22,7 @@ struct cl_metrics {
 struct cl_metrics_now {
     uint32_t queued, running, idle, connections, generation;
     uint64_t requeued;
+    uint64_t buffered, turned_away, evicted, over_memory; /* of http1/server.h */
 };
 
 void cl_metrics_count_call(struct cl_metrics *metrics, enum cl_verdict_kind kind,

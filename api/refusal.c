@@ -32,6 +32,7 @@ static const struct cl_refusal_row rows[CL_R_COUNT_] = {
     [CL_R_QUEUE_TIMEOUT] = { "queue-timeout", "The call waited too long", 503 },
     [CL_R_POLICY_RELOADED] = { "policy-reloaded", "The policy changed while the call waited",
                                503 },
+    [CL_R_NO_MEMORY] = { "no-memory", "There is no memory for this now", 503 },
     [CL_R_NOT_READY] = { "not-ready", "The service is not ready", 503 },
 };
 

@@ -28,6 +28,7 @@ enum cl_refusal_kind {
     CL_R_QUEUE_FULL,
     CL_R_QUEUE_TIMEOUT,
     CL_R_POLICY_RELOADED,
+    CL_R_NO_MEMORY,
     CL_R_NOT_READY,
     CL_R_COUNT_
 };

@@ -58,6 +58,8 @@ static const struct option {
       offsetof(struct cl_options, drain_ms) },
     { "--log", "LEVEL", "error, warn, info (default) or debug", OPTION_TEXT,
       offsetof(struct cl_options, log) },
+    { "--buffers", "SIZE", "for bodies and answers of all requests; default 256Mi", OPTION_TEXT,
+      offsetof(struct cl_options, buffers) },
     { "--self-test", NULL, "prove the jail, print what was seen, exit", OPTION_SET,
       offsetof(struct cl_options, self_test) },
     { "--version", NULL, "print the version", OPTION_VERSION, 0 },
@@ -125,6 +127,7 @@ static int parse_options(int count, char **args, struct cl_err *err)
         .state = "/var/lib/cloche",
         .listen = "127.0.0.1:8420",
         .log = "info",
+        .buffers = "256Mi",
         .drain_ms = 30000,
     };
     for (int i = 1; i < count; i++) {

@@ -21,6 +21,7 @@ struct cl_options {
     const char *state;
     const char *listen;
     const char *log;
+    const char *buffers; /* a quantity; cloche-api reads it */
     uint64_t drain_ms;
     bool self_test;
 };

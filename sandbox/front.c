@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -287,10 +288,20 @@ int cl_front_adopt(struct cl_front *front, int control, struct cl_err *err)
 
 int cl_front_start(struct cl_front *front, struct cl_err *err)
 {
-    static const char *const arguments[] = { "cloche-api", NULL };
     static const char *const environment[] = { "LC_ALL=C.UTF-8", NULL };
     struct cl_daemon *daemon = front->daemon;
+    char spares[16];
+    const char *const arguments[] = { "cloche-api",
+                                      "--log",
+                                      daemon->options.log,
+                                      "--buffers",
+                                      daemon->options.buffers,
+                                      "--spares",
+                                      spares,
+                                      NULL };
     int pair[2];
+
+    snprintf(spares, sizeof(spares), "%u", daemon->spares_max);
 
     if (cl_fdpass_pair(SOCK_SEQPACKET, pair, err) < 0)
         return -1;

@@ -7,6 +7,7 @@
 #include "sandbox/base/fdpass.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -116,6 +117,12 @@ ssize_t cl_fdpass_recv(int socket, void *bytes, size_t size, int *fds, size_t *f
         return fail_socket(err, "receive");
 
     collect(&head, fds, fd_count);
+    /* The kernel hands over as many as it finds room for, and says nothing else about the rest. */
+    const bool is_crowded = !(head.msg_flags & MSG_TRUNC) && *fd_count < CL_FDPASS_MAX;
+    if (is_crowded && (head.msg_flags & MSG_CTRUNC)) {
+        close_all(fds, fd_count);
+        return cl_fail(err, CL_E_LIMIT, "receive: no descriptor is free");
+    }
     if (head.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
         close_all(fds, fd_count);
         return cl_fail(err, CL_E_LOST, "receive: the message was too large");

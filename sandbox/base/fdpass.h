@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Messages with file descriptors over AF_UNIX SOCK_SEQPACKET (SCM_RIGHTS). A received fd is
- * O_CLOEXEC; more fds than asked for, or a truncated message, is CL_E_LOST and every fd that
- * came along is closed.
+ * O_CLOEXEC; more fds than asked for, or a truncated message, is CL_E_LOST, and too few free
+ * descriptors of this process are CL_E_LIMIT: every fd that came along is closed then.
  */
 #ifndef CL_BASE_FDPASS_H
 #define CL_BASE_FDPASS_H

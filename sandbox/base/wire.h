@@ -261,8 +261,10 @@ int cl_msg_send(int socket, enum cl_msg_type type, void *msg, const int *fds, si
                 struct cl_err *err);
 
 /* Receives and checks one message. Returns 1, or 0 when the peer closed; CL_E_BUSY when a
- * non-blocking socket is empty; CL_E_LOST when the message is not one that may travel `way`, has
- * the wrong size, the wrong number of fds or unterminated text (all fds are closed then). */
+ * non-blocking socket is empty; CL_E_LIMIT when no descriptor was free for those that came along
+ * (*msg holds the message, unchecked); CL_E_LOST when the message is not one that may travel
+ * `way`, has the wrong size, the wrong number of fds or unterminated text (all fds are closed
+ * then). */
 int cl_msg_recv(int socket, enum cl_msg_way way, union cl_msg_any *msg, int *fds,
                 size_t *fd_count, struct cl_err *err);
 

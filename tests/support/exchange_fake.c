@@ -21,6 +21,7 @@ void exchange_fake_init(struct cl_exchange *x, const char *method, const char *p
     x->head.fields = x->fields;
     x->head.keep_alive = true;
     x->body.limit = 64 << 20;
+    x->may_reserve = SIZE_MAX;
 }
 
 void exchange_fake_fini(struct cl_exchange *x)

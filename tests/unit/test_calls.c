@@ -113,6 +113,72 @@ static void a_plain_call_is_answered_with_its_envelope(void **state)
     end(true);
 }
 
+static void a_call_pays_for_what_it_holds(void **state)
+{
+    static const char output[4096];
+    cl_close_auto int worker = api_fake_offer(&fake, true);
+
+    (void)state;
+    request("POST", "");
+    call(BODY);
+    const size_t at_start = x.reserved;
+    assert_in_range(at_start, 1, 64 << 10);
+    api_fake_frame(&fake, worker, CL_F_STDOUT, output, sizeof(output));
+    assert_in_range(x.reserved, at_start + sizeof(output), at_start + (64 << 10));
+    result(worker, "1");
+    api_fake_end(&fake, 1, CL_END_FINISHED, 0);
+    assert_int_equal(x.status, 200);
+    assert_int_equal(x.reserved, 0);
+    end(true);
+}
+
+static void a_call_without_room_never_starts(void **state)
+{
+    cl_close_auto int worker = api_fake_offer(&fake, true);
+    union cl_msg_any msg;
+
+    (void)state;
+    request("POST", "");
+    x.may_reserve = 10;
+    call(BODY);
+    assert_non_null(strstr(x.headers, "Retry-After: 1\n"));
+    expect_problem(503, "no-memory");
+    while (api_fake_hear(&fake, &msg))
+        assert_int_not_equal(msg.head.type, CL_M_TAKE);
+    assert_int_equal(cl_dispatch_running(fake.app.dispatch), 0);
+}
+
+static void an_answer_that_outgrows_the_room_ends_its_call(void **state)
+{
+    static const char output[4096];
+    union cl_msg_any msg;
+
+    (void)state;
+    for (int is_stream = 0; is_stream < 2; is_stream++) {
+        cl_close_auto int worker = api_fake_offer(&fake, true);
+        bool is_killed = false;
+
+        request("POST", "");
+        if (is_stream)
+            exchange_fake_field(&x, "accept", "application/x-ndjson");
+        call(BODY);
+        x.may_reserve = x.reserved;
+        api_fake_frame(&fake, worker, CL_F_STDOUT, output, sizeof(output));
+        while (api_fake_hear(&fake, &msg))
+            is_killed |= msg.head.type == CL_M_KILL && msg.kill.reason == CL_KILL_CANCELLED;
+        assert_true(is_killed);
+        if (is_stream) {
+            assert_true(x.is_aborted);
+            end(false);
+        } else {
+            assert_non_null(strstr(x.headers, "Retry-After: 1\n"));
+            expect_problem(503, "no-memory");
+        }
+        api_fake_end(&fake, fake.last_spare, CL_END_KILLED, 0);
+        assert_int_equal(cl_dispatch_running(fake.app.dispatch), 0);
+    }
+}
+
 static void streams_say_started_first_and_end_last(void **state)
 {
     static const struct {
@@ -477,6 +543,9 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         CASE(a_plain_call_is_answered_with_its_envelope),
+        CASE(an_answer_that_outgrows_the_room_ends_its_call),
+        CASE(a_call_without_room_never_starts),
+        CASE(a_call_pays_for_what_it_holds),
         CASE(streams_say_started_first_and_end_last),
         CASE(logs_and_progress_are_events),
         CASE(a_stream_waits_for_its_client),

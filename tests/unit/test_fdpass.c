@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -152,6 +153,29 @@ static void too_many_fds_are_lost_and_closed(void **state)
     assert_int_equal(fd_count, 0);
     assert_int_equal(fds[0], -1);
     assert_int_equal(open_fds(), before);
+}
+
+static void fds_without_room_are_a_limit_and_closed(void **state)
+{
+    const int sent[] = { ends[0], ends[1] };
+    struct rlimit before, few;
+    struct cl_err err = CL_ERR_INIT;
+    int top = dup(ends[0]);
+
+    (void)state;
+    close(top);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int spare = 0; spare < 2; spare++) {
+        assert_works(cl_fdpass_send(ends[0], "x", 1, sent, 2, &err), &err);
+        few = (struct rlimit){ (rlim_t)(top + spare), before.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        const ssize_t got = receive(&err);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_fails((int)got, &err, CL_E_LIMIT);
+        assert_int_equal(fd_count, 0);
+        assert_int_equal(fds[0], -1);
+        assert_int_equal(fcntl(top, F_GETFD), -1);
+    }
 }
 
 static void too_long_message_is_lost_and_its_fds_closed(void **state)
@@ -312,6 +336,7 @@ int main(void)
         pair_test(message_without_fds_arrives_whole),
         pair_test(as_many_fds_as_fit_arrive_open_and_cloexec),
         pair_test(too_many_fds_are_lost_and_closed),
+        pair_test(fds_without_room_are_a_limit_and_closed),
         pair_test(too_long_message_is_lost_and_its_fds_closed),
         pair_test(fds_of_an_empty_message_are_closed),
         pair_test(other_control_parts_are_no_fds),

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "api/jailclient.h"
@@ -54,6 +55,12 @@ static void on_spare(void *self, const struct cl_msg_offer *msg, int *fd)
     cl_own_close(fd);
 }
 
+static void on_crowded(void *self, const struct cl_msg_offer *msg)
+{
+    (void)self;
+    hear("crowded %d;", (int)msg->spare);
+}
+
 static void on_taken(void *self, uint64_t spare)
 {
     (void)self;
@@ -86,7 +93,16 @@ static void on_lost(void *self, const struct cl_err *why)
 }
 
 static const struct cl_jailclient_calls calls = {
-    on_tenant, on_policy, on_loaded, on_spare, on_taken, on_end, on_retire, on_drain, on_lost,
+    .on_tenant = on_tenant,
+    .on_policy = on_policy,
+    .on_loaded = on_loaded,
+    .on_spare = on_spare,
+    .on_crowded = on_crowded,
+    .on_taken = on_taken,
+    .on_end = on_end,
+    .on_retire = on_retire,
+    .on_drain = on_drain,
+    .on_lost = on_lost,
 };
 
 static uint32_t next(union cl_msg_any *msg)
@@ -155,6 +171,52 @@ static void everything_cloched_says_is_heard_in_order(void **state)
     event_base_loop(base, EVLOOP_NONBLOCK);
     assert_string_equal(heard, "me tenant acme 1;policy default 1;loaded 3;spare 4 1;taken 5;"
                                "end 6;retire 5;drain 7;");
+}
+
+/* Lets this process have no descriptor more; returns what it could have. */
+static struct rlimit crowd(void)
+{
+    struct rlimit before, now;
+    const int free_fd = dup(pair[0]);
+
+    assert_true(free_fd >= 0);
+    close(free_fd);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    now = (struct rlimit){ (rlim_t)free_fd, before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+    return before;
+}
+
+static void a_spare_without_room_is_told_of_and_others_go_on(void **state)
+{
+    struct cl_msg_offer offer = { .spare = 4 }, next_offer = { .spare = 5 };
+    struct cl_msg_spare spare = { .spare = 6 };
+    struct rlimit before;
+
+    (void)state;
+    tell(CL_M_SPARE, &offer, 1);
+    tell(CL_M_TAKEN, &spare, -1);
+    before = crowd();
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_string_equal(heard, "crowded 4;taken 6;");
+    tell(CL_M_SPARE, &next_offer, 1);
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    assert_string_equal(heard, "crowded 4;taken 6;spare 5 1;");
+}
+
+/* What only a starting API gets: without it, it knows nobody. */
+static void a_policy_without_room_is_the_end(void **state)
+{
+    struct cl_msg_policy policy = { .name = "default" };
+    struct rlimit before;
+
+    (void)state;
+    tell(CL_M_POLICY, &policy, 1);
+    before = crowd();
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_string_equal(heard, "lost limit;");
 }
 
 static void everything_the_api_may_ask_is_sent_in_order(void **state)
@@ -231,6 +293,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         CASE(everything_cloched_says_is_heard_in_order),
+        CASE(a_spare_without_room_is_told_of_and_others_go_on),
+        CASE(a_policy_without_room_is_the_end),
         CASE(everything_the_api_may_ask_is_sent_in_order),
         CASE(what_does_not_fit_waits_and_keeps_its_order),
         CASE(a_cloched_that_does_not_read_is_lost),

@@ -15,7 +15,16 @@ static void calls_and_their_times_are_counted(void **state)
 {
     struct cl_metrics metrics = { 0 };
     const struct cl_metrics_now now = {
-        .queued = 1, .running = 2, .idle = 3, .connections = 4, .generation = 5, .requeued = 6
+        .queued = 1,
+        .running = 2,
+        .idle = 3,
+        .connections = 4,
+        .generation = 5,
+        .requeued = 6,
+        .buffered = 7,
+        .turned_away = 8,
+        .evicted = 9,
+        .over_memory = 10,
     };
     struct cl_buf CL_AUTO(cl_buf_fini) out = CL_BUF_INIT(64 << 10);
     struct cl_err err = CL_ERR_INIT;
@@ -45,6 +54,10 @@ static void calls_and_their_times_are_counted(void **state)
     assert_non_null(strstr(text, "\ncloche_connections 4\n"));
     assert_non_null(strstr(text, "\ncloche_policy_generation 5\n"));
     assert_non_null(strstr(text, "\ncloche_requeued_total 6\n"));
+    assert_non_null(strstr(text, "\ncloche_buffered_bytes 7\n"));
+    assert_non_null(strstr(text, "\ncloche_connections_refused_total 8\n"));
+    assert_non_null(strstr(text, "\ncloche_connections_evicted_total 9\n"));
+    assert_non_null(strstr(text, "\ncloche_buffers_refused_total 10\n"));
 }
 
 static void a_buffer_too_small_is_an_error(void **state)
