@@ -116,7 +116,7 @@ all: $(addprefix $(BIN)/,$(PROGRAMS))  ## release build into build/bin
 
 DEPS := gcc libc6-dev make git pkg-config clang libclang-rt-14-dev clang-format clang-tidy \
         cppcheck codespell shellcheck gcovr libevent-dev libjson-c-dev libseccomp-dev libcap-dev \
-        libpython3.11-dev python3 libnl-3-dev libnl-route-3-dev libyaml-dev libsqlite3-dev \
+        libpython3.11-dev python3 libyaml-dev libsqlite3-dev \
         libsodium-dev libssl-dev libcurl4-openssl-dev libcmocka-dev python3-pytest \
         python3-httpx python3-numpy python3-pandas bubblewrap curl strace
 

@@ -36,42 +36,38 @@ bool cl_cgroup_parse_mount(const char *line, struct cl_cgroup_mount *mount)
     return mount->v2 || strcmp(type, "cgroup") == 0;
 }
 
-/* Whether `list` (comma separated, `length` long) has `word`. */
-static bool list_has(const char *list, size_t length, const char *word)
+/* Whether `list`, separated by commas or spaces, has `word`. */
+static bool list_has(const char *list, const char *word)
 {
     size_t size = strlen(word);
 
-    for (const char *at = list; at < list + length; at++) {
-        const char *end = memchr(at, ',', (size_t)(list + length - at));
-        size_t part = end ? (size_t)(end - at) : (size_t)(list + length - at);
-        if (part == size && memcmp(at, word, size) == 0)
+    for (const char *at = list; (at = strstr(at, word)); at += size) {
+        if ((at == list || strchr(", ", at[-1])) && strchr(", \n", at[size]))
             return true;
-        at += part;
     }
     return false;
 }
 
 bool cl_cgroup_mount_has(const struct cl_cgroup_mount *mount, const char *controller)
 {
-    return !mount->v2 && list_has(mount->options, strlen(mount->options), controller);
+    return !mount->v2 && list_has(mount->options, controller);
 }
 
 /* Lines of "7:cpu,cpuacct:/path"; v2's is "0::/path". */
 int cl_cgroup_parse_own(const char *text, const char *controller, char *path, size_t size)
 {
-    for (const char *line = text; *line;) {
-        const char *end = strchrnul(line, '\n');
-        const char *list = memchr(line, ':', (size_t)(end - line));
-        const char *at = list ? memchr(list + 1, ':', (size_t)(end - list - 1)) : NULL;
-        size_t length = at ? (size_t)(at - list - 1) : 0;
-        bool is_it = at && (controller ? list_has(list + 1, length, controller) : length == 0);
-
-        if (is_it && (size_t)(end - at - 1) < size) {
-            memcpy(path, at + 1, (size_t)(end - at - 1));
-            path[end - at - 1] = '\0';
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        char list[128] = "", found[256];
+        line += *line == '\n';
+        bool is_it = sscanf(line, "0::%255[^\n]", found) == 1
+                         ? !controller
+                         : controller &&
+                               sscanf(line, "%*u:%127[^:\n]:%255[^\n]", list, found) == 2 &&
+                               list_has(list, controller);
+        if (is_it && strlen(found) < size) {
+            strcpy(path, found);
             return 0;
         }
-        line = *end ? end + 1 : end;
     }
     return -1;
 }
@@ -105,10 +101,8 @@ static bool has_all(int dir)
     char text[512];
     ssize_t length = cl_file_get(dir, "cgroup.controllers", text, sizeof(text), &err);
 
-    for (char *at = text; length > 0 && (at = strpbrk(at, " \n")); at++)
-        *at = ',';
     for (size_t i = 0; i < CL_CG_COUNT; i++) {
-        if (length <= 0 || !list_has(text, (size_t)length, controllers[i]))
+        if (length <= 0 || !list_has(text, controllers[i]))
             return false;
     }
     return true;
@@ -168,17 +162,6 @@ int cl_cgroup_find(struct cl_cgroup_host *host, const char *instance, struct cl_
     }
 
     return settle_on(host, v2, err);
-}
-
-uint32_t cl_cgroup_keyed(int dir, const char *name, const char *key)
-{
-    struct cl_err err;
-    char text[256];
-    uint64_t value = 0;
-
-    if (cl_file_get(dir, name, text, sizeof(text), &err) > 0)
-        cl_file_keyed_u64(text, key, &value);
-    return (uint32_t)value;
 }
 
 void cl_cgroup_close(struct cl_cgroup *group)
@@ -273,6 +256,13 @@ uint64_t cl_cgroup_counter(int fd, const char *key)
     if (!key)
         return strtoull(text, NULL, 10);
     return cl_file_keyed_u64(text, key, &value) < 0 ? 0 : value;
+}
+
+void cl_cgroup_slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw)
+{
+    raw->memory_peak_bytes = cl_cgroup_counter(slot->peak, NULL);
+    raw->oom_kills = (uint32_t)cl_cgroup_counter(slot->oom, "oom_kill");
+    raw->pids_refused = (uint32_t)cl_cgroup_counter(slot->pids, "max");
 }
 
 static int remake(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,

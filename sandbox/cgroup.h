@@ -39,24 +39,20 @@ struct cl_cgroup {
     int dirs[CL_CG_COUNT];
 };
 
-#define CL_CGROUP_INIT                                                                         \
-    {                                                                                          \
-        {                                                                                      \
-            -1, -1, -1                                                                         \
-        }                                                                                      \
-    }
+/* clang-format off */
+#define CL_CGROUP_INIT { { -1, -1, -1 } }
+/* clang-format on */
 
 struct cl_cgroup_slot {
     struct cl_cgroup group;
     struct cl_cgroup procs; /* v1: open cgroup.procs of each directory, for the worker */
     /* Kept open and read at offset 0; -1 when unused. */
-    int peak; /* v1: memory.max_usage_in_bytes; v2 from 6.12: memory.peak, resets per descriptor */
-    int oom;  /* v1: memory.oom_control */
-    int pids; /* v1: pids.events */
+    int peak; /* of memory; from v2 of 6.12 on it can be reset per descriptor */
+    int oom;  /* key oom_kill */
+    int pids; /* pids.events */
     unsigned number;
-    uid_t owner; /* the zygote, on the host */
-    struct cl_cgroup_usage
-        base; /* counters that cannot be reset, as they were before this use */
+    uid_t owner;                 /* the zygote, on the host */
+    struct cl_cgroup_usage base; /* what cannot be reset, as it was before this use */
     struct cl_cgroup_limits limits;
     bool narrowed; /* limits of a call are in force instead */
 };
@@ -67,15 +63,14 @@ struct cl_cgroup_ops {
     const char *name;
     /* Makes `host->base`, from what cl_cgroup_find put into `host->own`. */
     int (*base_open)(struct cl_cgroup_host *host, struct cl_err *err);
-    /* Moves the zygote, which entered z<k>, into its leaf and lets `owner` clone into slots. */
+    /* Moves the zygote, which entered z<k>, into its leaf, limits its memory, and lets `owner`
+     * clone into slots. */
     int (*zygote_settle)(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
-                         struct cl_err *err);
-    int (*zygote_limit)(const struct cl_cgroup *zygote, uint64_t memory_bytes,
-                        struct cl_err *err);
+                         uint64_t memory_bytes, struct cl_err *err);
     int (*slot_prepare)(struct cl_cgroup_slot *slot, struct cl_err *err);
     int (*slot_limit)(struct cl_cgroup_slot *slot, uint64_t memory_bytes, uint32_t processes,
                       struct cl_err *err);
-    /* The raw counters; a missing one stays 0. */
+    /* The raw counters; a missing one is 0. */
     void (*slot_read)(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw);
     bool (*slot_is_empty)(const struct cl_cgroup_slot *slot);
     /* Peak back to 0, leftover pages dropped. -1: the group has to be made anew. */
@@ -101,8 +96,6 @@ int cl_cgroup_zygote_open(const struct cl_cgroup_host *host, unsigned k,
 /* By the child that becomes the zygote, before it makes its cgroup namespace. */
 int cl_cgroup_zygote_enter(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
                            struct cl_err *err);
-/* A counter of a flat keyed file; 0 when there is none. */
-uint32_t cl_cgroup_keyed(int dir, const char *name, const char *key);
 void cl_cgroup_close(struct cl_cgroup *group);
 
 /* slot->number, ->owner and ->limits are set by the caller. */
@@ -111,6 +104,8 @@ int cl_cgroup_slot_open(const struct cl_cgroup_host *host, const struct cl_cgrou
 void cl_cgroup_slot_close(struct cl_cgroup_slot *slot);
 /* A counter behind an open file: the number, or the one after `key`. 0 if it is not there. */
 uint64_t cl_cgroup_counter(int fd, const char *key);
+/* slot_read of both versions. */
+void cl_cgroup_slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw);
 /* What happened in this use of the slot. */
 void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_cgroup_slot *slot,
                           struct cl_cgroup_usage *usage);

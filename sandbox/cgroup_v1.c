@@ -42,17 +42,12 @@ static int limit_memory(int dir, const char *leaf, uint64_t bytes, struct cl_err
     return cl_file_put_u64(dir, name[0], bytes, err);
 }
 
-static int zygote_limit(const struct cl_cgroup *zygote, uint64_t memory_bytes,
-                        struct cl_err *err)
-{
-    return limit_memory(zygote->dirs[CL_CG_MEMORY], "zygote", memory_bytes, err);
-}
-
+/* It entered its leaf by itself, and its workers are given open files. */
 static int zygote_settle(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
-                         struct cl_err *err)
+                         uint64_t memory_bytes, struct cl_err *err)
 {
-    (void)zygote, (void)pid, (void)owner, (void)err;
-    return 0; /* it entered its leaf by itself, and its workers are given open files */
+    (void)pid, (void)owner;
+    return limit_memory(zygote->dirs[CL_CG_MEMORY], "zygote", memory_bytes, err);
 }
 
 static int slot_limit(struct cl_cgroup_slot *slot, uint64_t memory_bytes, uint32_t processes,
@@ -97,13 +92,6 @@ static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
     return limit_cpu(slot->group.dirs[CL_CG_CPU], &slot->limits, err);
 }
 
-static void slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw)
-{
-    raw->memory_peak_bytes = cl_cgroup_counter(slot->peak, NULL);
-    raw->oom_kills = (uint32_t)cl_cgroup_counter(slot->oom, "oom_kill");
-    raw->pids_refused = (uint32_t)cl_cgroup_counter(slot->pids, "max");
-}
-
 static bool slot_is_empty(const struct cl_cgroup_slot *slot)
 {
     struct cl_err err;
@@ -137,10 +125,9 @@ const struct cl_cgroup_ops cl_cgroup_v1 = {
     .name = "v1",
     .base_open = base_open,
     .zygote_settle = zygote_settle,
-    .zygote_limit = zygote_limit,
     .slot_prepare = slot_prepare,
     .slot_limit = slot_limit,
-    .slot_read = slot_read,
+    .slot_read = cl_cgroup_slot_read,
     .slot_is_empty = slot_is_empty,
     .slot_reset = slot_reset,
     .kill = kill_group,

@@ -84,34 +84,26 @@ static int give(int dir, uid_t owner, struct cl_err *err)
     return 0;
 }
 
-/* The zygote's cgroup namespace is rooted at z<k> by now. A group with controllers may hold no
- * process, hence the leaf. Cloning into a slot needs write access to cgroup.procs of the slot and
- * of the common ancestor, z<k>. */
-static int zygote_settle(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
-                         struct cl_err *err)
-{
-    int dir = zygote->dirs[CL_CG_V2];
-
-    if (cl_file_put_u64(dir, "zygote/cgroup.procs", (uint64_t)pid, err) < 0 ||
-        cl_file_put(dir, "cgroup.subtree_control", all_controllers, err) < 0)
-        return cl_err_context(err, "settle a zygote");
-    return give(dir, owner, err);
-}
-
 /* Swap accounting may be off in this kernel: then there is no swap to limit. */
 static int limit_swap(int dir, const char *name, struct cl_err *err)
 {
     return faccessat(dir, name, F_OK, 0) < 0 ? 0 : cl_file_put(dir, name, "0", err);
 }
 
-static int zygote_limit(const struct cl_cgroup *zygote, uint64_t memory_bytes,
-                        struct cl_err *err)
+/* The zygote's cgroup namespace is rooted at z<k> by now. A group with controllers may hold no
+ * process, hence the leaf. Cloning into a slot needs write access to cgroup.procs of the slot and
+ * of the common ancestor, z<k>. */
+static int zygote_settle(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
+                         uint64_t memory_bytes, struct cl_err *err)
 {
     int dir = zygote->dirs[CL_CG_V2];
 
-    if (cl_file_put_u64(dir, "zygote/memory.max", memory_bytes, err) < 0)
-        return -1;
-    return limit_swap(dir, "zygote/memory.swap.max", err);
+    if (cl_file_put_u64(dir, "zygote/cgroup.procs", (uint64_t)pid, err) < 0 ||
+        cl_file_put(dir, "cgroup.subtree_control", all_controllers, err) < 0 ||
+        cl_file_put_u64(dir, "zygote/memory.max", memory_bytes, err) < 0 ||
+        limit_swap(dir, "zygote/memory.swap.max", err) < 0)
+        return cl_err_context(err, "settle a zygote");
+    return give(dir, owner, err);
 }
 
 static int slot_limit(struct cl_cgroup_slot *slot, uint64_t memory_bytes, uint32_t processes,
@@ -130,8 +122,14 @@ static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
     int dir = slot->group.dirs[CL_CG_V2];
     char text[48];
 
-    /* Read-only before 6.12: then the slot is made anew after each use. */
+    /* Read-only before 6.12: then the slot is made anew after each use. Not there before 5.19. */
     slot->peak = openat(dir, "memory.peak", O_RDWR | O_CLOEXEC);
+    if (slot->peak < 0)
+        slot->peak = openat(dir, "memory.peak", O_RDONLY | O_CLOEXEC);
+    if (slot->peak < 0)
+        slot->peak = openat(dir, "memory.current", O_RDONLY | O_CLOEXEC);
+    slot->oom = openat(dir, "memory.events", O_RDONLY | O_CLOEXEC);
+    slot->pids = openat(dir, "pids.events", O_RDONLY | O_CLOEXEC);
     if (give(dir, slot->owner, err) < 0 || limit_swap(dir, "memory.swap.max", err) < 0 ||
         cl_file_put(dir, "memory.oom.group", "1", err) < 0 ||
         cl_file_put_u64(dir, "cpu.weight", limits->cpu_weight, err) < 0)
@@ -141,28 +139,6 @@ static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
     snprintf(text, sizeof(text), "%u %d", limits->cpu_max_milli * (PERIOD_US / 1000),
              PERIOD_US);
     return cl_file_put(dir, "cpu.max", text, err);
-}
-
-static uint64_t read_peak(const struct cl_cgroup_slot *slot)
-{
-    struct cl_err err;
-    int dir = slot->group.dirs[CL_CG_V2];
-    uint64_t peak = 0;
-
-    if (slot->peak >= 0)
-        return cl_cgroup_counter(slot->peak, NULL);
-    if (cl_file_get_u64(dir, "memory.peak", &peak, &err) < 0) /* before 5.19 */
-        cl_file_get_u64(dir, "memory.current", &peak, &err);
-    return peak;
-}
-
-static void slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw)
-{
-    int dir = slot->group.dirs[CL_CG_V2];
-
-    raw->memory_peak_bytes = read_peak(slot);
-    raw->oom_kills = cl_cgroup_keyed(dir, "memory.events", "oom_kill");
-    raw->pids_refused = cl_cgroup_keyed(dir, "pids.events", "max");
 }
 
 static bool slot_is_empty(const struct cl_cgroup_slot *slot)
@@ -178,9 +154,10 @@ static bool slot_is_empty(const struct cl_cgroup_slot *slot)
 
 static int slot_reset(struct cl_cgroup_slot *slot)
 {
-    if (slot->peak >= 0)
-        return pwrite(slot->peak, "0", 1, 0) == 1 ? 0 : -1;
-    return faccessat(slot->group.dirs[CL_CG_V2], "memory.peak", F_OK, 0) < 0 ? 0 : -1;
+    return pwrite(slot->peak, "0", 1, 0) == 1 ||
+                   faccessat(slot->group.dirs[CL_CG_V2], "memory.peak", F_OK, 0) < 0
+               ? 0
+               : -1;
 }
 
 static int kill_group(const struct cl_cgroup *group)
@@ -194,10 +171,9 @@ const struct cl_cgroup_ops cl_cgroup_v2 = {
     .name = "v2",
     .base_open = base_open,
     .zygote_settle = zygote_settle,
-    .zygote_limit = zygote_limit,
     .slot_prepare = slot_prepare,
     .slot_limit = slot_limit,
-    .slot_read = slot_read,
+    .slot_read = cl_cgroup_slot_read,
     .slot_is_empty = slot_is_empty,
     .slot_reset = slot_reset,
     .kill = kill_group,

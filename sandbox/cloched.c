@@ -214,15 +214,6 @@ static void drain(void)
         cl_daemon_stop(&daemon_, NULL);
 }
 
-static void reload(void)
-{
-    struct cl_err err = CL_ERR_INIT;
-
-    if (cl_load_start(&daemon_, &err) < 0)
-        cl_log(CL_ERROR, "load.refused", "generation=%u stays error=\"%s\"", daemon_.generation,
-               err.text);
-}
-
 static void on_signal(struct cl_watch *watch, uint32_t events)
 {
     struct signalfd_siginfo info;
@@ -232,7 +223,7 @@ static void on_signal(struct cl_watch *watch, uint32_t events)
         if (info.ssi_signo == SIGCHLD)
             cl_child_reap(&daemon_.children);
         else if (info.ssi_signo == SIGHUP)
-            reload();
+            cl_load_start(&daemon_);
         else
             drain();
     }
@@ -324,9 +315,8 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
     sigset_t mask;
 
     cl_list_init(&daemon->pools);
-    for (size_t i = 0; i < CL_DAEMON_SPARE_BUCKETS; i++)
-        cl_list_init(&daemon->spares[i]);
-    cl_children_init(&daemon->children);
+    cl_index_init(&daemon->spares);
+    cl_index_init(&daemon->children);
     cl_front_init(&daemon->front, daemon);
     daemon->spares_max = count_spares();
     sigemptyset(&mask);
@@ -342,17 +332,19 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
 
     daemon->sweeper.on_exit = on_exit_sweeper;
     start_sweeper(&daemon->sweeper);
-    if (cl_state_confine(err) < 0 || cl_load_start(daemon, err) < 0)
+    if (cl_state_confine(err) < 0)
         return -1;
-    return daemon->options.self_test ? 0 : cl_front_start(&daemon->front, err);
+    cl_load_start(daemon);
+    return daemon->options.self_test || daemon->loop.stop ? 0
+                                                          : cl_front_start(&daemon->front, err);
 }
 
 /* Workers and zygotes die with their cgroups, which the sweeper removes; it gives up by itself. */
 static void end(struct cl_daemon *daemon)
 {
-    struct cl_child *const waited[] = { &daemon->front.child, &daemon->sweeper };
+    struct cl_child *const waited[] = { &daemon->front.peer.child, &daemon->sweeper };
 
-    cl_child_kill(&daemon->front.child);
+    cl_child_kill(&daemon->front.peer.child);
     cl_sweep_now();
     for (size_t i = 0; i < CL_COUNT(waited); i++) {
         if (waited[i]->pid > 0)

@@ -14,7 +14,7 @@
 #include "sandbox/selftest.h"
 #include "sandbox/state.h"
 
-enum { CL_DAEMON_SPARE_BUCKETS = 256, CL_DAEMON_POOLS_MAX = 60 };
+enum { CL_DAEMON_POOLS_MAX = 60 };
 
 struct cl_options {
     const char *config; /* NULL: the embedded policies only */
@@ -29,7 +29,7 @@ struct cl_options {
 struct cl_daemon {
     struct cl_options options;
     struct cl_loop loop;
-    struct cl_children children;
+    struct cl_index children; /* struct cl_child, by pid */
     struct cl_cgroup_host cgroups;
     struct cl_state state;
     struct cl_front front;
@@ -37,7 +37,7 @@ struct cl_daemon {
     struct cl_child sweeper;
     struct cl_load *load; /* a generation on its way; NULL when none is */
     struct cl_list pools;
-    struct cl_list spares[CL_DAEMON_SPARE_BUCKETS];
+    struct cl_index spares;                          /* struct cl_spare, by id */
     struct cl_zygote *zygotes[CL_IDMAP_ZYGOTES_MAX]; /* by the range of ids they hold */
     int programs[CL_PROGRAM_COUNT];
     uid_t uid_base;

@@ -2,13 +2,9 @@
 BASE_SRC := $(wildcard sandbox/base/*.c)
 ENTER_SRC := $(wildcard sandbox/enter/*.c)
 
-NETLINK_CFLAGS := $(shell pkg-config --cflags libnl-3.0 libnl-route-3.0)
-NETLINK_LIBS := $(shell pkg-config --libs libnl-3.0 libnl-route-3.0)
-
 PROGRAMS += cloched
 cloched_SRC := $(wildcard sandbox/*.c)
-cloched_CFLAGS := $(NETLINK_CFLAGS)
-cloched_LIBS := -lcap $(NETLINK_LIBS)
+cloched_LIBS := -lcap
 
 # Everything but main, with the test in the place of the processes.
 DAEMON_SRC := $(filter-out sandbox/cloched.c,$(cloched_SRC)) tests/support/daemon_rig.c
@@ -17,8 +13,7 @@ UNIT += $(DAEMON_TESTS) test_binds test_loop test_cgroup test_sweep
 
 define daemon_test
 $(1)_SRC := $$(DAEMON_SRC)
-$(1)_CFLAGS := $$(NETLINK_CFLAGS)
-$(1)_LIBS := -lcap $$(NETLINK_LIBS)
+$(1)_LIBS := -lcap
 endef
 $(foreach t,$(DAEMON_TESTS),$(eval $(call daemon_test,$(t))))
 

@@ -10,10 +10,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "sandbox/base/clock.h"
-#include "sandbox/base/fdpass.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
@@ -22,102 +20,68 @@
 #include "sandbox/reap.h"
 #include "sandbox/zygote.h"
 
-enum {
-    QUEUE_MAX = 4096,
-    MESSAGES_PER_EVENT = 64,
-    RETRY_MIN_US = 50000,
-    RETRY_MAX_US = 5000000,
-    STABLE_US = 10000000,
-    QUEUED_BYTES = 128, /* the largest message of this way fits */
-};
+enum { QUEUE_MAX = 4096, STABLE_US = 10000000 };
 
 struct queued {
     struct cl_list node;
     enum cl_msg_type type;
     int fd;
-    uint8_t bytes[QUEUED_BYTES];
+    uint8_t bytes[];
 };
 
 /* ---------------------------------------------------------------------------------- sending */
 
-static void drop_queue(struct cl_front *front)
+static void drop(struct cl_front *front, struct queued *queued)
 {
-    cl_list_each (node, keep, &front->queue) {
-        struct queued *queued = cl_list_entry(node, struct queued, node);
-        cl_list_unlink(node);
-        cl_own_close(&queued->fd);
-        free(queued);
-    }
-    front->queued = 0;
+    cl_list_unlink(&queued->node);
+    cl_own_close(&queued->fd);
+    free(queued);
+    front->queued--;
 }
 
 static void flush(struct cl_front *front)
 {
+    struct cl_peer *peer = &front->peer;
     struct cl_err err = CL_ERR_INIT;
 
     cl_list_each (node, keep, &front->queue) {
         struct queued *queued = cl_list_entry(node, struct queued, node);
-        if (cl_msg_send(front->watch.fd, queued->type, queued->bytes, &queued->fd,
+        if (cl_msg_send(peer->watch.fd, queued->type, queued->bytes, &queued->fd,
                         queued->fd >= 0, &err) < 0) {
             if (err.kind != CL_E_BUSY)
                 cl_front_end(front, &err);
-            return;
+            break;
         }
-        cl_list_unlink(node);
-        cl_own_close(&queued->fd);
-        free(queued);
-        front->queued--;
+        drop(front, queued);
     }
-    cl_loop_change(&front->daemon->loop, &front->watch, EPOLLIN);
+    cl_loop_change(&peer->daemon->loop, &peer->watch,
+                   EPOLLIN | (front->queued > 0 ? EPOLLOUT : 0));
 }
 
-static void enqueue(struct cl_front *front, enum cl_msg_type type, const void *msg, int *fd)
+void cl_front_send(struct cl_front *front, enum cl_msg_type type, const void *msg, int *fd)
 {
-    static const size_t sizes[] = {
-        [CL_M_POLICY] = sizeof(struct cl_msg_policy),
-        [CL_M_TENANT] = sizeof(struct cl_msg_tenant),
-        [CL_M_LOADED] = sizeof(struct cl_msg_loaded),
-        [CL_M_SPARE] = sizeof(struct cl_msg_offer),
-        [CL_M_TAKEN] = sizeof(struct cl_msg_spare),
-        [CL_M_END] = sizeof(struct cl_msg_end),
-        [CL_M_RETIRE] = sizeof(struct cl_msg_spare),
-        [CL_M_DRAIN] = sizeof(struct cl_msg_drain),
-    };
-    struct queued *queued = calloc(1, sizeof(*queued));
-
-    CL_CHECK(queued && sizes[type] > 0 && sizes[type] <= QUEUED_BYTES);
-    queued->type = type;
-    queued->fd = fd ? cl_take_fd(fd) : -1;
-    memcpy(queued->bytes, msg, sizes[type]);
-    cl_list_init(&queued->node);
-    cl_list_append(&front->queue, &queued->node);
-    front->queued++;
-    cl_loop_change(&front->daemon->loop, &front->watch, EPOLLIN | EPOLLOUT);
-}
-
-void cl_front_send(struct cl_front *front, enum cl_msg_type type, void *msg, int *fd)
-{
+    size_t size = cl_msg_size(type);
+    struct queued *queued;
     struct cl_err err = CL_ERR_INIT;
 
-    if (front->watch.fd < 0 || !front->is_greeted)
+    if (!front->is_greeted)
         return;
-    if (front->queued == 0 &&
-        cl_msg_send(front->watch.fd, type, msg, fd, fd && *fd >= 0, &err) == 0) {
-        if (fd)
-            cl_own_close(fd);
-        return;
-    }
-    if (front->queued == 0 && err.kind != CL_E_BUSY)
-        cl_front_end(front, &err);
-    else if (front->queued == QUEUE_MAX) {
+    if (front->queued == QUEUE_MAX) {
         cl_fail(&err, CL_E_LIMIT, "it does not read: %d messages wait", QUEUE_MAX);
         cl_front_end(front, &err);
-    } else {
-        enqueue(front, type, msg, fd);
+        return;
     }
+    queued = calloc(1, sizeof(*queued) + size);
+    CL_CHECK(queued);
+    queued->type = type;
+    queued->fd = fd ? cl_take_fd(fd) : -1;
+    memcpy(queued->bytes, msg, size);
+    cl_list_append(&front->queue, &queued->node);
+    if (++front->queued == 1)
+        flush(front);
 }
 
-static void send_copy(struct cl_front *front, enum cl_msg_type type, void *msg, int fd)
+static void send_copy(struct cl_front *front, enum cl_msg_type type, const void *msg, int fd)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
@@ -126,33 +90,22 @@ static void send_copy(struct cl_front *front, enum cl_msg_type type, void *msg, 
     cl_own_close(&copy);
 }
 
-static void tell_policy(struct cl_front *front, const struct cl_pool *pool)
-{
-    struct cl_msg_policy policy = { .pool = pool->index,
-                                    .generation = front->daemon->generation };
-
-    memcpy(policy.name, pool->name, sizeof(policy.name));
-    send_copy(front, CL_M_POLICY, &policy, pool->policy_fd);
-}
-
 void cl_front_tell(struct cl_front *front)
 {
-    struct cl_daemon *daemon = front->daemon;
-    /* The first that a tenant is told of is what it gets when it names none. */
-    const struct cl_pool *first = cl_pool_named(daemon, "default");
+    struct cl_daemon *daemon = front->peer.daemon;
     struct cl_msg_tenant tenant = { .generation = daemon->generation, .name = "local" };
     struct cl_msg_loaded loaded = { .generation = daemon->generation };
 
     if (!front->is_greeted || daemon->generation == 0)
         return;
     send_copy(front, CL_M_TENANT, &tenant, daemon->state.token);
-    tell_policy(front, first);
-    loaded.policies = 1;
     cl_list_each (node, keep, &daemon->pools) {
         const struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
-        if (pool->is_retired || pool == first)
+        struct cl_msg_policy policy = { .pool = pool->index, .generation = daemon->generation };
+        if (pool->is_retired)
             continue;
-        tell_policy(front, pool);
+        memcpy(policy.name, pool->name, sizeof(policy.name));
+        send_copy(front, CL_M_POLICY, &policy, pool->policy_fd);
         loaded.policies++;
     }
     cl_front_send(front, CL_M_LOADED, &loaded, NULL);
@@ -162,85 +115,70 @@ void cl_front_tell(struct cl_front *front)
 
 /* -------------------------------------------------------------------------------- receiving */
 
-static void receive(struct cl_front *front)
+static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, struct cl_err *err)
 {
-    union cl_msg_any msg;
-    int fds[CL_FDPASS_MAX];
-    size_t fd_count = 0;
+    (void)fds; /* no message of the API has one */
+    return cl_monitor_on_message(peer->daemon, msg, err);
+}
 
-    for (int i = 0; i < MESSAGES_PER_EVENT && front->watch.fd >= 0; i++) {
-        struct cl_err err = CL_ERR_INIT;
-        int got =
-            cl_msg_recv(front->watch.fd, CL_WAY_API_TO_CLOCHED, &msg, fds, &fd_count, &err);
-        if (got < 0 && err.kind == CL_E_BUSY)
-            return;
-        if (got == 0)
-            cl_fail(&err, CL_E_LOST, "it closed its control socket");
-        if (got <= 0 || cl_monitor_on_message(front->daemon, &msg, &err) < 0) {
-            cl_front_end(front, &err);
-            return;
-        }
-    }
+static void on_lost(struct cl_peer *peer, const struct cl_err *why)
+{
+    struct cl_err closed = CL_ERR_INIT;
+
+    cl_fail(&closed, CL_E_LOST, "it closed its control socket");
+    cl_front_end(cl_list_entry(peer, struct cl_front, peer), why ? why : &closed);
 }
 
 static void on_control(struct cl_watch *watch, uint32_t events)
 {
-    struct cl_front *front = cl_list_entry(watch, struct cl_front, watch);
+    struct cl_front *front = cl_list_entry(watch, struct cl_front, peer.watch);
 
     if (events & EPOLLOUT)
         flush(front);
-    if (front->watch.fd >= 0 && (events & ~(uint32_t)EPOLLOUT))
-        receive(front);
+    if (events & ~(uint32_t)EPOLLOUT)
+        cl_peer_on_event(watch, events);
 }
 
 /* -------------------------------------------------------------------------------- life, death */
 
-/* Nobody reads their sockets any more. */
-static void kill_offered(struct cl_daemon *daemon)
+/* Nobody reads its socket any more. */
+static void kill_offered(struct cl_spare *spare)
 {
-    for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
-        if (!daemon->zygotes[k])
-            continue;
-        cl_list_each (node, keep, &daemon->zygotes[k]->spares) {
-            struct cl_spare *spare = cl_list_entry(node, struct cl_spare, in_zygote);
-            if (!spare->is_offered)
-                continue;
-            spare->is_offered = false;
-            cl_pool_uncount(spare);
-            cl_reap_kill(spare, CL_END_LOST, CL_LIMIT_NONE, 0);
-        }
-    }
+    if (!spare->is_offered)
+        return;
+    spare->is_offered = false;
+    cl_pool_uncount(spare);
+    cl_reap_kill(spare, CL_END_LOST, CL_LIMIT_NONE, 0);
 }
 
 static void hang_up(struct cl_front *front)
 {
-    int fd = front->watch.fd;
-
     front->is_greeted = false;
-    cl_loop_remove(&front->daemon->loop, &front->watch);
-    cl_own_close(&fd);
-    drop_queue(front);
+    cl_peer_hang_up(&front->peer);
+    cl_list_each (node, keep, &front->queue)
+        drop(front, cl_list_entry(node, struct queued, node));
 }
 
 void cl_front_end(struct cl_front *front, const struct cl_err *why)
 {
-    cl_log(front->daemon->is_draining ? CL_INFO : CL_ERROR, "api.end", "why=\"%s\"", why->text);
+    cl_log(front->peer.daemon->is_draining ? CL_INFO : CL_ERROR, "api.end", "why=\"%s\"",
+           why->text);
     hang_up(front);
-    if (!front->daemon->is_draining)
-        cl_child_kill(&front->child); /* a draining one closes and exits by itself */
+    if (!front->peer.daemon->is_draining)
+        cl_child_kill(&front->peer.child); /* a draining one closes and exits by itself */
 }
 
 static void on_exit_api(struct cl_child *child, const siginfo_t *how,
                         const struct rusage *usage)
 {
-    struct cl_front *front = cl_list_entry(child, struct cl_front, child);
-    struct cl_daemon *daemon = front->daemon;
-    uint64_t now = cl_clock_us(), delay = RETRY_MIN_US;
+    struct cl_front *front = cl_list_entry(child, struct cl_front, peer.child);
+    struct cl_daemon *daemon = front->peer.daemon;
+    uint64_t now = cl_clock_us();
     struct cl_err err = CL_ERR_INIT;
 
     (void)usage;
     hang_up(front);
-    kill_offered(daemon);
+    cl_spare_each(daemon, kill_offered);
     if (daemon->is_draining) {
         cl_daemon_stop(daemon, NULL);
         return;
@@ -252,10 +190,7 @@ static void on_exit_api(struct cl_child *child, const siginfo_t *how,
         return;
     }
     front->failures = now - front->started_us > STABLE_US ? 0 : front->failures;
-    for (uint32_t i = 0; i < front->failures && delay < RETRY_MAX_US; i++)
-        delay *= 2;
-    front->failures++;
-    cl_timer_start(&daemon->loop, &front->restart, now + delay);
+    cl_timer_start(&daemon->loop, &front->restart, now + cl_timer_patience(front->failures++));
 }
 
 static void on_restart(struct cl_timer *timer)
@@ -266,30 +201,28 @@ static void on_restart(struct cl_timer *timer)
     if (cl_front_start(front, &err) == 0)
         return;
     cl_log(CL_ERROR, "api.start", "error=\"%s\"", err.text);
-    cl_timer_start(&front->daemon->loop, timer, cl_clock_us() + RETRY_MAX_US);
+    cl_timer_start(&front->peer.daemon->loop, timer, cl_clock_us() + CL_TIMER_PATIENCE_US);
 }
 
 void cl_front_init(struct cl_front *front, struct cl_daemon *daemon)
 {
-    *front = (struct cl_front){ .daemon = daemon, .watch = { -1, 0, NULL } };
-    front->child.on_exit = on_exit_api;
+    *front = (struct cl_front){
+        .peer = {
+            .daemon = daemon,
+            .child.on_exit = on_exit_api,
+            .watch = { -1, 0, on_control },
+            .way = CL_WAY_API_TO_CLOCHED,
+            .on_message = on_message,
+            .on_lost = on_lost,
+        },
+    };
     cl_list_init(&front->queue);
     cl_timer_init(&front->restart, on_restart);
 }
 
-int cl_front_adopt(struct cl_front *front, int control, struct cl_err *err)
-{
-    front->watch = (struct cl_watch){ control, EPOLLIN, on_control };
-    if (cl_loop_add(&front->daemon->loop, &front->watch, err) == 0)
-        return 0;
-    front->watch.fd = -1;
-    return -1;
-}
-
 int cl_front_start(struct cl_front *front, struct cl_err *err)
 {
-    static const char *const environment[] = { "LC_ALL=C.UTF-8", NULL };
-    struct cl_daemon *daemon = front->daemon;
+    const struct cl_daemon *daemon = front->peer.daemon;
     char spares[16];
     const char *const arguments[] = { "cloche-api",
                                       "--log",
@@ -299,33 +232,14 @@ int cl_front_start(struct cl_front *front, struct cl_err *err)
                                       "--spares",
                                       spares,
                                       NULL };
-    int pair[2];
+    const struct cl_start start = {
+        .program = CL_PROGRAM_API,
+        .arguments = arguments,
+        .fd = daemon->state.listener,
+        .uid = daemon->uid_base + 1,
+    };
 
     snprintf(spares, sizeof(spares), "%u", daemon->spares_max);
-
-    if (cl_fdpass_pair(SOCK_SEQPACKET, pair, err) < 0)
-        return -1;
-    cl_close_auto int near = pair[0];
-    cl_close_auto int far = pair[1];
-    const struct cl_start start = {
-        .program = daemon->programs[CL_PROGRAM_API],
-        .arguments = arguments,
-        .environment = environment,
-        .fds = { far, daemon->state.listener },
-        .uid = daemon->uid_base + 1,
-        .parent = getpid(),
-    };
-    if (fcntl(near, F_SETFL, O_NONBLOCK) < 0)
-        return cl_fail(err, CL_E_SYS, "control socket");
-    pid_t pid = cl_child_start(&start, err);
-    if (pid < 0)
-        return -1;
-    cl_child_add(&daemon->children, &front->child, pid);
     front->started_us = cl_clock_us();
-    if (cl_front_adopt(front, near, err) < 0) {
-        cl_child_kill(&front->child);
-        return -1;
-    }
-    cl_take_fd(&near);
-    return 0;
+    return cl_peer_start(&front->peer, &start, err);
 }

@@ -7,16 +7,10 @@
 #ifndef CL_FRONT_H
 #define CL_FRONT_H
 
-#include "sandbox/base/wire.h"
-#include "sandbox/child.h"
-#include "sandbox/loop.h"
-
-struct cl_daemon;
+#include "sandbox/peer.h"
 
 struct cl_front {
-    struct cl_daemon *daemon;
-    struct cl_child child;
-    struct cl_watch watch; /* the control socket, owned; -1 while there is no API */
+    struct cl_peer peer; /* watch.fd -1 while there is no API */
     struct cl_timer restart;
     struct cl_list queue;
     uint32_t queued;
@@ -27,10 +21,8 @@ struct cl_front {
 
 void cl_front_init(struct cl_front *front, struct cl_daemon *daemon);
 int cl_front_start(struct cl_front *front, struct cl_err *err);
-/* Listens to an API at the other end of `control` (non-blocking, kept when it works). */
-int cl_front_adopt(struct cl_front *front, int control, struct cl_err *err);
 /* Sends or queues; fd (-1: none) is taken. Harmless while there is no API to tell. */
-void cl_front_send(struct cl_front *front, enum cl_msg_type type, void *msg, int *fd);
+void cl_front_send(struct cl_front *front, enum cl_msg_type type, const void *msg, int *fd);
 /* Tells tenants and policies of the generation in force. */
 void cl_front_tell(struct cl_front *front);
 /* Ends this API: it broke the protocol, or hangs. Another one is started. */

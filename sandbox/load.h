@@ -8,13 +8,11 @@
 
 #include <stddef.h>
 
-#include "sandbox/base/err.h"
-
 struct cl_daemon;
 
 /* Starts; the outcome comes through the loop. A generation that is refused stops a starting
  * cloched and leaves a running one as it is. A second start while one runs is remembered. */
-int cl_load_start(struct cl_daemon *daemon, struct cl_err *err);
+void cl_load_start(struct cl_daemon *daemon);
 
 /* A policy's name: [a-z0-9][a-z0-9_-]{0,62}. */
 int cl_load_check_name(const char *name, size_t length);

@@ -55,6 +55,13 @@ void cl_timer_init(struct cl_timer *timer, void (*on_fire)(struct cl_timer *time
 void cl_timer_start(struct cl_loop *loop, struct cl_timer *timer, uint64_t at_us);
 void cl_timer_stop(struct cl_timer *timer); /* harmless when it is not armed */
 
+enum { CL_TIMER_PATIENCE_US = 5000000 };
+/* How long to wait before the next try: twice as long after each failure in a row. */
+static inline uint64_t cl_timer_patience(uint32_t failures)
+{
+    return failures < 7 ? UINT64_C(50000) << failures : CL_TIMER_PATIENCE_US;
+}
+
 /* Until loop->stop. */
 int cl_loop_run(struct cl_loop *loop, struct cl_err *err);
 /* One round: waits for events, or the next timer, and serves them. */

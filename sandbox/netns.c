@@ -6,57 +6,11 @@
  */
 #include "sandbox/netns.h"
 
+#include <ifaddrs.h>
 #include <net/if.h>
-#include <netlink/netlink.h>
-#include <netlink/route/addr.h>
-#include <netlink/route/link.h>
 #include <sched.h>
-
-#include "sandbox/base/own.h"
-
-struct found {
-    size_t links, up, addresses;
-};
-
-static void count_link(struct nl_object *object, void *context)
-{
-    struct found *found = context;
-
-    found->links++;
-    if (rtnl_link_get_flags((struct rtnl_link *)object) & IFF_UP)
-        found->up++;
-}
-
-static void free_socket(struct nl_sock **socket)
-{
-    nl_socket_free(*socket);
-}
-
-static void free_cache(struct nl_cache **cache)
-{
-    if (*cache)
-        nl_cache_free(*cache);
-}
-
-static int look(struct found *found, struct cl_err *err)
-{
-    CL_AUTO(free_socket) struct nl_sock *socket = nl_socket_alloc();
-    CL_AUTO(free_cache) struct nl_cache *links = NULL;
-    CL_AUTO(free_cache) struct nl_cache *addresses = NULL;
-
-    CL_CHECK(socket);
-    int failed = nl_connect(socket, NETLINK_ROUTE);
-    if (failed == 0)
-        failed = rtnl_link_alloc_cache(socket, AF_UNSPEC, &links);
-    if (failed == 0)
-        failed = rtnl_addr_alloc_cache(socket, &addresses);
-    if (failed != 0)
-        return cl_fail(err, CL_E_LOST, "rtnetlink: %s", nl_geterror(failed));
-
-    nl_cache_foreach(links, count_link, found);
-    found->addresses = (size_t)nl_cache_nitems(addresses);
-    return 0;
-}
+#include <stdbool.h>
+#include <sys/socket.h>
 
 int cl_netns_judge(size_t links, size_t links_up, size_t addresses, struct cl_err *err)
 {
@@ -69,11 +23,20 @@ int cl_netns_judge(size_t links, size_t links_up, size_t addresses, struct cl_er
 
 int cl_netns_enter(struct cl_err *err)
 {
-    struct found found = { 0, 0, 0 };
+    struct ifaddrs *all = NULL;
+    size_t links = 0, up = 0, addresses = 0;
 
     if (unshare(CLONE_NEWNET) < 0)
         return cl_fail(err, CL_E_SYS, "make a network namespace");
-    if (look(&found, err) < 0)
-        return -1;
-    return cl_netns_judge(found.links, found.up, found.addresses, err);
+    if (getifaddrs(&all) < 0)
+        return cl_fail(err, CL_E_SYS, "look at the network namespace");
+    /* Each link has one entry of its own, of AF_PACKET; each address has one. */
+    for (const struct ifaddrs *at = all; at; at = at->ifa_next) {
+        bool is_link = !at->ifa_addr || at->ifa_addr->sa_family == AF_PACKET;
+        links += is_link;
+        up += is_link && (at->ifa_flags & IFF_UP);
+        addresses += !is_link;
+    }
+    freeifaddrs(all);
+    return cl_netns_judge(links, up, addresses, err);
 }

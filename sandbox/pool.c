@@ -26,20 +26,18 @@ enum {
     DECAY_US = 1000000,
     LATER_US = 400,
     CALM_US = 1000000,
-    RETRY_MIN_US = 50000,
-    RETRY_MAX_US = 5000000,
     FORGIVE_US = 10000000,
     FIRST_REFILL_US = 2000,
 };
 
 /* --------------------------------------------------------------------------------- demand */
 
-uint32_t cl_pool_target(const struct cl_pool_demand *demand)
+uint32_t cl_pool_target(const struct cl_pool_demand *demand, uint32_t min, uint32_t max)
 {
     uint64_t arrivals = demand->rate_milli * demand->refill_us / 1000000 * SAFETY / 1000;
-    uint64_t target = demand->min + arrivals + demand->queued;
+    uint64_t target = min + arrivals + demand->queued;
 
-    return target < demand->max ? (uint32_t)target : demand->max;
+    return target < max ? (uint32_t)target : max;
 }
 
 uint64_t cl_pool_rate(uint64_t rate_milli, uint64_t gap_us, bool call)
@@ -55,20 +53,14 @@ static void update_rate(struct cl_pool *pool, bool call)
 {
     uint64_t now = cl_clock_us();
 
-    pool->rate_milli = cl_pool_rate(pool->rate_milli, now - pool->rate_us, call);
+    pool->demand.rate_milli = cl_pool_rate(pool->demand.rate_milli, now - pool->rate_us, call);
     pool->rate_us = now;
 }
 
 static uint32_t target_of(const struct cl_pool *pool)
 {
-    const struct cl_pool_demand demand = {
-        .min = pool->policy->pool_min,
-        .max = pool->policy->pool_max,
-        .queued = pool->queued,
-        .rate_milli = pool->rate_milli,
-        .refill_us = pool->refill_us,
-    };
-    uint32_t target = cl_pool_target(&demand);
+    uint32_t target =
+        cl_pool_target(&pool->demand, pool->policy->pool_min, pool->policy->pool_max);
     uint32_t probes =
         cl_selftest_needs(pool->daemon, pool) ? cl_selftest_missing(pool->daemon) : 0;
 
@@ -108,7 +100,7 @@ static void on_start(struct cl_timer *timer)
 void cl_pool_on_failure(struct cl_pool *pool, const struct cl_err *why)
 {
     struct cl_daemon *daemon = pool->daemon;
-    uint64_t now = cl_clock_us(), delay = RETRY_MIN_US;
+    uint64_t now = cl_clock_us(), delay;
 
     if (!daemon->is_ready) {
         cl_daemon_stop(daemon, why); /* at the start this is a reason not to start at all */
@@ -116,10 +108,7 @@ void cl_pool_on_failure(struct cl_pool *pool, const struct cl_err *why)
     }
     pool->failures = now - pool->failed_us > FORGIVE_US ? 0 : pool->failures;
     pool->failed_us = now;
-    for (uint32_t i = 0; i < pool->failures && delay < RETRY_MAX_US; i++)
-        delay *= 2;
-    delay = delay < RETRY_MAX_US ? delay : RETRY_MAX_US;
-    pool->failures++;
+    delay = cl_timer_patience(pool->failures++);
     cl_log(CL_WARN, "pool.failure",
            "policy=%s in_a_row=%u next_try_ms=%" PRIu64 " error=\"%s\"", pool->name,
            pool->failures, delay / 1000, why->text);
@@ -139,19 +128,19 @@ void cl_pool_on_death(struct cl_pool *pool, struct cl_zygote *zygote)
         cl_pool_on_failure(pool, &err);
 }
 
-static bool has_zygote(const struct cl_pool *pool)
+/* One that is retired and dry. */
+static void free_pool(struct cl_pool *pool)
 {
-    for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
-        if (pool->daemon->zygotes[k] && pool->daemon->zygotes[k]->pool == pool)
-            return true;
-    }
-    return false;
+    cl_list_unlink(&pool->node);
+    cl_policyview_close(pool->policy);
+    cl_own_close(&pool->policy_fd);
+    free(pool);
 }
 
 void cl_pool_on_gone(struct cl_pool *pool)
 {
-    if (pool->is_retired && !has_zygote(pool))
-        cl_pool_free(pool);
+    if (pool->is_retired && pool->zygotes == 0)
+        free_pool(pool);
     else
         cl_pool_start(pool);
 }
@@ -164,7 +153,7 @@ static void on_recycle(struct cl_timer *timer)
         start_zygote(pool, &pool->successor);
     /* Again, should the successor not come up: its being up arms this for the next time. */
     if (pool->zygote && !pool->is_retired)
-        cl_timer_start(&pool->daemon->loop, timer, cl_clock_us() + RETRY_MAX_US);
+        cl_timer_start(&pool->daemon->loop, timer, cl_clock_us() + CL_TIMER_PATIENCE_US);
 }
 
 void cl_pool_on_up(struct cl_pool *pool, struct cl_zygote *zygote)
@@ -203,17 +192,15 @@ static void offer(struct cl_spare *spare)
     cl_front_send(&daemon->front, CL_M_SPARE, &msg, &spare->job);
 }
 
+static void offer_kept(struct cl_spare *spare)
+{
+    if (spare->state == CL_SPARE_OFFERED && !spare->is_probe && spare->job >= 0)
+        offer(spare);
+}
+
 void cl_pool_offer_all(struct cl_daemon *daemon)
 {
-    for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
-        if (!daemon->zygotes[k])
-            continue;
-        cl_list_each (node, keep, &daemon->zygotes[k]->spares) {
-            struct cl_spare *spare = cl_list_entry(node, struct cl_spare, in_zygote);
-            if (spare->state == CL_SPARE_OFFERED && !spare->is_probe && spare->job >= 0)
-                offer(spare);
-        }
-    }
+    cl_spare_each(daemon, offer_kept);
 }
 
 static void retire_old(const struct cl_pool *pool)
@@ -231,9 +218,9 @@ void cl_pool_on_spawned(struct cl_pool *pool, struct cl_spare *spare)
 
     spare->state = CL_SPARE_OFFERED;
     cl_reap_park(spare);
-    pool->refill_us = (pool->refill_us * 7 + cl_clock_us() - spare->spawn_us) / 8;
-    if (pool->queued > 0)
-        pool->queued--;
+    pool->demand.refill_us = (pool->demand.refill_us * 7 + cl_clock_us() - spare->spawn_us) / 8;
+    if (pool->demand.queued > 0)
+        pool->demand.queued--;
     if (cl_selftest_needs(pool->daemon, pool))
         cl_selftest_give(pool->daemon, spare);
     else
@@ -264,7 +251,7 @@ static bool is_wanted(const struct cl_pool *pool, const struct cl_zygote *zygote
     return zygote->ready < target_of(pool) && zygote->active < most &&
            zygote->live < most + EXITING_MAX && zygote->live < CL_POLICY_SLOTS_MAX &&
            zygote->spawning < SPAWNING_MAX && daemon->spares_live < daemon->spares_max &&
-           (!daemon->is_draining || pool->queued > 0);
+           (!daemon->is_draining || pool->demand.queued > 0);
 }
 
 void cl_pool_refill(struct cl_pool *pool)
@@ -292,7 +279,7 @@ static void on_calm(struct cl_timer *timer)
     struct cl_pool *pool = cl_list_entry(timer, struct cl_pool, calm);
     struct cl_zygote *zygote = pool->zygote;
 
-    pool->queued /= 2;
+    pool->demand.queued /= 2;
     update_rate(pool, false);
     if (zygote && zygote->ready > target_of(pool))
         cl_spare_retire(zygote, (zygote->ready - target_of(pool) + 1) / 2);
@@ -309,7 +296,7 @@ void cl_pool_on_take(struct cl_pool *pool)
     pool->failures = 0;
     update_rate(pool, true);
     /* A refill takes as long as a small call runs, and cores are few: the answer goes first. */
-    if (pool->queued > 0 || !pool->zygote || pool->zygote->ready == 0)
+    if (pool->demand.queued > 0 || !pool->zygote || pool->zygote->ready == 0)
         cl_pool_refill(pool);
     else if (cl_list_is_empty(&pool->later.node))
         cl_timer_start(&pool->daemon->loop, &pool->later, cl_clock_us() + LATER_US);
@@ -317,7 +304,7 @@ void cl_pool_on_take(struct cl_pool *pool)
 
 void cl_pool_want(struct cl_pool *pool, uint32_t queued)
 {
-    pool->queued = queued < pool->policy->pool_max ? queued : pool->policy->pool_max;
+    pool->demand.queued = queued < pool->policy->pool_max ? queued : pool->policy->pool_max;
     cl_pool_start(pool);
     cl_pool_refill(pool);
 }
@@ -333,7 +320,7 @@ struct cl_pool *cl_pool_new(struct cl_daemon *daemon, const struct cl_policy *po
     pool->index = ++daemon->pool_last;
     pool->policy = policy;
     pool->policy_fd = cl_take_fd(fd);
-    pool->refill_us = FIRST_REFILL_US;
+    pool->demand.refill_us = FIRST_REFILL_US;
     snprintf(pool->name, sizeof(pool->name), "%s", policy->name);
     cl_list_init(&pool->node);
     cl_list_append(&daemon->pools, &pool->node);
@@ -342,18 +329,6 @@ struct cl_pool *cl_pool_new(struct cl_daemon *daemon, const struct cl_policy *po
     cl_timer_init(&pool->later, on_later);
     cl_timer_init(&pool->calm, on_calm);
     return pool;
-}
-
-void cl_pool_free(struct cl_pool *pool)
-{
-    cl_list_unlink(&pool->node);
-    cl_timer_stop(&pool->start);
-    cl_timer_stop(&pool->recycle);
-    cl_timer_stop(&pool->later);
-    cl_timer_stop(&pool->calm);
-    cl_policyview_close(pool->policy);
-    cl_own_close(&pool->policy_fd);
-    free(pool);
 }
 
 struct cl_pool *cl_pool_find(struct cl_daemon *daemon, uint32_t index)
@@ -392,6 +367,6 @@ void cl_pool_retire(struct cl_pool *pool)
         cl_spare_retire(all[i], UINT32_MAX);
         cl_zygote_dry(all[i]);
     }
-    if (!has_zygote(pool))
-        cl_pool_free(pool);
+    if (pool->zygotes == 0)
+        free_pool(pool);
 }

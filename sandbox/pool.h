@@ -16,6 +16,12 @@
 struct cl_daemon;
 struct cl_zygote;
 
+struct cl_pool_demand {
+    uint32_t queued;     /* calls that wait, as of the last WANT */
+    uint64_t rate_milli; /* calls per 1000 s, decaying */
+    uint64_t refill_us;  /* how long a spare takes, decaying */
+};
+
 struct cl_pool {
     struct cl_daemon *daemon;
     struct cl_list node;
@@ -32,27 +38,19 @@ struct cl_pool {
     struct cl_timer calm;  /* demand is looked at again when nothing happens */
     uint32_t failures;     /* in a row, of the zygote or of entries into the jail */
     uint64_t failed_us;
-    uint32_t queued;     /* calls that wait, as of the last WANT */
-    uint64_t rate_milli; /* calls per 1000 s, decaying */
-    uint64_t rate_us;    /* when that was brought up to date */
-    uint64_t refill_us;  /* how long a spare takes, decaying */
-    bool is_retired;     /* a reload replaced or dropped it */
+    struct cl_pool_demand demand;
+    uint64_t rate_us; /* when its rate was brought up to date */
+    uint32_t zygotes; /* that are not buried */
+    bool is_retired;  /* a reload replaced or dropped it */
 };
 
-/* The target of ready spares, from demand alone. */
-struct cl_pool_demand {
-    uint32_t min, max;
-    uint32_t queued;
-    uint64_t rate_milli;
-    uint64_t refill_us;
-};
-uint32_t cl_pool_target(const struct cl_pool_demand *demand);
+/* The target of ready spares. */
+uint32_t cl_pool_target(const struct cl_pool_demand *demand, uint32_t min, uint32_t max);
 /* The rate after one more call came `gap_us` after the last; without `call` it only decays. */
 uint64_t cl_pool_rate(uint64_t rate_milli, uint64_t gap_us, bool call);
 
 /* A new pool; takes the fd and the mapping. */
 struct cl_pool *cl_pool_new(struct cl_daemon *daemon, const struct cl_policy *policy, int *fd);
-void cl_pool_free(struct cl_pool *pool);
 struct cl_pool *cl_pool_find(struct cl_daemon *daemon, uint32_t index);    /* NULL: unknown */
 struct cl_pool *cl_pool_named(struct cl_daemon *daemon, const char *name); /* in force only */
 

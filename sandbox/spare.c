@@ -19,19 +19,24 @@
 
 enum { EMPTY_RETRY_US = 2000 };
 
-static struct cl_list *bucket_of(struct cl_daemon *daemon, uint64_t id)
-{
-    return &daemon->spares[id % CL_DAEMON_SPARE_BUCKETS];
-}
-
 struct cl_spare *cl_spare_find(struct cl_daemon *daemon, uint64_t id)
 {
-    cl_list_each (node, keep, bucket_of(daemon, id)) {
+    cl_list_each (node, keep, cl_index_bucket(&daemon->spares, id)) {
         struct cl_spare *spare = cl_list_entry(node, struct cl_spare, by_id);
         if (spare->id == id)
             return spare;
     }
     return NULL;
+}
+
+void cl_spare_each(struct cl_daemon *daemon, void (*visit)(struct cl_spare *spare))
+{
+    for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
+        if (!daemon->zygotes[k])
+            continue;
+        cl_list_each (node, keep, &daemon->zygotes[k]->spares)
+            visit(cl_list_entry(node, struct cl_spare, in_zygote));
+    }
 }
 
 /* ---------------------------------------------------------------------------------- slots */
@@ -48,20 +53,21 @@ static struct cl_slot *make_slot(struct cl_zygote *zygote, struct cl_err *err)
     }
     cl_list_init(&slot->node);
     slot->cgroup.number = zygote->slots;
-    slot->cgroup.owner = cl_idmap_zygote(zygote->daemon->uid_base, zygote->k);
+    slot->cgroup.owner = cl_idmap_zygote(zygote->peer.daemon->uid_base, zygote->k);
     slot->cgroup.limits = (struct cl_cgroup_limits){
         .memory_bytes = policy->memory_bytes,
         .processes = policy->processes,
         .cpu_weight = policy->cpu_weight,
         .cpu_max_milli = policy->cpu_max_milli,
     };
-    if (cl_cgroup_slot_open(&zygote->daemon->cgroups, &zygote->cgroup, &slot->cgroup, err) < 0)
+    if (cl_cgroup_slot_open(&zygote->peer.daemon->cgroups, &zygote->cgroup, &slot->cgroup,
+                            err) < 0)
         return NULL;
     zygote->slots++;
     return cl_take_ptr(&slot);
 }
 
-static void close_slot(struct cl_slot *slot)
+void cl_slot_free(struct cl_slot *slot)
 {
     cl_cgroup_slot_close(&slot->cgroup);
     free(slot);
@@ -70,7 +76,7 @@ static void close_slot(struct cl_slot *slot)
 /* In turn, and made clean only now: pages of the last worker may leave its group late. */
 static struct cl_slot *take_slot(struct cl_zygote *zygote, struct cl_err *err)
 {
-    const struct cl_cgroup_host *host = &zygote->daemon->cgroups;
+    const struct cl_cgroup_host *host = &zygote->peer.daemon->cgroups;
 
     while (!cl_list_is_empty(&zygote->slots_free)) {
         struct cl_slot *slot = cl_list_entry(zygote->slots_free.next, struct cl_slot, node);
@@ -79,7 +85,7 @@ static struct cl_slot *take_slot(struct cl_zygote *zygote, struct cl_err *err)
             return slot;
         cl_log(CL_WARN, "slot.lost", "zygote=%u slot=%u error=\"%s\"", zygote->k,
                slot->cgroup.number, err->text);
-        close_slot(slot); /* its number is not used again; the group goes with the zygote's */
+        cl_slot_free(slot); /* its number is not used again; the group goes with the zygote's */
     }
     return make_slot(zygote, err);
 }
@@ -87,7 +93,7 @@ static struct cl_slot *take_slot(struct cl_zygote *zygote, struct cl_err *err)
 static void free_slot(struct cl_zygote *zygote, struct cl_slot *slot)
 {
     if (zygote->state == CL_ZYGOTE_DEAD)
-        close_slot(slot);
+        cl_slot_free(slot);
     else
         cl_list_append(&zygote->slots_free, &slot->node);
 }
@@ -98,7 +104,7 @@ static int send_spawn(struct cl_zygote *zygote, const struct cl_spare *spare, in
                       struct cl_err *err)
 {
     const struct cl_cgroup_slot *slot = &spare->slot->cgroup;
-    bool is_v2 = zygote->daemon->cgroups.ops == &cl_cgroup_v2;
+    bool is_v2 = zygote->peer.daemon->cgroups.ops == &cl_cgroup_v2;
     const struct cl_cgroup *group = is_v2 ? &slot->group : &slot->procs;
     struct cl_msg_spawn spawn = { .spare = spare->id,
                                   .slot = slot->number,
@@ -106,14 +112,14 @@ static int send_spawn(struct cl_zygote *zygote, const struct cl_spare *spare, in
     int fds[1 + CL_CG_COUNT] = { job };
     size_t fd_count = 1;
 
-    for (size_t i = 0; i < zygote->daemon->cgroups.dir_count; i++)
+    for (size_t i = 0; i < zygote->peer.daemon->cgroups.dir_count; i++)
         fds[fd_count++] = group->dirs[i];
-    return cl_msg_send(zygote->watch.fd, CL_M_SPAWN, &spawn, fds, fd_count, err);
+    return cl_msg_send(zygote->peer.watch.fd, CL_M_SPAWN, &spawn, fds, fd_count, err);
 }
 
 static struct cl_spare *new_spare(struct cl_zygote *zygote, struct cl_slot *slot, int job)
 {
-    struct cl_daemon *daemon = zygote->daemon;
+    struct cl_daemon *daemon = zygote->peer.daemon;
     struct cl_spare *spare = calloc(1, sizeof(*spare));
 
     CL_CHECK(spare);
@@ -129,7 +135,7 @@ static struct cl_spare *new_spare(struct cl_zygote *zygote, struct cl_slot *slot
     cl_timer_init(&spare->timer, NULL);
     cl_list_init(&spare->by_id);
     cl_list_init(&spare->in_zygote);
-    cl_list_append(bucket_of(daemon, spare->id), &spare->by_id);
+    cl_list_append(cl_index_bucket(&daemon->spares, spare->id), &spare->by_id);
     cl_list_append(&zygote->spares, &spare->in_zygote);
     zygote->ready++, zygote->spawning++, zygote->active++, zygote->live++;
     daemon->spares_live++;
@@ -147,7 +153,7 @@ static void free_spare(struct cl_spare *spare)
     cl_own_close(&spare->pidfd);
     cl_own_close(&spare->job);
     zygote->live--;
-    zygote->daemon->spares_live--;
+    zygote->peer.daemon->spares_live--;
     free(spare);
 }
 
@@ -184,7 +190,7 @@ void cl_spare_put(struct cl_spare *spare)
     struct cl_zygote *zygote = spare->zygote;
     struct cl_pool *pool = zygote->pool;
     struct cl_slot *slot = spare->slot;
-    const struct cl_cgroup_ops *ops = zygote->daemon->cgroups.ops;
+    const struct cl_cgroup_ops *ops = zygote->peer.daemon->cgroups.ops;
 
     CL_CHECK(spare->state == CL_SPARE_ENDED && spare->child.pid == 0);
     if (zygote->state != CL_ZYGOTE_DEAD && !ops->slot_is_empty(&slot->cgroup)) {
@@ -213,7 +219,7 @@ void cl_spare_retire(struct cl_zygote *zygote, uint32_t most)
         cl_pool_uncount(spare);
         struct cl_msg_spare msg = { .spare = spare->id };
         if (spare->is_offered)
-            cl_front_send(&zygote->daemon->front, CL_M_RETIRE, &msg, NULL);
+            cl_front_send(&zygote->peer.daemon->front, CL_M_RETIRE, &msg, NULL);
         else
             cl_reap_kill(spare, CL_END_LOST, CL_LIMIT_NONE, 0);
     }

@@ -56,6 +56,9 @@ struct cl_spare {
 struct cl_spare *cl_spare_spawn(struct cl_zygote *zygote, struct cl_err *err);
 /* NULL when no spare that lives has this id. */
 struct cl_spare *cl_spare_find(struct cl_daemon *daemon, uint64_t id);
+/* Visits all; `visit` may end its own. */
+void cl_spare_each(struct cl_daemon *daemon, void (*visit)(struct cl_spare *spare));
+void cl_slot_free(struct cl_slot *slot);
 /* Asks the API for up to `most` untaken spares of a zygote back, oldest first. */
 void cl_spare_retire(struct cl_zygote *zygote, uint32_t most);
 /* It is over and its process waited for: frees it, and its slot once the cgroup is empty. */

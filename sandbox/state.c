@@ -168,20 +168,15 @@ int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err)
 /* "127.0.0.1:8420" or "[::1]:8420" -> two strings. */
 static int split_address(const char *text, char host[64], char port[8], struct cl_err *err)
 {
-    const char *colon = strrchr(text, ':');
-    bool is_v6 = text[0] == '[';
-    size_t length = colon ? (size_t)(colon - text) : 0;
+    int end = 0;
 
-    if (length == 0 || length >= 64 || strlen(colon + 1) >= 6 ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535 ||
-        colon[1] == '\0' || (is_v6 && (length < 3 || colon[-1] != ']')) ||
-        (!is_v6 && memchr(text, ':', length)))
+    if ((sscanf(text, "%63[^][:]:%5[0-9]%n", host, port, &end) != 2 &&
+         sscanf(text, "[%63[^]]]:%5[0-9]%n", host, port, &end) != 2) ||
+        text[end] != '\0' || atoi(port) > 65535)
         return cl_fail(err, CL_E_INPUT,
                        "--listen %s: an address like 127.0.0.1:8420 or "
                        "[::1]:8420 is wanted",
                        text);
-    snprintf(host, 64, "%.*s", (int)(is_v6 ? length - 2 : length), text + is_v6);
-    snprintf(port, 8, "%s", colon + 1);
     return 0;
 }
 

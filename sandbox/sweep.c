@@ -48,15 +48,9 @@ static void kill_inside(int dir)
 
 static int sweep(int dir, const char *name, unsigned depth);
 
-static void close_folder(DIR **folder)
-{
-    if (*folder)
-        closedir(*folder);
-}
-
 static int sweep_children(int dir, unsigned depth)
 {
-    CL_AUTO(close_folder) DIR *folder = NULL;
+    cl_closedir_auto DIR *folder = NULL;
     int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct dirent *entry;
     int left = 0;

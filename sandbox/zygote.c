@@ -15,7 +15,6 @@
 #include <sys/syscall.h>
 
 #include "sandbox/base/clock.h"
-#include "sandbox/base/fdpass.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
@@ -26,62 +25,29 @@
 enum {
     START_US = 60 * 1000000,
     BURY_US = 20 * 1000,
-    MESSAGES_PER_EVENT = 32,
 };
 
 static const uint64_t zygote_memory_bytes = UINT64_C(512) << 20;
 
-/* ------------------------------------------------------------------------------- the child */
-
-static int handshake(int control, struct cl_err *err)
-{
-    char byte = 'M';
-
-    if (send(control, &byte, 1, MSG_NOSIGNAL) != 1 || recv(control, &byte, 1, 0) != 1)
-        return cl_fail(err, CL_E_LOST, "cloched is gone");
-    return 0;
-}
-
-static int become(const struct cl_zygote *zygote, const struct cl_start *start,
-                  struct cl_err *err)
+/* In the child, until it becomes the program. */
+static int enter(const struct cl_peer *peer, int control, struct cl_err *err)
 {
     const int spaces =
         CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+    const struct cl_zygote *zygote = cl_list_entry(peer, struct cl_zygote, peer);
+    char byte = 'M';
 
-    setsid();
-    if (cl_cgroup_zygote_enter(&zygote->daemon->cgroups, &zygote->cgroup, err) < 0)
+    if (cl_cgroup_zygote_enter(&peer->daemon->cgroups, &zygote->cgroup, err) < 0)
         return -1;
     /* Before the user namespace, so that it stays the host's: nothing inside can change it. */
     if (cl_netns_enter(err) < 0)
         return -1;
     if (unshare(spaces) < 0)
         return cl_fail(err, CL_E_SYS, "make the jail's namespaces");
-    if (handshake(start->fds[0], err) < 0)
-        return -1;
-    return cl_child_exec(start, err);
-}
-
-static _Noreturn void run_child(const struct cl_zygote *zygote, int control, pid_t parent)
-{
-    static const char *const arguments[] = { "cloche-zygote", NULL };
-    static const char *const environment[] = {
-        "LD_BIND_NOW=1", /* lazy binding would dirty pages in every worker anew */
-        "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1", "LC_ALL=C.UTF-8", NULL,
-    };
-    const struct cl_start start = {
-        .program = zygote->daemon->programs[CL_PROGRAM_ZYGOTE],
-        .arguments = arguments,
-        .environment = environment,
-        .fds = { control, zygote->pool->policy_fd },
-        .uid = 0, /* inside */
-        .parent = parent,
-    };
-    struct cl_msg_failed failed = { .err = CL_ERR_INIT };
-    struct cl_err ignored = CL_ERR_INIT;
-
-    become(zygote, &start, &failed.err);
-    cl_msg_send(control, CL_M_FAILED, &failed, NULL, 0, &ignored);
-    _exit(127);
+    /* Its ids are mapped from outside. */
+    if (send(control, &byte, 1, MSG_NOSIGNAL) != 1 || recv(control, &byte, 1, 0) != 1)
+        return cl_fail(err, CL_E_LOST, "cloched is gone");
+    return 0;
 }
 
 /* ------------------------------------------------------------------------------ its messages */
@@ -89,7 +55,7 @@ static _Noreturn void run_child(const struct cl_zygote *zygote, int control, pid
 static void on_failed(struct cl_zygote *zygote, struct cl_msg_failed *failed)
 {
     struct cl_spare *spare =
-        failed->spare ? cl_spare_find(zygote->daemon, failed->spare) : NULL;
+        failed->spare ? cl_spare_find(zygote->peer.daemon, failed->spare) : NULL;
 
     cl_err_distrust(&failed->err);
     cl_log(CL_ERROR, "zygote.failed", "zygote=%u policy=%s error=\"%s\" errno=%d", zygote->k,
@@ -105,7 +71,7 @@ static void on_failed(struct cl_zygote *zygote, struct cl_msg_failed *failed)
 static void on_spawned(struct cl_zygote *zygote, const struct cl_msg_spawned *spawned,
                        int *pidfd)
 {
-    struct cl_spare *spare = cl_spare_find(zygote->daemon, spawned->spare);
+    struct cl_spare *spare = cl_spare_find(zygote->peer.daemon, spawned->spare);
     struct cl_err err = CL_ERR_INIT;
 
     if (!spare || spare->zygote != zygote || spare->state != CL_SPARE_SPAWNING)
@@ -129,14 +95,15 @@ static void on_up(struct cl_zygote *zygote, const struct cl_msg_up *up)
     zygote->state = CL_ZYGOTE_UP;
     cl_log(
         CL_INFO, "zygote.up", "zygote=%u pid=%d policy=%s start_ms=%llu preloaded=%u mapped=%u",
-        zygote->k, (int)zygote->child.pid, zygote->pool->name,
+        zygote->k, (int)zygote->peer.child.pid, zygote->pool->name,
         (unsigned long long)(up->start_us / 1000), up->modules_preloaded, up->modules_mapped);
     cl_pool_on_up(zygote->pool, zygote);
 }
 
-static int on_message(struct cl_zygote *zygote, union cl_msg_any *msg, int *fds,
-                      struct cl_err *err)
+static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, struct cl_err *err)
 {
+    struct cl_zygote *zygote = cl_list_entry(peer, struct cl_zygote, peer);
+
     switch (msg->head.type) {
     case CL_M_UP:
         if (zygote->state != CL_ZYGOTE_STARTING)
@@ -152,82 +119,52 @@ static int on_message(struct cl_zygote *zygote, union cl_msg_any *msg, int *fds,
     }
 }
 
-static void hang_up(struct cl_zygote *zygote, const struct cl_err *why)
+static void on_lost(struct cl_peer *peer, const struct cl_err *why)
 {
     if (why)
-        cl_log(CL_ERROR, "zygote.protocol", "zygote=%u error=\"%s\"", zygote->k, why->text);
-    cl_child_kill(&zygote->child);
+        cl_log(CL_ERROR, "zygote.protocol", "zygote=%u error=\"%s\"",
+               cl_list_entry(peer, struct cl_zygote, peer)->k, why->text);
+    cl_peer_hang_up(peer);
+    cl_child_kill(&peer->child);
 }
 
 /* The child is in its namespaces and waits for its ids. */
 static int settle(struct cl_zygote *zygote, struct cl_err *err)
 {
-    struct cl_daemon *daemon = zygote->daemon;
+    struct cl_daemon *daemon = zygote->peer.daemon;
     uid_t first = cl_idmap_zygote(daemon->uid_base, zygote->k);
-    const struct cl_cgroup_ops *ops = daemon->cgroups.ops;
+    pid_t pid = zygote->peer.child.pid;
+    char byte;
 
-    if (cl_idmap_write(zygote->child.pid, first, err) < 0 ||
-        ops->zygote_settle(&zygote->cgroup, zygote->child.pid, first, err) < 0 ||
-        ops->zygote_limit(&zygote->cgroup, zygote_memory_bytes, err) < 0)
+    if (cl_idmap_write(pid, first, err) < 0 ||
+        daemon->cgroups.ops->zygote_settle(&zygote->cgroup, pid, first, zygote_memory_bytes,
+                                           err) < 0)
         return -1;
-    if (send(zygote->watch.fd, "G", 1, MSG_NOSIGNAL) != 1)
+    if (recv(zygote->peer.watch.fd, &byte, 1, 0) != 1 ||
+        send(zygote->peer.watch.fd, "G", 1, MSG_NOSIGNAL) != 1)
         return cl_fail(err, CL_E_LOST, "it is gone");
     zygote->state = CL_ZYGOTE_STARTING;
     return 0;
 }
 
-static int receive(struct cl_zygote *zygote, union cl_msg_any *msg, struct cl_err *err)
-{
-    int fds[CL_FDPASS_MAX];
-    size_t fd_count = 0;
-    char byte;
-    int got;
-
-    if (zygote->state == CL_ZYGOTE_MAPPING &&
-        recv(zygote->watch.fd, &byte, 1, MSG_PEEK | MSG_TRUNC) == 1) {
-        got = recv(zygote->watch.fd, &byte, 1, 0) == 1 ? settle(zygote, err) : -1;
-        return got < 0 ? -1 : 1;
-    }
-    got = cl_msg_recv(zygote->watch.fd, CL_WAY_ZYGOTE_TO_CLOCHED, msg, fds, &fd_count, err);
-    if (got == 1)
-        got = on_message(zygote, msg, fds, err) < 0 ? -1 : 1;
-    for (size_t i = 0; i < fd_count; i++)
-        cl_own_close(&fds[i]);
-    return got;
-}
-
-static void close_control(struct cl_zygote *zygote)
-{
-    int fd = zygote->watch.fd;
-
-    cl_loop_remove(&zygote->daemon->loop, &zygote->watch);
-    cl_own_close(&fd);
-}
-
 static void on_control(struct cl_watch *watch, uint32_t events)
 {
-    struct cl_zygote *zygote = cl_list_entry(watch, struct cl_zygote, watch);
-    union cl_msg_any msg;
+    struct cl_zygote *zygote = cl_list_entry(watch, struct cl_zygote, peer.watch);
+    struct cl_err err = CL_ERR_INIT;
+    char byte;
 
-    (void)events;
-    for (int i = 0; i < MESSAGES_PER_EVENT && zygote->watch.fd >= 0; i++) {
-        struct cl_err err = CL_ERR_INIT;
-        int got = receive(zygote, &msg, &err);
-        if (got < 0 && err.kind == CL_E_BUSY)
-            return;
-        if (got <= 0) {
-            close_control(zygote);
-            hang_up(zygote, got < 0 ? &err : NULL);
-            return;
-        }
-    }
+    if (zygote->state != CL_ZYGOTE_MAPPING ||
+        recv(watch->fd, &byte, 1, MSG_PEEK | MSG_TRUNC) != 1)
+        cl_peer_on_event(watch, events);
+    else if (settle(zygote, &err) < 0)
+        on_lost(&zygote->peer, &err);
 }
 
 /* ---------------------------------------------------------------------------- start and end */
 
 static void bury(struct cl_zygote *zygote)
 {
-    struct cl_daemon *daemon = zygote->daemon;
+    struct cl_daemon *daemon = zygote->peer.daemon;
     struct cl_err err = CL_ERR_INIT;
     char name[16];
 
@@ -245,6 +182,7 @@ static void bury(struct cl_zygote *zygote)
            (unsigned long long)zygote->spawned);
     cl_timer_stop(&zygote->timer);
     daemon->zygotes[zygote->k] = NULL; /* its ids may be used again */
+    pool->zygotes--;
     free(zygote);
     cl_pool_on_gone(pool);
 }
@@ -259,16 +197,14 @@ static void on_timer(struct cl_timer *timer)
         return;
     }
     cl_fail(&err, CL_E_LIMIT, "did not come up within %d s", START_US / 1000000);
-    hang_up(zygote, &err);
+    on_lost(&zygote->peer, &err);
 }
 
 static void free_slots(struct cl_zygote *zygote)
 {
     cl_list_each (node, keep, &zygote->slots_free) {
-        struct cl_slot *slot = cl_list_entry(node, struct cl_slot, node);
         cl_list_unlink(node);
-        cl_cgroup_slot_close(&slot->cgroup);
-        free(slot);
+        cl_slot_free(cl_list_entry(node, struct cl_slot, node));
     }
     cl_cgroup_close(&zygote->cgroup);
 }
@@ -276,16 +212,16 @@ static void free_slots(struct cl_zygote *zygote)
 static void on_exit_zygote(struct cl_child *child, const siginfo_t *how,
                            const struct rusage *usage)
 {
-    struct cl_zygote *zygote = cl_list_entry(child, struct cl_zygote, child);
+    struct cl_zygote *zygote = cl_list_entry(child, struct cl_zygote, peer.child);
     bool is_expected = zygote->state == CL_ZYGOTE_DRY;
 
     (void)usage;
     cl_log(is_expected ? CL_INFO : CL_ERROR, "zygote.exit", "zygote=%u code=%d status=%d",
            zygote->k, how->si_code, how->si_status);
     /* What it still said comes first: a spare it told of is adopted before it is killed. */
-    if (zygote->watch.fd >= 0)
-        on_control(&zygote->watch, EPOLLIN);
-    close_control(zygote);
+    if (zygote->peer.watch.fd >= 0)
+        on_control(&zygote->peer.watch, EPOLLIN);
+    cl_peer_hang_up(&zygote->peer);
     zygote->state = CL_ZYGOTE_DEAD;
     cl_timer_stop(&zygote->timer);
     free_slots(zygote);
@@ -311,19 +247,6 @@ static int claim_ids(struct cl_daemon *daemon, struct cl_zygote *zygote, struct 
     return cl_fail(err, CL_E_BUSY, "all %d ranges of ids are in use", CL_IDMAP_ZYGOTES_MAX);
 }
 
-static int fork_child(struct cl_zygote *zygote, int control, struct cl_err *err)
-{
-    pid_t parent = getpid();
-    pid_t pid = fork();
-
-    if (pid < 0)
-        return cl_fail(err, CL_E_SYS, "fork");
-    if (pid == 0)
-        run_child(zygote, control, parent);
-    cl_child_add(&zygote->daemon->children, &zygote->child, pid);
-    return 0;
-}
-
 static void free_zygote(struct cl_zygote **zygote)
 {
     if (*zygote)
@@ -334,36 +257,35 @@ static void free_zygote(struct cl_zygote **zygote)
 struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_pool *pool,
                                   struct cl_err *err)
 {
+    static const char *const arguments[] = { "cloche-zygote", NULL };
+    const struct cl_start start = {
+        .program = CL_PROGRAM_ZYGOTE,
+        .arguments = arguments,
+        .fd = pool->policy_fd,
+        .uid = 0, /* inside */
+        .enter = enter,
+    };
     CL_AUTO(free_zygote) struct cl_zygote *zygote = calloc(1, sizeof(*zygote));
-    int pair[2] = { -1, -1 };
 
     CL_CHECK(zygote);
-    zygote->daemon = daemon;
+    zygote->peer = (struct cl_peer){
+        .daemon = daemon,
+        .child.on_exit = on_exit_zygote,
+        .watch = { -1, 0, on_control },
+        .way = CL_WAY_ZYGOTE_TO_CLOCHED,
+        .on_message = on_message,
+        .on_lost = on_lost,
+    };
     zygote->pool = pool;
     zygote->state = CL_ZYGOTE_MAPPING;
     zygote->cgroup = (struct cl_cgroup)CL_CGROUP_INIT;
-    zygote->child.on_exit = on_exit_zygote;
     cl_list_init(&zygote->spares);
     cl_list_init(&zygote->slots_free);
     cl_timer_init(&zygote->timer, on_timer);
-    if (claim_ids(daemon, zygote, err) < 0 || cl_fdpass_pair(SOCK_SEQPACKET, pair, err) < 0)
+    if (claim_ids(daemon, zygote, err) < 0 || cl_peer_start(&zygote->peer, &start, err) < 0)
         return NULL;
-
-    cl_close_auto int far = pair[1];
-    cl_close_auto int near = pair[0];
-    zygote->watch = (struct cl_watch){ near, EPOLLIN, on_control };
-    if (fcntl(near, F_SETFL, O_NONBLOCK) < 0) {
-        cl_fail(err, CL_E_SYS, "control socket");
-        return NULL;
-    }
-    if (cl_loop_add(&daemon->loop, &zygote->watch, err) < 0)
-        return NULL;
-    if (fork_child(zygote, far, err) < 0) {
-        cl_loop_remove(&daemon->loop, &zygote->watch);
-        return NULL;
-    }
-    cl_take_fd(&near);
     daemon->zygotes[zygote->k] = zygote;
+    pool->zygotes++;
     cl_timer_start(&daemon->loop, &zygote->timer, cl_clock_us() + START_US);
     return cl_take_ptr(&zygote);
 }
@@ -373,7 +295,7 @@ void cl_zygote_dry(struct cl_zygote *zygote)
     if (zygote->state != CL_ZYGOTE_DEAD)
         zygote->state = CL_ZYGOTE_DRY;
     if (zygote->live == 0)
-        cl_child_kill(&zygote->child);
+        cl_child_kill(&zygote->peer.child);
 }
 
 void cl_zygote_on_put(struct cl_zygote *zygote)
@@ -383,5 +305,5 @@ void cl_zygote_on_put(struct cl_zygote *zygote)
     if (zygote->state == CL_ZYGOTE_DEAD)
         bury(zygote);
     else if (zygote->state == CL_ZYGOTE_DRY)
-        cl_child_kill(&zygote->child);
+        cl_child_kill(&zygote->peer.child);
 }

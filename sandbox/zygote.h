@@ -5,6 +5,7 @@
 #ifndef CL_ZYGOTE_H
 #define CL_ZYGOTE_H
 
+#include "sandbox/peer.h"
 #include "sandbox/pool.h"
 
 enum cl_zygote_state {
@@ -16,10 +17,8 @@ enum cl_zygote_state {
 };
 
 struct cl_zygote {
-    struct cl_daemon *daemon;
-    struct cl_pool *pool; /* lives until its last zygote is buried */
-    struct cl_child child;
-    struct cl_watch watch; /* the control socket, owned */
+    struct cl_peer peer;
+    struct cl_pool *pool;  /* lives until its last zygote is buried */
     struct cl_timer timer; /* start deadline; later the retry of the burial */
     struct cl_cgroup cgroup;
     struct cl_list spares;

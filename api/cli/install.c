@@ -75,7 +75,6 @@ void cl_fact_libraries(struct cl_fact *fact)
         { "libyaml-0.so.2", "apt-get install libyaml-0-2" },
         { "libseccomp.so.2", "apt-get install libseccomp2" },
         { "libcap.so.2", "apt-get install libcap2" },
-        { "libnl-route-3.so.200", "apt-get install libnl-route-3-200" },
     };
 
     for (size_t i = 0; i < CL_COUNT(rows); i++) {

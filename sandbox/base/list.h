@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct cl_list {
     struct cl_list *next, *previous;
@@ -45,5 +46,23 @@ static inline void cl_list_unlink(struct cl_list *node)
 #define cl_list_each(node, keep, head)                                                         \
     for (struct cl_list *node = (head)->next, *keep = node->next; node != (head);              \
          node = keep, keep = keep->next)
+
+enum { CL_INDEX_BUCKETS = 256 };
+
+/* Many lists instead of one, for what is looked up by a number. */
+struct cl_index {
+    struct cl_list buckets[CL_INDEX_BUCKETS];
+};
+
+static inline void cl_index_init(struct cl_index *index)
+{
+    for (size_t i = 0; i < CL_INDEX_BUCKETS; i++)
+        cl_list_init(&index->buckets[i]);
+}
+
+static inline struct cl_list *cl_index_bucket(struct cl_index *index, uint64_t key)
+{
+    return &index->buckets[key % CL_INDEX_BUCKETS];
+}
 
 #endif

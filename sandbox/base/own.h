@@ -7,6 +7,7 @@
 #ifndef CL_BASE_OWN_H
 #define CL_BASE_OWN_H
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -29,10 +30,17 @@ static inline void cl_own_fclose(FILE **file)
         fclose(*file);
 }
 
-#define cl_close_auto  __attribute__((cleanup(cl_own_close)))
-#define cl_free_auto   __attribute__((cleanup(cl_own_free)))
-#define cl_fclose_auto __attribute__((cleanup(cl_own_fclose)))
-#define CL_AUTO(fini)  __attribute__((cleanup(fini)))
+static inline void cl_own_closedir(DIR **folder)
+{
+    if (*folder)
+        closedir(*folder);
+}
+
+#define cl_close_auto    __attribute__((cleanup(cl_own_close)))
+#define cl_free_auto     __attribute__((cleanup(cl_own_free)))
+#define cl_fclose_auto   __attribute__((cleanup(cl_own_fclose)))
+#define cl_closedir_auto __attribute__((cleanup(cl_own_closedir)))
+#define CL_AUTO(fini)    __attribute__((cleanup(fini)))
 
 static inline int cl_take_fd(int *fd)
 {

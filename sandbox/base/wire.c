@@ -88,6 +88,14 @@ const char *cl_msg_name(uint32_t type)
     return rule ? rule->name : "unknown";
 }
 
+size_t cl_msg_size(uint32_t type)
+{
+    const struct msg_rule *rule = msg_rule_of(type);
+
+    CL_CHECK(rule);
+    return rule->size;
+}
+
 int cl_msg_send(int socket, enum cl_msg_type type, void *msg, const int *fds, size_t fd_count,
                 struct cl_err *err)
 {

@@ -273,5 +273,6 @@ int cl_msg_check(const union cl_msg_any *msg, size_t length, size_t fd_count,
                  enum cl_msg_way way, struct cl_err *err);
 
 const char *cl_msg_name(uint32_t type);
+size_t cl_msg_size(uint32_t type); /* of a known one */
 
 #endif

@@ -38,7 +38,6 @@ LIBRARIES = {
     "sys/capability.h": ["sandbox", "sandbox/enter", "runtime"],
     "seccomp.h": ["policies"],
     "yaml.h": ["policies"],
-    "netlink/": ["sandbox"],
     "event2/": ["api"],
     "json-c/": ["api", "api/cli"],
     "openssl/": ["api"],

@@ -102,9 +102,8 @@ static void setup_front(struct cl_err *err)
 
     cl_front_init(front, &rig.daemon);
     assert_works(cl_fdpass_pair(SOCK_SEQPACKET, pair, err), err);
-    fcntl(pair[0], F_SETFL, O_NONBLOCK);
     rig.api = pair[1];
-    cl_front_adopt(front, pair[0], err);
+    assert_works(cl_peer_adopt(&front->peer, &pair[0], err), err);
 }
 
 static void setup_pool(struct cl_err *err)
@@ -126,10 +125,9 @@ static void setup_pool(struct cl_err *err)
     assert_works(cl_fdpass_pair(SOCK_SEQPACKET, pair, err), err);
     rig.zygote_end = pair[1];
     *zygote = (struct cl_zygote){
-        .daemon = &rig.daemon,
+        .peer = { .daemon = &rig.daemon, .watch = { pair[0], EPOLLIN, NULL } },
         .pool = rig.pool,
         .state = CL_ZYGOTE_UP,
-        .watch = { pair[0], EPOLLIN, NULL },
         .cgroup = CL_CGROUP_INIT,
     };
     cl_list_init(&zygote->spares);
@@ -154,9 +152,8 @@ int rig_setup(void **state)
     rig.on_signal = (struct cl_watch){ daemon->loop.signals, EPOLLIN, on_signal };
     assert_works(cl_loop_add(&daemon->loop, &rig.on_signal, &err), &err);
     cl_list_init(&daemon->pools);
-    for (size_t i = 0; i < CL_DAEMON_SPARE_BUCKETS; i++)
-        cl_list_init(&daemon->spares[i]);
-    cl_children_init(&daemon->children);
+    cl_index_init(&daemon->spares);
+    cl_index_init(&daemon->children);
     daemon->cgroups = (struct cl_cgroup_host){
         .ops = &air,
         .own = CL_CGROUP_INIT,
@@ -190,10 +187,8 @@ static void end_spares(void)
         while (zygote->live > 0)
             assert_works(cl_loop_once(&rig.daemon.loop, &err), &err);
         cl_list_each (node, keep, &zygote->slots_free) {
-            struct cl_slot *slot = cl_list_entry(node, struct cl_slot, node);
             cl_list_unlink(node);
-            cl_cgroup_slot_close(&slot->cgroup);
-            free(slot);
+            cl_slot_free(cl_list_entry(node, struct cl_slot, node));
         }
     }
 }
@@ -204,9 +199,9 @@ int rig_teardown(void **state)
     end_spares();
     close(rig.api);
     close(rig.zygote_end);
-    close(rig.zygote.watch.fd);
-    if (rig.daemon.front.watch.fd >= 0)
-        close(rig.daemon.front.watch.fd);
+    close(rig.zygote.peer.watch.fd);
+    if (rig.daemon.front.peer.watch.fd >= 0)
+        close(rig.daemon.front.peer.watch.fd);
     cl_loop_close(&rig.daemon.loop);
     free(rig.pool); /* its policy is part of the rig */
     return 0;

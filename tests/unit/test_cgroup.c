@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "sandbox/base/file.h"
+#include "sandbox/base/own.h"
 #include "sandbox/cgroup.h"
 
 static struct cl_err err;
@@ -140,6 +141,7 @@ static int setup(void **state)
         "cpu.cfs_period_us",
         "cpu.cfs_quota_us",
         "memory.max",
+        "memory.events",
         "memory.swap.max",
         "memory.oom.group",
         "cpu.weight",
@@ -255,6 +257,7 @@ static void v2_reads_counters_of_every_kernel(void **state)
 
     (void)state;
     have("memory.current", "1000\n");
+    assert_works(cl_cgroup_v2.slot_prepare(&slot, &err), &err);
     have("memory.events", "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 1\n");
     have("pids.events", "max 3\n");
     cl_cgroup_v2.slot_read(&slot, &raw);
@@ -264,10 +267,13 @@ static void v2_reads_counters_of_every_kernel(void **state)
     assert_int_equal(cl_cgroup_v2.slot_reset(&slot), 0); /* there is no peak to reset */
 
     have("memory.peak", "5000\n");
+    cl_own_close(&slot.peak);
+    slot.peak = openat(dir, "memory.peak", O_RDONLY | O_CLOEXEC);
     cl_cgroup_v2.slot_read(&slot, &raw);
     assert_int_equal(raw.memory_peak_bytes, 5000);
     assert_int_equal(cl_cgroup_v2.slot_reset(&slot), -1); /* 5.19 to 6.11: made anew */
 
+    cl_own_close(&slot.peak);
     slot.peak = openat(dir, "memory.peak", O_RDWR | O_CLOEXEC);
     assert_int_equal(cl_cgroup_v2.slot_reset(&slot), 0); /* from 6.12 */
 }

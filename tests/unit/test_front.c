@@ -33,7 +33,7 @@ static void api_that_never_reads_is_ended(void **state)
     for (int i = 0; i < 100000 && rig.daemon.front.is_greeted; i++)
         cl_front_send(&rig.daemon.front, CL_M_TAKEN, &taken, NULL);
     assert_false(rig.daemon.front.is_greeted);
-    assert_int_equal(rig.daemon.front.watch.fd, -1);
+    assert_int_equal(rig.daemon.front.peer.watch.fd, -1);
     assert_int_equal(rig.daemon.front.queued, 0);
     cl_front_send(&rig.daemon.front, CL_M_TAKEN, &taken, NULL); /* nobody is there */
 }
@@ -46,7 +46,7 @@ static void closed_socket_ends_the_api(void **state)
     close(rig.api);
     rig.api = -1;
     assert_works(cl_loop_once(&rig.daemon.loop, &err), &err);
-    assert_int_equal(rig.daemon.front.watch.fd, -1);
+    assert_int_equal(rig.daemon.front.peer.watch.fd, -1);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)

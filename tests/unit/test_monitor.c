@@ -242,7 +242,7 @@ static void a_violation_on_the_socket_hangs_up(void **state)
 
     (void)state;
     rig_send(CL_M_FINISH, &msg);
-    assert_int_equal(rig.daemon.front.watch.fd, -1);
+    assert_int_equal(rig.daemon.front.peer.watch.fd, -1);
     assert_false(rig.daemon.front.is_greeted);
 }
 

@@ -12,32 +12,32 @@
 
 static void idle_pool_keeps_its_least(void **state)
 {
-    const struct cl_pool_demand idle = { .min = 2, .max = 32, .refill_us = 2000 };
+    const struct cl_pool_demand idle = { .refill_us = 2000 };
 
     (void)state;
-    assert_int_equal(cl_pool_target(&idle), 2);
+    assert_int_equal(cl_pool_target(&idle, 2, 32), 2);
 }
 
 static void target_follows_rate_times_refill(void **state)
 {
-    struct cl_pool_demand busy = { .min = 2, .max = 32, .refill_us = 2000 };
+    struct cl_pool_demand busy = { .refill_us = 2000 };
 
     (void)state;
     busy.rate_milli = 500 * 1000; /* 500/s, one call in flight per refill */
-    assert_int_equal(cl_pool_target(&busy), 2 + 4);
+    assert_int_equal(cl_pool_target(&busy, 2, 32), 2 + 4);
     busy.rate_milli *= 2;
-    assert_int_equal(cl_pool_target(&busy), 2 + 8);
+    assert_int_equal(cl_pool_target(&busy, 2, 32), 2 + 8);
 }
 
 static void target_counts_waiting_calls_and_stops_at_the_most(void **state)
 {
-    struct cl_pool_demand busy = { .min = 1, .max = 8, .queued = 5, .refill_us = 1000 };
+    struct cl_pool_demand busy = { .queued = 5, .refill_us = 1000 };
 
     (void)state;
-    assert_int_equal(cl_pool_target(&busy), 6);
+    assert_int_equal(cl_pool_target(&busy, 1, 8), 6);
     busy.queued = UINT32_MAX;
     busy.rate_milli = UINT32_MAX;
-    assert_int_equal(cl_pool_target(&busy), 8);
+    assert_int_equal(cl_pool_target(&busy, 1, 8), 8);
 }
 
 static void rate_settles_at_the_arrivals_and_fades(void **state)

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starts programs with exactly their ids and descriptors, and reads what they say.
+ * Runs in: cloched, and in its forked children until they exec.
+ * Trusts: the folder cloched itself was started from, and /usr/libexec/cloche; no message.
+ */
+#include "sandbox/peer.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "sandbox/base/fdpass.h"
+#include "sandbox/base/log.h"
+#include "sandbox/base/own.h"
+#include "sandbox/daemon.h"
+
+enum { MESSAGES_PER_EVENT = 64, FDS_FREE = 16 };
+
+static const struct program {
+    const char *name;
+    const char *environment[5];
+} programs[CL_PROGRAM_COUNT] = {
+    [CL_PROGRAM_API] = { "cloche-api", { "LC_ALL=C.UTF-8" } },
+    [CL_PROGRAM_POLICYC] = { "cloche-policyc", { "LC_ALL=C.UTF-8" } },
+    [CL_PROGRAM_ZYGOTE] = { "cloche-zygote",
+                            /* Lazy binding would dirty pages in every worker anew. */
+                            { "LC_ALL=C.UTF-8", "LD_BIND_NOW=1", "OPENBLAS_NUM_THREADS=1",
+                              "OMP_NUM_THREADS=1" } },
+};
+
+/* ------------------------------------------------------------------------------- the child */
+
+static int open_own_folder(void)
+{
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+    if (length <= 0)
+        return -1;
+    path[length] = '\0';
+    *strrchr(path, '/') = '\0';
+    return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int cl_program_open(int fds[CL_PROGRAM_COUNT], struct cl_err *err)
+{
+    cl_close_auto int beside = open_own_folder();
+    cl_close_auto int shipped = open("/usr/libexec/cloche", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    for (int i = 0; i < CL_PROGRAM_COUNT; i++) {
+        const char *name = programs[i].name;
+        fds[i] = openat(beside, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (fds[i] < 0)
+            fds[i] = openat(shipped, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (fds[i] < 0)
+            return cl_fail(err, CL_E_DENIED, "%s is neither beside cloched nor in %s", name,
+                           "/usr/libexec/cloche");
+    }
+    return 0;
+}
+
+/* /dev/null at 0 and 1, `control` and `fd` at 3 and 4, 2 kept for log lines; the rest is marked
+ * to close on exec: the program itself has to stay open until then. */
+static int place_fds(int *program, int control, int fd, struct cl_err *err)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int high = fcntl(control, F_DUPFD_CLOEXEC, FDS_FREE);
+    int higher = fd < 0 ? high : fcntl(fd, F_DUPFD_CLOEXEC, FDS_FREE);
+
+    *program = fcntl(*program, F_DUPFD_CLOEXEC, FDS_FREE);
+    if (null < 0 || high < 0 || higher < 0 || *program < 0 || dup2(null, 0) < 0 ||
+        dup2(null, 1) < 0 || dup2(high, CL_CONTROL_FD) < 0 ||
+        dup2(higher, CL_CONTROL_FD + 1) < 0 ||
+        close_range(CL_CONTROL_FD + (fd < 0 ? 1 : 2), ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+        return cl_fail(err, CL_E_SYS, "place descriptors");
+    return 0;
+}
+
+/* Needs SETPCAP, which is then gone with the change of ids. */
+static int empty_bounding_set(struct cl_err *err)
+{
+    static const cap_value_t needed = CAP_SETPCAP;
+    cap_t held = cap_get_proc();
+    int failed = !held || cap_set_flag(held, CAP_EFFECTIVE, 1, &needed, CAP_SET) < 0 ||
+                 cap_set_proc(held) < 0;
+
+    for (cap_value_t cap = 0; !failed && cap_get_bound(cap) >= 0; cap++)
+        failed = cap_drop_bound(cap) < 0;
+    cap_free(held);
+    return failed ? cl_fail(err, CL_E_SYS, "empty the bounding set") : 0;
+}
+
+/* A user namespace of its own has no groups to drop: setgroups is denied there. */
+static int change_ids(uid_t uid, struct cl_err *err)
+{
+    if (uid != 0 && empty_bounding_set(err) < 0)
+        return -1;
+    if (uid != 0 && setgroups(0, NULL) < 0)
+        return cl_fail(err, CL_E_SYS, "drop groups");
+    if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
+        return cl_fail(err, CL_E_SYS, "become uid %u", (unsigned)uid);
+    return 0;
+}
+
+/* Returns only if it failed. */
+static int become(const struct cl_start *start, int program, int control, pid_t parent,
+                  struct cl_err *err)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    if (place_fds(&program, control, start->fd, err) < 0 || change_ids(start->uid, err) < 0)
+        return -1;
+    /* After the change of ids, which clears it. A parent that died before it was set is seen by
+     * its pid: nobody else's can be ours. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return cl_fail(err, CL_E_SYS, "prctl");
+    if (getppid() != parent)
+        return cl_fail(err, CL_E_LOST, "cloched is gone");
+    if (signal(SIGPIPE, SIG_DFL) == SIG_ERR || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+        return cl_fail(err, CL_E_SYS, "reset signals");
+
+    execveat(program, "", (char *const *)(uintptr_t)start->arguments,
+             (char *const *)(uintptr_t)programs[start->program].environment, AT_EMPTY_PATH);
+    return cl_fail(err, CL_E_SYS, "exec %s", start->arguments[0]);
+}
+
+static _Noreturn void run_child(const struct cl_peer *peer, const struct cl_start *start,
+                                int control, pid_t parent)
+{
+    struct cl_msg_failed failed = { .err = CL_ERR_INIT };
+    struct cl_err ignored = CL_ERR_INIT;
+
+    setsid(); /* a signal of the terminal is cloched's to answer */
+    if (!start->enter || start->enter(peer, control, &failed.err) == 0)
+        become(start, peer->daemon->programs[start->program], control, parent, &failed.err);
+    if (start->enter)
+        cl_msg_send(control, CL_M_FAILED, &failed, NULL, 0, &ignored);
+    else
+        cl_log(CL_ERROR, "child.start", "error=\"%s\"", failed.err.text);
+    _exit(127);
+}
+
+/* -------------------------------------------------------------------------------- our side */
+
+int cl_peer_adopt(struct cl_peer *peer, int *control, struct cl_err *err)
+{
+    if (fcntl(*control, F_SETFL, O_NONBLOCK) < 0)
+        return cl_fail(err, CL_E_SYS, "control socket");
+    peer->watch.fd = *control;
+    peer->watch.events = EPOLLIN;
+    if (cl_loop_add(&peer->daemon->loop, &peer->watch, err) < 0) {
+        peer->watch.fd = -1;
+        return -1;
+    }
+    cl_take_fd(control);
+    return 0;
+}
+
+int cl_peer_start(struct cl_peer *peer, const struct cl_start *start, struct cl_err *err)
+{
+    int pair[2];
+    pid_t parent = getpid();
+
+    if (cl_fdpass_pair(SOCK_SEQPACKET, pair, err) < 0)
+        return -1;
+    cl_close_auto int near = pair[0];
+    cl_close_auto int far = pair[1];
+    if (cl_peer_adopt(peer, &near, err) < 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0)
+        run_child(peer, start, far, parent);
+    if (pid < 0) {
+        cl_fail(err, CL_E_SYS, "fork for %s", programs[start->program].name);
+        cl_peer_hang_up(peer);
+        return -1;
+    }
+    cl_child_add(&peer->daemon->children, &peer->child, pid);
+    return 0;
+}
+
+void cl_peer_on_event(struct cl_watch *watch, uint32_t events)
+{
+    struct cl_peer *peer = cl_list_entry(watch, struct cl_peer, watch);
+    union cl_msg_any msg;
+    int fds[CL_FDPASS_MAX];
+    size_t fd_count = 0;
+
+    (void)events;
+    for (int i = 0; i < MESSAGES_PER_EVENT && peer->watch.fd >= 0; i++) {
+        struct cl_err err = CL_ERR_INIT;
+        int got = cl_msg_recv(peer->watch.fd, peer->way, &msg, fds, &fd_count, &err);
+        if (got < 0 && err.kind == CL_E_BUSY)
+            return;
+        int done = got == 1 ? peer->on_message(peer, &msg, fds, &err) : 0;
+        for (size_t n = 0; n < fd_count; n++)
+            cl_own_close(&fds[n]);
+        if (done > 0)
+            return;
+        if (got <= 0 || done < 0) {
+            peer->on_lost(peer, got == 0 ? NULL : &err);
+            return;
+        }
+    }
+}
+
+void cl_peer_hang_up(struct cl_peer *peer)
+{
+    int fd = peer->watch.fd;
+
+    cl_loop_remove(&peer->daemon->loop, &peer->watch);
+    cl_own_close(&fd);
+}

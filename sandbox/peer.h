@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A child that is one of Cloche's programs, with a control socket to cloched: the API, policyc, a
+ * zygote. It is started with nothing but what it is given.
+ */
+#ifndef CL_PEER_H
+#define CL_PEER_H
+
+#include "sandbox/base/wire.h"
+#include "sandbox/child.h"
+#include "sandbox/loop.h"
+
+struct cl_daemon;
+
+enum cl_program { CL_PROGRAM_API, CL_PROGRAM_POLICYC, CL_PROGRAM_ZYGOTE, CL_PROGRAM_COUNT };
+
+/* Its owner fills all but `watch.fd` before it is started. */
+struct cl_peer {
+    struct cl_daemon *daemon;
+    struct cl_child child;
+    struct cl_watch watch; /* the control socket, owned; -1 when there is none */
+    enum cl_msg_way way;
+    /* Descriptors that it does not take are closed. 1: the last one, `peer` may be freed. */
+    int (*on_message)(struct cl_peer *peer, union cl_msg_any *msg, int *fds,
+                      struct cl_err *err);
+    /* It broke the protocol, or (`why` NULL) hung up. May free `peer`. */
+    void (*on_lost)(struct cl_peer *peer, const struct cl_err *why);
+};
+
+struct cl_start {
+    enum cl_program program;
+    const char *const *arguments; /* its name first, NULL last */
+    int fd;                       /* becomes 4, beside the control socket at 3; -1: none */
+    uid_t uid;                    /* uid and gid, in the user namespace it is in by then */
+    /* In the child, before it becomes the program: its failure is sent as FAILED. NULL: nothing
+     * to do, and a failure is logged. */
+    int (*enter)(const struct cl_peer *peer, int control, struct cl_err *err);
+};
+
+/* Opens the siblings of this executable, else those in /usr/libexec/cloche. They are started by
+ * descriptor, so no path has to be traversable by the uid that runs them. */
+int cl_program_open(int fds[CL_PROGRAM_COUNT], struct cl_err *err);
+
+int cl_peer_start(struct cl_peer *peer, const struct cl_start *start, struct cl_err *err);
+/* Listens to whoever is at the other end of `control`, which is taken when that works. */
+int cl_peer_adopt(struct cl_peer *peer, int *control, struct cl_err *err);
+/* For watch.on_event: serves what has arrived. */
+void cl_peer_on_event(struct cl_watch *watch, uint32_t events);
+void cl_peer_hang_up(struct cl_peer *peer); /* twice is harmless */
+
+#endif
