@@ -238,6 +238,16 @@ static int confine_calls(struct cl_err *err)
 }
 #endif
 
+#ifdef CL_ASAN
+/* What was freed is kept for a while, which looks like a leak from outside. */
+const char *__asan_default_options(void) __attribute__((visibility("default")));
+
+const char *__asan_default_options(void)
+{
+    return "quarantine_size_mb=1:thread_local_quarantine_size_kb=64";
+}
+#endif
+
 int cl_confine(struct cl_err *err)
 {
     static const struct rlimit none = { 0, 0 };

@@ -47,7 +47,8 @@ static void report(struct cl_load *load)
         load->ended ? (double)cl_load_children_us() / (double)load->ended : 0;
     double sum = 0;
 
-    qsort(load->samples, load->sample_count, sizeof(*load->samples), by_size);
+    if (load->sample_count > 0)
+        qsort(load->samples, load->sample_count, sizeof(*load->samples), by_size);
     for (size_t i = 0; i < load->sample_count; i++)
         sum += (double)load->samples[i] / 1e3;
     printf("{\"clients\":%zu,\"gap_ms\":%.3f,\"calls\":%zu,\"errors\":%" PRIu64
