@@ -13,13 +13,16 @@ from _frozen_importlib_external import (ExtensionFileLoader, NamespaceLoader, Pa
 
 # Whoever imports one of these may ask for a time zone by its name.
 ZONED = {"zoneinfo", "pytz", "dateutil.tz"}
-# What stdlib functions import only when they are called, so that importing does not show it.
+# What functions import only when they are called, so that importing does not show it.
 LAZY = {
     "asyncio": ("concurrent.futures.thread",),
     "concurrent.futures": ("concurrent.futures.thread",),
     "datetime": ("_strptime",),
     "functools": ("typing", "types", "weakref"),
     "logging": ("traceback",),
+    "pandas": ("pandas.core.interchange.dataframe", "pandas.core.resample",
+               "pandas.core.reshape.reshape", "pandas.io.formats.csvs",
+               "pandas.io.formats.html", "pandas.io.formats.string"),
     "time": ("_strptime",),
     "zoneinfo": ("importlib.resources",),
 }
@@ -154,13 +157,12 @@ def import_all(names, left):
 
 def child(names, base, fd, missed):
     blob = Blob(fd)
-    wanted = list(names)
-    for name in names:
-        wanted += LAZY.get(name, ())
+    lazy = [late for name in names for late in LAZY.get(name, ())]
     left = leave_out(names, missed)
     readers = Readers()
     sys.addaudithook(readers)
-    failed = import_all([*wanted, *ALWAYS], left)
+    failed = import_all([*names, *ALWAYS], left)
+    import_all(lazy, left)  # a later version of a library may do without one
     early = list(dict.fromkeys(readers.names))
     index = codecs(blob)
     for name, module in list(sys.modules.items()):
