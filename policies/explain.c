@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shows an effective policy: every value, where it comes from, and which system calls it opens.
+ * Shows an effective policy: every value, where it comes from, which system calls it opens, and
+ * what that leaves to an attacker.
  * Runs in: cloche-policyc, as the admin.
  * Trusts: nothing of the files.
  */
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "policies/filter.h"
+#include "policies/residue.h"
 #include "policies/risk.h"
 #include "policies/table.h"
 #include "policies/tiers.h"
@@ -19,18 +21,33 @@
 enum { VALUE_COLUMN = 26, ORIGIN_COLUMN = 72 };
 
 /* Ends a line; the origins stand below each other where the values leave room. */
-static void print_origin(const struct cl_place *place, int used)
+static void print_origin(const struct cl_spec *spec, const struct cl_place *place, int used)
 {
     int gap = used < ORIGIN_COLUMN ? ORIGIN_COLUMN - used : 2;
 
-    if (place->doc)
+    if (!place->doc)
+        printf("%*s# built-in default\n", gap, "");
+    else if (place->doc == spec->doc)
         printf("%*s# %s:%u\n", gap, "", place->doc->path, place->line);
     else
-        printf("%*s# default\n", gap, "");
+        printf("%*s# %s:%u (policy %s)\n", gap, "", place->doc->path, place->line,
+               place->doc->name);
+}
+
+/* A file that only took items away has none of its own in the list. */
+static void print_remover(const struct cl_spec *spec, const struct cl_items *items,
+                          const struct cl_place *origin)
+{
+    for (size_t i = 0; i < items->count; i++) {
+        if (items->items[i].place.doc == origin->doc)
+            return;
+    }
+    if (origin->doc)
+        print_origin(spec, origin, printf("%*s(less what is removed)", VALUE_COLUMN, ""));
 }
 
 /* Items by the file that named them: a list may be made of several. */
-static void print_items(const struct cl_items *items)
+static void print_items(const struct cl_spec *spec, const struct cl_items *items)
 {
     int used = VALUE_COLUMN;
 
@@ -40,7 +57,7 @@ static void print_items(const struct cl_items *items)
         int length = (int)strlen(item->text) + 1;
         bool is_other = before && before->place.doc != item->place.doc;
         if (is_other)
-            print_origin(&before->place, used);
+            print_origin(spec, &before->place, used);
         else if (before && used + length > ORIGIN_COLUMN - 2)
             printf("\n");
         if (is_other || (before && used + length > ORIGIN_COLUMN - 2)) {
@@ -49,7 +66,7 @@ static void print_items(const struct cl_items *items)
         }
         used += printf("%s%s", used == VALUE_COLUMN ? "" : " ", item->text);
     }
-    print_origin(&items->items[items->count - 1].place, used);
+    print_origin(spec, &items->items[items->count - 1].place, used);
 }
 
 static void print_key(const struct cl_spec *spec, const struct cl_key *key)
@@ -62,7 +79,8 @@ static void print_key(const struct cl_spec *spec, const struct cl_key *key)
 
     int used = printf("%-*s", VALUE_COLUMN, key->path);
     if (cl_spec_is_items(key) && items->count > 0) {
-        print_items(items);
+        print_items(spec, items);
+        print_remover(spec, items, origin);
         return;
     }
     if (key->type == CL_KEY_PRELOAD) {
@@ -72,7 +90,7 @@ static void print_key(const struct cl_spec *spec, const struct cl_key *key)
         cl_value_format(key, value, text, sizeof(text));
     }
     used += printf("%s", text);
-    print_origin(origin, used);
+    print_origin(spec, origin, used);
 }
 
 static void print_tiers(const struct cl_spec *spec)
@@ -111,16 +129,8 @@ static void print_allowed(const struct cl_spec *spec)
     }
 }
 
-static int print_syscalls(const struct cl_spec *spec)
+static void print_syscalls(const struct cl_spec *spec, const struct cl_filter *filter)
 {
-    cl_free_auto struct cl_filter *filter = malloc(sizeof(*filter));
-    struct cl_err err = CL_ERR_INIT;
-
-    CL_CHECK(filter);
-    if (cl_filter_make(spec, CL_FILTER_WHOLE, filter, &err) < 0) {
-        fprintf(stderr, "%s\n", err.text);
-        return CL_VERB_FAILED;
-    }
     print_tiers(spec);
     printf("\nopen system calls: %zu (%zu instructions)\n", filter->open_count, filter->count);
     print_rules(spec, CL_ANSWER_ALLOW);
@@ -131,17 +141,27 @@ static int print_syscalls(const struct cl_spec *spec)
     print_rules(spec, CL_ANSWER_KILL);
     printf("  %-19s%-12s%s\n", "(all others)", "",
            spec->on_violation ? "fail with EPERM" : "end the call, which is denied");
-    return CL_VERB_OK;
 }
 
 static int print_spec(const struct cl_spec *spec, bool with_syscalls)
 {
+    cl_free_auto struct cl_filter *filter = malloc(sizeof(*filter));
+    struct cl_err err = CL_ERR_INIT;
+
+    CL_CHECK(filter);
+    if (cl_filter_make(spec, CL_FILTER_WHOLE, filter, &err) < 0) {
+        fprintf(stderr, "%s\n", err.text);
+        return CL_VERB_FAILED;
+    }
     printf("# policy %s\n", spec->name);
     for (size_t i = 0; i < cl_table_count; i++) {
         if (cl_table[i].type != CL_KEY_SECTION)
             print_key(spec, &cl_table[i]);
     }
-    return with_syscalls ? print_syscalls(spec) : CL_VERB_OK;
+    if (with_syscalls)
+        print_syscalls(spec, filter);
+    cl_residue_print(spec, filter->open_count, stdout);
+    return CL_VERB_OK;
 }
 
 /* The first input is explained, the others are there to be extended. */

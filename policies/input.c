@@ -35,23 +35,59 @@ static ssize_t read_all(int fd, char *text, size_t size, struct cl_err *err)
     return (ssize_t)length;
 }
 
-int cl_input_fd(struct cl_set *set, const char *name, const char *path, int fd,
-                struct cl_report *report, struct cl_err *err)
+/* The text, owned by the caller, and its length; NULL when it can't be read. */
+static char *take_text(const char *path, int fd, size_t *length, struct cl_err *err)
 {
     const size_t size = CL_LOAD_BYTES_MAX + 1;
     cl_free_auto char *text = malloc(size);
     struct stat seen;
 
     CL_CHECK(text);
-    if (fstat(fd, &seen) < 0)
-        return cl_fail(err, CL_E_SYS, "%.120s", path);
-    if (!S_ISREG(seen.st_mode))
-        return cl_fail(err, CL_E_INPUT, "%.120s: not a regular file", path);
-    ssize_t length = read_all(fd, text, size, err);
-    if (length < 0)
-        return cl_err_context(err, "%.120s", path);
-    cl_set_add(set, name, path, text, (size_t)length, report);
+    if (fstat(fd, &seen) < 0) {
+        cl_fail(err, CL_E_SYS, "%.120s", path);
+        return NULL;
+    }
+    if (!S_ISREG(seen.st_mode)) {
+        cl_fail(err, CL_E_INPUT, "%.120s: not a regular file", path);
+        return NULL;
+    }
+    ssize_t got = read_all(fd, text, size, err);
+    if (got < 0) {
+        cl_err_context(err, "%.120s", path);
+        return NULL;
+    }
+    *length = (size_t)got;
+    return cl_take_ptr(&text);
+}
+
+static int open_path(const char *path, struct cl_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    return fd < 0 ? cl_fail(err, CL_E_SYS, "%.120s", path) : fd;
+}
+
+int cl_input_fd(struct cl_set *set, const char *name, const char *path, int fd,
+                struct cl_report *report, struct cl_err *err)
+{
+    size_t length = 0;
+    cl_free_auto char *text = take_text(path, fd, &length, err);
+
+    if (!text)
+        return -1;
+    cl_set_add(set, name, path, text, length, report);
     return 0;
+}
+
+struct cl_doc *cl_input_doc(const char *path, struct cl_report *report, struct cl_err *err)
+{
+    cl_close_auto int fd = open_path(path, err);
+    size_t length = 0;
+
+    if (fd < 0)
+        return NULL;
+    cl_free_auto char *text = take_text(path, fd, &length, err);
+    return text ? cl_load_parse("", path, text, length, report) : NULL;
 }
 
 int cl_input_path(struct cl_set *set, const char *path, struct cl_report *report,
@@ -68,8 +104,8 @@ int cl_input_path(struct cl_set *set, const char *path, struct cl_report *report
     memcpy(name, file, length - strlen(suffix));
     name[length - strlen(suffix)] = '\0';
 
-    cl_close_auto int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    cl_close_auto int fd = open_path(path, err);
     if (fd < 0)
-        return cl_fail(err, CL_E_SYS, "%.120s", path);
+        return -1;
     return cl_input_fd(set, name, path, fd, report, err);
 }

@@ -16,4 +16,8 @@ int cl_input_fd(struct cl_set *set, const char *name, const char *path, int fd,
 int cl_input_path(struct cl_set *set, const char *path, struct cl_report *report,
                   struct cl_err *err);
 
+/* A file of any name that is no policy, to be freed with cl_doc_free. NULL when it can't be read;
+ * what is wrong with its text is in the report. */
+struct cl_doc *cl_input_doc(const char *path, struct cl_report *report, struct cl_err *err);
+
 #endif

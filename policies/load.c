@@ -66,7 +66,8 @@ static int attach(struct parse *parse, struct cl_node *node)
     if (parse->depth == 0) {
         if (node->kind != CL_NODE_MAP)
             return cl_report_add(parse->report, node->place,
-                                 "a policy is a mapping of keys to values");
+                                 *parse->doc->name ? "a policy is a mapping of keys to values"
+                                                   : "expected an object {..}");
         parse->doc->root = node;
         return 0;
     }
@@ -298,7 +299,8 @@ static int refuse_syntax(struct parse *parse, const yaml_parser_t *yaml)
     /* In a flow collection `+[` is no plain text: YAML sees a word and then a list. */
     const char *at = source_at(&place);
     bool is_signed = at && *at == '[' && at > parse->doc->text && strchr("+-", at[-1]);
-    return cl_report_add(parse->report, place, "not YAML: %s%s%s%s",
+    return cl_report_add(parse->report, place, "not %s: %s%s%s%s",
+                         *parse->doc->name ? "YAML" : "JSON",
                          yaml->context ? yaml->context : "", yaml->context ? ", " : "",
                          yaml->problem ? yaml->problem : "cannot be read",
                          is_signed ? "; within {..} write {add: [..], remove: [..]}" : "");

@@ -22,8 +22,9 @@ enum {
 };
 
 /* Never NULL: a refused text gives a document without root, and problems in the report; one
- * with a duplicate key keeps its root, so that the rest can be checked, and `is_refused`. Copies
- * everything it keeps; the caller frees it with cl_doc_free. */
+ * with a duplicate key keeps its root, so that the rest can be checked, and `is_refused`. Without
+ * a `name` it is no policy, and said to be JSON. Copies everything it keeps; the caller frees it
+ * with cl_doc_free. */
 struct cl_doc *cl_load_parse(const char *name, const char *path, const char *text,
                              size_t length, struct cl_report *report);
 

@@ -48,7 +48,8 @@ static const struct verb {
     const char *usage;
     const char *does;
 } verbs[] = {
-    { "check", cl_verb_check, "FILE...", "say what is wrong, like a compiler; exit 0 or 2" },
+    { "check", cl_verb_check, "FILE... | --oci FILE",
+      "say what is wrong, like a compiler; exit 0 or 2" },
     { "compile", cl_verb_compile, "NAME|FILE [FILE...] -o OUT",
       "write the compiled first policy" },
     { "explain", cl_verb_explain, "NAME|FILE [FILE...] [--syscalls]",
