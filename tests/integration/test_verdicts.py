@@ -5,6 +5,7 @@ import textwrap
 import time
 
 import pytest
+from service import wait_until
 
 
 def ended(cloche, source, **body):
@@ -274,4 +275,5 @@ def test_worker_killed_from_outside_is_crashed(own):
         os.kill(pid, signal.SIGKILL)
     thread.join()
     assert got["verdict"] == "crashed" and got["crash"]["signal"] == "SIGKILL", got
+    wait_until(lambda: not before & set(own.workers()), 5, "the end of what was killed")
     assert own.call("def main(): return 1")["result"] == 1
