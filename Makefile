@@ -133,7 +133,8 @@ unit: unit_bin  ## unit tests and corpus replay, of VARIANT
 pytest: all
 	@[ "$$(id -u)" = 0 ] || echo "Not root: the integration and jailbreak tests are skipped," \
 	    "because cloched has to make namespaces and cgroups."
-	@$(PYTHON) -m pytest -p no:cacheprovider $(PYTEST_ARGS) tests/integration tests/jailbreak
+	@CLOCHE_BIN=$(abspath $(BIN)) $(PYTHON) -m pytest -p no:cacheprovider $(PYTEST_ARGS) \
+	    tests/integration tests/jailbreak
 
 # In this order, whatever -j says: what is cheap and clear fails first, pytest has the last word.
 .PHONY: test
@@ -152,8 +153,10 @@ check:  ## the same without touching packages, and nothing may be skipped
 	@CLOCHE_REQUIRE=all $(MAKE) pytest
 
 .PHONY: asan tsan
-asan:  ## unit tests and corpus replay under address and undefined sanitizers
+asan:  ## everything but lint under address and undefined sanitizers (root, or unit tests alone)
 	@PYTHONMALLOC=malloc $(MAKE) VARIANT=asan unit
+	@CLOCHE_SLOW=4 CLOCHE_SOAK_CALLS=2000 ASAN_OPTIONS=quarantine_size_mb=1 \
+	    $(MAKE) VARIANT=asan pytest
 # Only what may ever have a thread: the API and base. (cloched and the jails have none, and under
 # this sanitizer an interpreter that is cloned takes all memory there is.)
 is_threadless = $(filter runtime/% policies/%,$($(1)_SRC)) \
