@@ -15,6 +15,7 @@
 #include "policies/risk.h"
 #include "policies/rules.h"
 #include "policies/table.h"
+#include "policies/value.h"
 #include "sandbox/base/own.h"
 
 /* The place of a key in this file, or the file as a whole when an ancestor or default set it. */
@@ -160,6 +161,20 @@ static void warn_modules(const struct cl_spec *spec, struct cl_report *report)
     }
 }
 
+/* Not refused, since what is granted is less than what was asked for; but nobody shall rely on it. */
+static void warn_idle(const struct cl_spec *spec, struct cl_report *report)
+{
+    for (size_t i = 0; i < cl_table_count; i++) {
+        const struct cl_key *key = &cl_table[i];
+        uint64_t usual = 0, value = 0;
+        if (!key->idle || spec->origin[i].doc != spec->doc)
+            continue;
+        memcpy(&value, (const char *)spec + key->at, sizeof(value));
+        if (cl_value_parse(key, key->fallback, &usual) == 0 && value != usual)
+            cl_report_warn(report, spec->origin[i], "%s: %s", key->path, key->idle);
+    }
+}
+
 /* A reason for what is not granted is a misspelt or a forgotten one. */
 static void check_reasons(const struct cl_spec *spec, struct cl_report *report)
 {
@@ -190,5 +205,6 @@ int cl_cross_check(const struct cl_spec *spec, struct cl_report *report)
     check_syscalls(spec, report);
     check_reasons(spec, report);
     warn_modules(spec, report);
+    warn_idle(spec, report);
     return report->errors == before ? 0 : -1;
 }

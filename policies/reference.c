@@ -56,7 +56,9 @@ static void print_key(const struct cl_key *key)
     }
     if (key->fallback)
         printf("; default: `%s`", *key->fallback ? key->fallback : "[]");
-    printf("%s%s.\n", key->later ? "; " : "", key->later ? key->later : "");
+    if (key->later || key->idle)
+        printf("; %s", key->later ? key->later : key->idle);
+    printf(".\n");
 }
 
 static bool is_first(const struct cl_rule *rule, uint32_t tier)

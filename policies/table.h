@@ -36,6 +36,7 @@ struct cl_key {
     uint64_t least, most; /* of a number */
     const char *words;    /* what a word or list item may be, space between */
     const char *fallback; /* as it would be written; list items with spaces between */
+    const char *idle;     /* said when it is given another value: nothing heeds it yet */
     const char *later;    /* said when anything else is asked for: it cannot be enforced yet */
     const char *doc;
 };

@@ -83,6 +83,7 @@ static const struct row rows[] = {
     { cl_verb_check, { GOLDEN "bad.yaml" }, CL_VERB_REFUSED, GOLDEN "bad.txt" },
     { cl_verb_check, { GOLDEN "cross.yaml" }, CL_VERB_REFUSED, GOLDEN "cross.txt" },
     { cl_verb_check, { GOLDEN "double.yaml" }, CL_VERB_REFUSED, GOLDEN "double.txt" },
+    { cl_verb_check, { GOLDEN "idle.yaml" }, CL_VERB_OK, GOLDEN "idle.txt" },
     { cl_verb_check, { GOLDEN "child.yaml" }, CL_VERB_OK, NULL },
     { cl_verb_check, { GOLDEN "missing.yaml" }, CL_VERB_REFUSED, GOLDEN "missing.txt" },
     { cl_verb_check, { "default", "strict" }, CL_VERB_OK, NULL },
