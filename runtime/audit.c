@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "runtime/asker.h"
+#include "runtime/attributes.h"
 #include "runtime/denial.h"
 #include "runtime/modules.h"
 #include "runtime/pyref.h"
@@ -25,7 +27,12 @@ enum reach {
 };
 
 /* `event` ending in '.' or '*' is a prefix. `modules`: listing one of them opens the row (the
- * kernel is the boundary). The first row that matches decides; an event without a row is free. */
+ * kernel is the boundary). The first row that matches decides; an event without a row is free. The
+ * table is CPython 3.11's own list of events; what it has and this one lacks on purpose:
+ * `import` (the guarded __import__ and the finder decide), `compile` and `exec` (own code is
+ * harmless, a library's can't be had), `builtins.id`, `builtins.input` (policies remove the builtin),
+ * `array.__new__`, `time.sleep`, `sys.excepthook` and `sys.unraisablehook` (they tell, not ask),
+ * and what only exists on Windows. */
 static struct row {
     const char *event;
     const char *rule;
@@ -34,14 +41,19 @@ static struct row {
     enum reach reach;
     bool is_open;
 } rows[] = {
+    /* Files of the host: there are none, and who asks should hear so at once. */
     { "open", "files", NULL, FILES, ANYONE, false },
+    { "setopencodehook", "files", NULL, NEVER, ANYONE, false },
     { "os.chdir", "files", "os", FILES, ANYONE, false },
+    /* Other processes, and signals to them. */
     { "os.exec", "processes", "os", NEVER, ANYONE, false },
     { "os.fork*", "processes", "os", NEVER, ANYONE, false },
     { "os.kill*", "processes", "os", NEVER, ANYONE, false },
     { "os.posix_spawn", "processes", "os", NEVER, ANYONE, false },
     { "os.spawn", "processes", "os", NEVER, ANYONE, false },
+    { "os.startfile*", "processes", "os", NEVER, ANYONE, false },
     { "os.system", "processes", "os", NEVER, ANYONE, false },
+    /* The call's own environment is set before it; C code would see what is changed later. */
     { "os.putenv", "environment", "os", NEVER, ANYONE, false },
     { "os.unsetenv", "environment", "os", NEVER, ANYONE, false },
     { "os.", "files", "os", FILES, ANYONE, false },
@@ -51,6 +63,10 @@ static struct row {
     { "pathlib.", "files", "pathlib", FILES, ANYONE, false },
     { "fcntl.", "files", "fcntl", FILES, ANYONE, false },
     { "mmap.", "files", "mmap", FILES, ANYONE, false },
+    { "sqlite3.connect*", "files", "sqlite3", FILES, ANYONE, false },
+    { "sqlite3.", "ctypes", NULL, NEVER, ANYONE, false }, /* loads native code */
+    { "ensurepip.", "files", "ensurepip", NEVER, ANYONE, false },
+    /* No network in any jail; asyncio's own loop makes a pair of sockets to wake itself. */
     { "socket.", "network", "socket", LOOP, ANYONE, false },
     { "urllib.", "network", "urllib.request", NEVER, ANYONE, false },
     { "http.", "network", "http.client urllib.request", NEVER, ANYONE, false },
@@ -67,15 +83,26 @@ static struct row {
     { "signal.", "processes", "signal", NEVER, ANYONE, false },
     { "syslog.", "introspection", "syslog", NEVER, ANYONE, false },
     { "resource.", "introspection", "resource", NEVER, ANYONE, false },
+    /* Memory as such: native code and another interpreter are beyond any guard. */
     { "ctypes.", "ctypes", "ctypes", NEVER, ANYONE, false },
     { "cpython.", "introspection", NULL, NEVER, ANYONE, false },
+    { "pdb.", "introspection", "pdb", NEVER, ANYONE, false },
+    { "builtins.breakpoint", "introspection", "pdb", NEVER, ANYONE, false },
+    /* Made-up code objects crash the interpreter, and unpickling calls whatever it is told to.
+     * Libraries use these for good reasons. */
     { "marshal.", "introspection", "marshal", NEVER, CALLER, false },
     { "pickle.", "introspection", "pickle", NEVER, CALLER, false },
     { "code.", "introspection", "ctypes", NEVER, CALLER, false },
     { "function.", "introspection", "ctypes", NEVER, CALLER, false },
+    /* Other people's objects: all there are, those of frames on the stack, those behind functions. */
     { "gc.", "introspection", "gc", NEVER, CALLER, false },
-    { "sys.", "introspection", "sys inspect", NEVER, CALLER, false },
-    { "object.__getattr__", "introspection", "inspect traceback", NEVER, CALLER, false },
+    { "sys._getframe", "introspection", "sys inspect", NEVER, CALLER, false },
+    { "sys._current_*", "introspection", "sys inspect", NEVER, CALLER, false },
+    { "sys.addaudithook", "introspection", "sys", NEVER, CALLER, false },
+    { "sys.set*", "introspection", "sys", NEVER, CALLER, false },
+    { "object.__getattr__", "introspection", "inspect", NEVER, CALLER, false },
+    { "object.__setattr__", "introspection", "inspect", NEVER, CALLER, false },
+    { "object.__delattr__", "introspection", "inspect", NEVER, CALLER, false },
 };
 
 static bool is_active;
@@ -89,6 +116,11 @@ void cl_audit_set(bool active)
 void cl_audit_load(bool begins)
 {
     loading += begins ? 1 : -1;
+}
+
+bool cl_audit_is_guarding(void)
+{
+    return is_active && loading == 0;
 }
 
 static bool matches(const char *pattern, const char *event)
@@ -112,25 +144,32 @@ static const struct row *find_row(const char *event)
     return NULL;
 }
 
-/* Attributes that lead from a traceback or generator to running frames. The rest of what raises
- * this event (`__code__`, `__defaults__`) shows the caller nothing but its own functions. */
-static bool is_harmless(const char *event, PyObject *args)
+/* Events that tell of an attribute count only when it leads out of the caller's own objects, and
+ * when it is not a library that looks there of its own accord. */
+static bool is_attribute(const char *event)
 {
-    PyObject *b_name;
-    const char *name;
-
-    if (strcmp(event, "object.__getattr__") != 0)
-        return false;
-    if (!PyTuple_Check(args) || PyTuple_GET_SIZE(args) != 2)
-        return true;
-    b_name = PyTuple_GET_ITEM(args, 1);
-    name = PyUnicode_Check(b_name) ? PyUnicode_AsUTF8(b_name) : NULL;
-    return !name || !strstr(name, "_frame");
+    return strncmp(event, "object.__", 9) == 0;
 }
 
-/* What the refusal names: the path for `open`, else the event. Owned. */
+static bool is_harmless(PyObject *args)
+{
+    PyObject *b_object, *b_name;
+    const char *name;
+
+    if (!PyTuple_Check(args) || PyTuple_GET_SIZE(args) < 2)
+        return true;
+    b_object = PyTuple_GET_ITEM(args, 0);
+    b_name = PyTuple_GET_ITEM(args, 1);
+    name = PyUnicode_Check(b_name) ? PyUnicode_AsUTF8(b_name) : NULL;
+    return !name || !cl_attributes_leads_out(b_object, name) ||
+           cl_attributes_is_librarys_wish(name);
+}
+
+/* What the refusal names: the path for `open`, the attribute, else the event. Owned. */
 static PyObject *name_of(const char *event, PyObject *args)
 {
+    if (is_attribute(event))
+        return Py_NewRef(PyTuple_GET_ITEM(args, 1));
     if (strcmp(event, "open") == 0 && PyTuple_Check(args) && PyTuple_GET_SIZE(args) > 0) {
         PyObject *b_path = PyTuple_GET_ITEM(args, 0);
 
@@ -147,7 +186,14 @@ static int refuse(const struct row *row, const char *event, PyObject *args)
         return -1;
     if (strcmp(event, "open") == 0)
         return cl_denial_raise(PyExc_PermissionError, row->rule, name, "opening %R", name);
+    if (is_attribute(event))
+        return cl_denial_raise(PyExc_PermissionError, row->rule, name, "attribute '%U'", name);
     return cl_denial_raise(PyExc_PermissionError, row->rule, name, "%s", event);
+}
+
+static bool is_library_loading(void)
+{
+    return loading > 0 && !cl_asker_is_caller();
 }
 
 /* A hook runs with whatever exception is set left alone, and may set one only to refuse. */
@@ -159,9 +205,11 @@ static int on_event(const char *event, PyObject *args, void *unused)
     if (!is_active)
         return 0;
     row = find_row(event);
-    if (!row || row->is_open || is_harmless(event, args))
+    if (!row || row->is_open)
         return 0;
-    if ((row->reach == CALLER || loading > 0) && !cl_modules_is_caller())
+    if (is_attribute(event))
+        return is_library_loading() || is_harmless(args) ? 0 : refuse(row, event, args);
+    if (is_library_loading() || (row->reach == CALLER && !cl_asker_is_caller()))
         return 0;
     return refuse(row, event, args);
 }

@@ -18,6 +18,9 @@ int cl_audit_prepare(const struct cl_policy *policy, struct cl_err *err);
 /* Refusing begins and ends with a call. */
 void cl_audit_set(bool is_active);
 
+/* Whether a call is being guarded now, and no library's module is being loaded. */
+bool cl_audit_is_guarding(void);
+
 /* A library's module begins (true) or ends (false) to run; these nest. What it does then is its
  * own affair: ctypes looks itself up, platform asks for the system's name. */
 void cl_audit_load(bool begins);

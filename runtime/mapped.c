@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "runtime/asker.h"
 #include "runtime/asyncloop.h"
 #include "runtime/audit.h"
 #include "runtime/boot.h"
@@ -55,11 +56,12 @@ static PyObject *load_code(PyObject *self, PyObject *const *args, Py_ssize_t cou
 
 static bool is_machinery(PyFrameObject *frame)
 {
+    cl_pyref_auto PyObject *builtins = PyFrame_GetBuiltins(frame);
     cl_pyref_auto PyObject *code = (PyObject *)PyFrame_GetCode(frame);
     const char *file = PyUnicode_AsUTF8(((PyCodeObject *)code)->co_filename);
 
     PyErr_Clear();
-    return file &&
+    return file && cl_asker_is_real(builtins) && /* anybody may name a file like that */
            (strncmp(file, "<frozen importlib", 17) == 0 || strncmp(file, "<cloche ", 8) == 0 ||
             strstr(file, "/importlib/__init__.py"));
 }
@@ -78,7 +80,7 @@ static bool is_wanted_by_caller(void)
     }
     builtins = frame ? PyFrame_GetBuiltins(frame) : NULL;
     Py_XDECREF(frame);
-    return builtins && builtins == cl_modules_builtins();
+    return builtins && !cl_asker_is_real(builtins);
 }
 
 /* find_entry(name): where the module lies. Refuses what does not exist here, and what only a
@@ -358,6 +360,7 @@ int cl_mapped_prepare(const struct cl_policy *policy, struct cl_run_loaded *load
     cl_pyref_auto PyObject *first = names_of(policy, &policy->preload);
     cl_pyref_auto PyObject *early = NULL;
 
+    cl_asker_prepare();
     if (!base || !names || !first)
         return cl_boot_failed(err, "read the policy's modules");
     if (scan_modules(policy, names, base, &early, err) < 0 || install_finder(base, err) < 0)

@@ -8,10 +8,13 @@
 
 #include <string.h>
 
+#include "runtime/asker.h"
+#include "runtime/attributes.h"
 #include "runtime/boot.h"
 #include "runtime/denial.h"
 #include "runtime/mapped.h"
 #include "runtime/report.h"
+#include "runtime/scopes.h"
 #include "runtime/view.h"
 #include "sandbox/base/policyview.h"
 
@@ -28,7 +31,7 @@ PyObject *cl_modules_builtins(void)
 
 bool cl_modules_is_caller(void)
 {
-    return PyEval_GetBuiltins() == state.builtins;
+    return cl_asker_is_caller();
 }
 
 bool cl_modules_allows(const char *name)
@@ -65,8 +68,8 @@ static bool is_asked_by_c(PyObject *name)
     return is_part_of_listed(name);
 }
 
-/* PyImport_Import() passes the globals twice and an empty list. So may the caller, who then gets
- * what is harmless to have. */
+/* PyImport_Import() passes the globals twice and an empty list, and drops the answer. So may the
+ * caller, who then gets None. */
 static bool is_from_c(PyObject *name, PyObject *globals, PyObject *locals, PyObject *items)
 {
     return globals && globals == locals && items && PyList_CheckExact(items) &&
@@ -87,7 +90,7 @@ static int refuse(PyObject *name)
     return cl_denial_raise(PyExc_ImportError, "modules", name, "module '%U'", name);
 }
 
-/* One name of `from package import name`: a module among them must be listed itself. */
+/* One name of `from package import name`: a module among them must be granted itself. */
 static int check_item(PyObject *package, PyObject *item, bool is_listed)
 {
     cl_pyref_auto PyObject *whole = NULL;
@@ -103,11 +106,11 @@ static int check_item(PyObject *package, PyObject *item, bool is_listed)
     if (!whole)
         return -1;
     found = PySet_Contains(state.allowed, whole);
-    if (found == 0 && !is_listed)
+    if (found == 0)
         found = PySet_Contains(state.parents, whole);
     if (found != 0)
         return found < 0 ? -1 : 0;
-    if (!is_listed || cl_mapped_has(whole))
+    if (!is_listed || (cl_mapped_has(whole) && !cl_view_has_part(whole)))
         return refuse(whole);
     return cl_view_check(package, item);
 }
@@ -121,37 +124,55 @@ static int check_items(PyObject *package, PyObject *items, bool is_listed)
     return 0;
 }
 
-/* `import a.b.c` binds `a`: the module itself where it is listed, else a view that holds the way
- * to what was asked for. */
+/* Loads a dotted name and returns the last module of it. */
+static PyObject *load_leaf(PyObject *name)
+{
+    cl_pyref_auto PyObject *any = Py_BuildValue("(s)", "__name__");
+
+    return any ? PyImport_ImportModuleLevelObject(name, NULL, NULL, any, 0) : NULL;
+}
+
+/* `import a.b.c` binds `a`: its view, or that of a mere parent with the way to what was asked. */
 static PyObject *import_top(PyObject *name)
 {
     cl_pyref_auto PyObject *top = PyImport_ImportModuleLevelObject(name, NULL, NULL, NULL, 0);
-    cl_pyref_auto PyObject *top_name = NULL;
-    Py_ssize_t dot;
 
-    if (!top)
-        return NULL;
-    dot = PyUnicode_FindChar(name, '.', 0, PyUnicode_GET_LENGTH(name), 1);
-    top_name = dot < 0 ? Py_NewRef(name) : PyUnicode_Substring(name, 0, dot);
-    if (!top_name)
-        return NULL;
-    if (PySet_Contains(state.allowed, top_name) == 1)
-        return cl_view_public(top_name, top);
-    return cl_view_path(name, state.allowed);
+    return top ? cl_view_path(name) : NULL;
 }
 
 static PyObject *import_from(PyObject *name, PyObject *items, bool is_listed)
 {
-    cl_pyref_auto PyObject *module = NULL;
+    cl_pyref_auto PyObject *module = is_listed ? load_leaf(name) : NULL;
 
-    if (check_items(name, items, is_listed) < 0)
+    if ((is_listed && !module) || check_items(name, items, is_listed) < 0)
         return NULL;
-    module = PyImport_ImportModuleLevelObject(name, NULL, NULL, items, 0);
+    Py_XSETREF(module, PyImport_ImportModuleLevelObject(name, NULL, NULL, items, 0));
     if (!module)
         return NULL;
-    if (is_listed)
-        return cl_view_public(name, module);
-    return cl_view_items(name, items, state.allowed);
+    return is_listed ? cl_view_public(name, module) : cl_view_items(name, items);
+}
+
+/* Whether the whole dotted name may be imported: it is listed, or public in a listed parent, which
+ * is loaded for that. -1 with an exception. */
+static int is_granted(PyObject *name)
+{
+    Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, PyUnicode_GET_LENGTH(name), -1);
+    cl_pyref_auto PyObject *parent = dot > 0 ? PyUnicode_Substring(name, 0, dot) : NULL;
+    cl_pyref_auto PyObject *loaded = NULL;
+    int listed = PySet_Contains(state.allowed, name);
+
+    if (listed != 0 || !parent || PySet_Contains(state.allowed, parent) != 1)
+        return listed;
+    loaded = load_leaf(parent);
+    return loaded ? cl_view_has_part(name) : -1;
+}
+
+/* What C code asks for is loaded for it, and it looks it up itself. */
+static PyObject *import_for_c(PyObject *name)
+{
+    cl_pyref_auto PyObject *top = PyImport_ImportModuleLevelObject(name, NULL, NULL, NULL, 0);
+
+    return top ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *guarded_import(PyObject *self, PyObject *args, PyObject *keywords)
@@ -170,12 +191,13 @@ static PyObject *guarded_import(PyObject *self, PyObject *args, PyObject *keywor
     if (level != 0)
         return PyErr_Format(PyExc_ImportError,
                             "attempted relative import with no known parent package");
-    if (level == 0 && is_from_c(name, globals, locals, items))
-        return PyImport_ImportModuleLevelObject(name, NULL, NULL, NULL, 0);
+    listed = PySet_Contains(state.allowed, name);
+    if (listed == 0 && is_from_c(name, globals, locals, items))
+        return import_for_c(name);
     tuple = items && items != Py_None ? PySequence_Tuple(items) : PyTuple_New(0);
     if (!tuple)
         return NULL;
-    listed = PySet_Contains(state.allowed, name);
+    listed = is_granted(name);
     if (listed == 0 &&
         (PyTuple_GET_SIZE(tuple) == 0 || PySet_Contains(state.parents, name) != 1))
         refuse(name);
@@ -184,6 +206,29 @@ static PyObject *guarded_import(PyObject *self, PyObject *args, PyObject *keywor
     if (PyTuple_GET_SIZE(tuple) == 0)
         return import_top(name);
     return import_from(name, tuple, listed == 1);
+}
+
+/* `importlib.import_module`: the same modules as the statement gets. */
+static PyObject *import_module(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = { "name", "package", NULL };
+    PyObject *name, *package = Py_None;
+    cl_pyref_auto PyObject *module = NULL;
+    int listed;
+
+    (void)self;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O:import_module", names, &name,
+                                     &package))
+        return NULL;
+    if (!PyUnicode_CheckExact(name))
+        return PyErr_Format(PyExc_TypeError, "a module's name is exactly a str");
+    listed = is_granted(name);
+    if (listed == 0)
+        refuse(name);
+    if (listed <= 0)
+        return NULL;
+    module = load_leaf(name);
+    return module ? cl_view_public(name, module) : NULL;
 }
 
 /* What stands in for a builtin that the policy takes away; self is its name. */
@@ -197,6 +242,9 @@ static PyObject *removed_builtin(PyObject *self, PyObject *args, PyObject *keywo
 
 static PyMethodDef import_def = { "__import__", (PyCFunction)(void (*)(void))guarded_import,
                                   METH_VARARGS | METH_KEYWORDS, NULL };
+static PyMethodDef import_module_def = { "import_module",
+                                         (PyCFunction)(void (*)(void))import_module,
+                                         METH_VARARGS | METH_KEYWORDS, NULL };
 static PyMethodDef removed_def = { "removed", (PyCFunction)(void (*)(void))removed_builtin,
                                    METH_VARARGS | METH_KEYWORDS, NULL };
 
@@ -217,15 +265,37 @@ static int remove_builtins(const struct cl_policy *policy)
     return 0;
 }
 
-static int make_builtins(const struct cl_policy *policy)
+/* The way a module was loaded leads to loading others. */
+static const char *const loaders[] = { "__loader__", "__spec__" };
+
+static int make_builtins(const struct cl_policy *policy, PyObject *import)
+{
+    if (cl_scopes_prepare() < 0)
+        return -1;
+    state.builtins = PyDict_Copy(PyEval_GetBuiltins());
+    if (!state.builtins || PyDict_SetItemString(state.builtins, "__import__", import) < 0)
+        return -1;
+    for (size_t i = 0; i < CL_COUNT(loaders); i++) {
+        if (PyDict_SetItemString(state.builtins, loaders[i], Py_None) < 0)
+            return -1;
+    }
+    cl_scopes_open(state.builtins);
+    return remove_builtins(policy);
+}
+
+/* The caller's ways to a module, in its builtins and in the views. */
+static int prepare_imports(const struct cl_policy *policy)
 {
     cl_pyref_auto PyObject *import = PyCFunction_New(&import_def, NULL);
+    cl_pyref_auto PyObject *by_name = PyCFunction_New(&import_module_def, NULL);
 
-    state.builtins = PyDict_Copy(PyEval_GetBuiltins());
-    if (!state.builtins || !import ||
-        PyDict_SetItemString(state.builtins, "__import__", import) < 0)
+    if (!import || !by_name || make_builtins(policy, import) < 0 ||
+        cl_view_prepare(policy, state.allowed, state.parents) < 0)
         return -1;
-    return remove_builtins(policy);
+    if (cl_view_replace("importlib.__import__", import) < 0 ||
+        cl_view_replace("importlib.import_module", by_name) < 0 || cl_view_preload() < 0)
+        return -1;
+    return cl_attributes_prepare();
 }
 
 static int allow(const char *name)
@@ -255,7 +325,7 @@ int cl_modules_prepare(const struct cl_policy *policy, struct cl_err *err)
         if (allow(name) < 0)
             return cl_boot_failed(err, "prepare the import guard");
     }
-    if (make_builtins(policy) < 0 || cl_view_prepare(policy) < 0)
+    if (prepare_imports(policy) < 0)
         return cl_boot_failed(err, "prepare the import guard");
     return 0;
 }

@@ -1,27 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Views of modules: module objects with only what the policy grants. A view is made once per
- * name and grows when more of it is imported. All results are owned by the caller.
+ * Module objects for the caller, made of real ones: a view is an ordinary module whose dict holds
+ * the public names (public.h), so an attribute costs what it costs of any module. What the real
+ * module binds later (on first use, or by its own `__getattr__`) comes in when it is asked for. A
+ * name that is left out is refused with its rule. Libraries keep the real modules, and what the
+ * caller assigns to a view stays there. There is one view of a module in a process.
  */
 #ifndef CL_RUNTIME_VIEW_H
 #define CL_RUNTIME_VIEW_H
 
+#include <stdbool.h>
+
 #include "policies/policy.h"
 #include "runtime/pyref.h"
 
-/* Reads the policy's `names`. Returns -1 with an exception set. */
-int cl_view_prepare(const struct cl_policy *policy);
+/* `allowed` and `parents` are sets of whole dotted names, kept for ever. */
+int cl_view_prepare(const struct cl_policy *policy, PyObject *allowed, PyObject *parents);
 
-/* The module as the caller may see it: itself, or a view when `names` narrows it. */
+/* Makes the views of what is loaded already, so that no call has to. */
+int cl_view_preload(void);
+
+/* What views show in place of the real `whole` (a dotted name with the attribute last). */
+int cl_view_replace(const char *whole, PyObject *value);
+
+/* The view of a listed module. Owned. */
 PyObject *cl_view_public(PyObject *name, PyObject *module);
 
-/* -1 and a refusal when `names` narrows `module` and leaves `item` out. */
-int cl_view_check(PyObject *module, PyObject *item);
+/* 0 when the view of a loaded module has `item`, or nobody has; else -1 and ImportError. */
+int cl_view_check(PyObject *name, PyObject *item);
 
-/* A view of the top of a dotted name that is only the parent of listed modules. */
-PyObject *cl_view_path(PyObject *name, PyObject *allowed);
+/* Whether a dotted name is a module that is part of its listed parent (`os.path`). */
+bool cl_view_has_part(PyObject *name);
 
-/* A view of the package `name` with the loaded submodules `items` (a tuple of str). */
-PyObject *cl_view_items(PyObject *name, PyObject *items, PyObject *allowed);
+/* The top package of a dotted name, which is a mere parent, as a view of the way down. Owned. */
+PyObject *cl_view_path(PyObject *name);
+
+/* A mere parent with these submodules in it, which must have been checked. Owned. */
+PyObject *cl_view_items(PyObject *name, PyObject *items);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "sandbox/base/own.h"
 
-/* `os` and `sys` of a library, as anybody finds them who looks. */
+/* `os` and `sys` of a library, as if views of modules left a way to them. */
 #define FOUND "import logging, random\nos = logging.os\nsys = logging.sys\n"
 
 static void events_that_the_policy_does_not_open_are_denied(void **state)
@@ -34,7 +34,7 @@ static void events_that_the_policy_does_not_open_are_denied(void **state)
         { "logging.threading._start_new_thread(print, ())", "processes", "thread" },
         { "sys._getframe()", "introspection", "sys._getframe" },
         { "sys.settrace(None)", "introspection", "sys.settrace" },
-        { "(x for x in ()).gi_frame", "introspection", "object.__getattr__" },
+        { "(x for x in ()).gi_frame", "introspection", "gi_frame" },
         { "main.__code__.replace(co_name='x')", "introspection", "code.__new__" },
     };
 
@@ -83,9 +83,16 @@ static void caller_may_compile_and_look_at_its_own_functions(void **state)
                  "[2,2,0,null,\"main\",true]");
 }
 
-static int open_default(void **state)
+static int open_leaky(void **state)
 {
-    static const struct case_policy policy = CASE_DEFAULT;
+    static const struct case_policy policy = {
+        .name = "default",
+        .modules = CASE_DEFAULT_MODULES,
+        .names = "logging=os,sys,io,threading,exception "
+                 "sys=_getframe,settrace,setprofile,addaudithook,_current_frames,modules "
+                 "threading=Thread,_start_new_thread",
+        .builtins_removed = "open input breakpoint",
+    };
 
     (void)state;
     return wants_open(&policy);
@@ -98,7 +105,7 @@ static void policy_that_lists_a_module_opens_its_events(void **state)
     wants_result(
         "import os\ndef main():\n    os.environ['A'] = 'b'\n    return os.listdir('/')[:0]",
         "[]");
-    wants_result("import sys\ndef main(): return sys._getframe().f_code.co_name", "\"main\"");
+    wants_result("import sys\ndef main(): return sys._getframe().f_lineno", "2");
     wants_result("import threading\ndef main():\n    got = []\n"
                  "    t = threading.Thread(target=got.append, args=(1,))\n"
                  "    t.start()\n    t.join()\n    return got",
@@ -121,6 +128,7 @@ static int open_roomy(void **state)
     static const struct case_policy policy = {
         .name = "roomy",
         .modules = "os sys threading asyncio gc marshal",
+        .names = "sys=_getframe",
         .tiers = CL_TIER_THREADS,
         .processes = 8,
         .files_bytes = 1 << 20,
@@ -142,6 +150,6 @@ int main(void)
         cmocka_unit_test(policy_that_lists_a_module_opens_its_events),
     };
 
-    return cmocka_run_group_tests(tight, open_default, wants_close) +
+    return cmocka_run_group_tests(tight, open_leaky, wants_close) +
            cmocka_run_group_tests(roomy, open_roomy, wants_close);
 }

@@ -150,16 +150,88 @@ static void late_import_by_a_library_is_served_from_memory(void **state)
                  "\"e3b0c442\"");
 }
 
-/* Through the real `__import__` that library modules carry: the finder is the next line. */
+/* What libraries import with, in the caller's hands: the finder is the next line. */
 static void import_around_the_guard_meets_the_finder(void **state)
 {
     (void)state;
-    wants_denied("import json\ndef main():\n"
-                 "    return json.codecs.builtins.__import__('subprocess')",
+    wants_denied("import importlib\nfind = importlib._bootstrap._gcd_import\n"
+                 "def main(): return find('subprocess')",
                  "modules", "subprocess");
-    wants_denied("import json\ndef main():\n"
-                 "    return json.codecs.builtins.__import__('nosuchmodule')",
+    wants_denied("import importlib\nfind = importlib._bootstrap._gcd_import\n"
+                 "def main(): return find('nosuchmodule')",
                  "modules", "nosuchmodule");
+    wants_denied(
+        "import importlib\nfind = importlib._bootstrap._gcd_import\n"
+        "exec(compile('def f(): return find(\"queue\")', '<frozen importlib>', 'exec'))\n"
+        "def main(): return f()",
+        "modules", "queue");
+}
+
+/* C code may ask in the caller's name for what it needs; an imitation gets nothing. */
+static void import_in_the_manner_of_c_gives_nothing(void **state)
+{
+    (void)state;
+    wants_result("def main(): return __import__('warnings', globals(), globals(), [], 0)",
+                 "null");
+    wants_denied("def main(): return __import__('socket', globals(), globals(), [], 0)",
+                 "modules", "socket");
+}
+
+static void view_is_a_module_with_the_public_names(void **state)
+{
+    (void)state;
+    wants_result("import json, types\nimport json as again\ndef main():\n"
+                 "    return [isinstance(json, types.ModuleType), json is again,\n"
+                 "        json.__name__, type(json.__doc__).__name__, sorted(json.__all__),\n"
+                 "        sorted(n for n in dir(json) if n[0] != '_')]",
+                 "[true,true,\"json\",\"str\",[\"JSONDecodeError\",\"JSONDecoder\","
+                 "\"JSONEncoder\",\"dump\",\"dumps\",\"load\",\"loads\"],"
+                 "[\"JSONDecodeError\",\"JSONDecoder\",\"JSONEncoder\",\"detect_encoding\","
+                 "\"dump\",\"dumps\",\"load\",\"loads\"]]");
+    wants_result("from collections import *\nfrom statistics import *\n"
+                 "def main(): return [len(Counter('aa')), mean([1, 3]), 'random' in globals()]",
+                 "[1,2,false]");
+    wants_result("import json\njson.loads = None\njson.x = 1\nimport json as j\n"
+                 "def main(): return [json.x, j.dumps(json.JSONDecoder().decode('[1]'))]",
+                 "[1,\"[1]\"]");
+    wants_error("import json, copy\ndef main(): return copy.deepcopy(json)", "TypeError",
+                "cannot pickle 'module' object");
+    wants_error("import json\ndef main(): return json.nosuchname", "AttributeError",
+                "module 'json' has no attribute 'nosuchname'");
+    wants_error("from json import nosuchname\n" OK, "ImportError", "cannot import name");
+    wants_result("import random\ndef main(): return [hasattr(random, '_os'),\n"
+                 "    getattr(random, '__path__', 1), getattr(random, '_os', 2)]",
+                 "[false,1,2]");
+}
+
+/* What libraries import for themselves, their private parts and their submodules. */
+static void view_leads_to_no_other_module(void **state)
+{
+    static const struct {
+        const char *module, *name, *rule, *named;
+    } rows[] = {
+        { "random", "_os", "names", "_os" },
+        { "statistics", "random", "names", "random" },
+        { "logging", "os", "names", "os" },
+        { "typing", "sys", "names", "sys" },
+        { "dataclasses", "inspect", "names", "inspect" },
+        { "json", "decoder", "modules", "json.decoder" },
+        { "asyncio", "subprocess", "modules", "asyncio.subprocess" },
+        { "re", "enum", "names", "enum" },
+        { "logging", "_levelToName", "names", "_levelToName" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CL_COUNT(rows); i++) {
+        char source[256];
+
+        snprintf(source, sizeof(source), "import %s as m\ndef main(): return m.%s",
+                 rows[i].module, rows[i].name);
+        wants_denied(source, rows[i].rule, rows[i].named);
+        snprintf(source, sizeof(source), "from %s import %s\n" OK, rows[i].module,
+                 rows[i].name);
+        wants_denied(source, rows[i].rule, rows[i].named);
+    }
 }
 
 static int open_default(void **state)
@@ -202,8 +274,8 @@ static void deep_names_follow_the_same_rules(void **state)
     wants_denied("import xml.etree.ElementPath\n" OK, "modules", "xml.etree.ElementPath");
     wants_result("import importlib\ndef main():\n"
                  "    try: importlib.import_module('socket')\n"
-                 "    except ImportError as e: return type(e).__name__",
-                 "\"ModuleNotFoundError\"");
+                 "    except ImportError as e: return e.name",
+                 "\"socket\"");
     wants_denied("import importlib\ndef main(): importlib.import_module('socket')", "modules",
                  "socket");
 }
@@ -213,7 +285,8 @@ static int open_narrow(void **state)
     static const struct case_policy policy = {
         .name = "narrow",
         .modules = "uuid xml.etree.ElementTree importlib",
-        .names = "uuid=UUID,uuid4,NAMESPACE_URL",
+        .names = "uuid=UUID,uuid4,NAMESPACE_URL importlib=import_module,_bootstrap "
+                 "importlib._bootstrap=_gcd_import",
     };
 
     (void)state;
@@ -291,11 +364,14 @@ int main(void)
         cmocka_unit_test(names_of_imports_are_checked_for_their_type),
         cmocka_unit_test(removed_builtin_is_denied_when_called),
         cmocka_unit_test(late_import_by_a_library_is_served_from_memory),
-        cmocka_unit_test(import_around_the_guard_meets_the_finder),
+        cmocka_unit_test(import_in_the_manner_of_c_gives_nothing),
+        cmocka_unit_test(view_is_a_module_with_the_public_names),
+        cmocka_unit_test(view_leads_to_no_other_module),
     };
     const struct CMUnitTest narrow[] = {
         cmocka_unit_test(names_narrow_a_module),
         cmocka_unit_test(deep_names_follow_the_same_rules),
+        cmocka_unit_test(import_around_the_guard_meets_the_finder),
     };
     const struct CMUnitTest preparation[] = {
         cmocka_unit_test(module_that_the_host_lacks_fails_the_preparation),

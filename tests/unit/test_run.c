@@ -539,6 +539,9 @@ static int open_default(void **state)
         .name = "default",
         .modules = CASE_DEFAULT_MODULES,
         .preload = "json re random",
+        /* ways to look at what no policy shows */
+        .names = "logging=sys,io,exception,warning,error,info,basicConfig,getLogger "
+                 "random=_os,random,gauss,Random,seed,randint sys=stdin,stdout,stderr,modules",
         .builtins_removed = "open input breakpoint",
     };
 
