@@ -6,12 +6,15 @@
  */
 #include "runtime/warm.h"
 
+#include <sys/syscall.h>
+
 #include "runtime/boot.h"
 #include "runtime/drive.h"
 #include "runtime/entry.h"
 #include "runtime/heap.h"
 #include "runtime/modules.h"
 #include "runtime/report.h"
+#include "sandbox/base/policyview.h"
 
 /* Python rewrites a function's code in place until it has run a dozen times: better here, than in
  * each clone on a page of its own. */
@@ -135,11 +138,22 @@ int cl_warm_prepare(const struct cl_policy *policy, struct cl_err *err)
     return 0;
 }
 
-/* What a generator is seeded with: None lets it ask the kernel. A policy without the tier that has
+static bool is_open(const struct cl_policy *policy, uint32_t number)
+{
+    const uint32_t *open = cl_policyview_records(policy, &policy->syscalls);
+
+    for (uint32_t i = 0; i < policy->syscalls.count; i++) {
+        if (open[i] == number)
+            return true;
+    }
+    return false;
+}
+
+/* What a generator is seeded with: None lets it ask the kernel. A policy that does not open
  * getrandom gets a different state for each clone, but no secret one. */
 static PyObject *make_seed(const struct cl_policy *policy)
 {
-    if (policy->tiers & CL_TIER_TIME)
+    if (is_open(policy, SYS_getrandom))
         return Py_NewRef(Py_None);
     return PyLong_FromUnsignedLong(__builtin_ia32_rdtsc() & UINT32_MAX);
 }
