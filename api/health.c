@@ -50,8 +50,12 @@ int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
     if (!pool->had_spare)
         return cl_refusal_set(refusal, CL_R_NOT_READY, "policy \"%s\" has no jail yet",
                               pool->policy->name);
-    if (cl_buf_format(&out, &err, "{\"status\":\"ready\",\"generation\":%" PRIu32 "}",
-                      cl_tenancy_generation(app->tenancy)) < 0)
+    /* Calls are served either way, by what was in force before. */
+    if (cl_buf_format(&out, &err, "{\"status\":\"%s\",\"generation\":%" PRIu32,
+                      cl_tenancy_problem(app->tenancy) ? "degraded" : "ready",
+                      cl_tenancy_generation(app->tenancy)) < 0 ||
+        cl_policies_put_reload(app->tenancy, &out, &err) < 0 ||
+        cl_buf_put(&out, "}", 1, &err) < 0)
         return cl_refusal_set(refusal, CL_R_NOT_READY, "%s", err.text);
     cl_visit_answer(visit, "application/json", &out);
     return 0;

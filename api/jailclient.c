@@ -142,6 +142,9 @@ static void deliver(struct cl_jailclient *client, const union cl_msg_any *msg, i
     case CL_M_LOADED:
         calls->on_loaded(client->self, &msg->loaded);
         break;
+    case CL_M_PROBLEM:
+        calls->on_problem(client->self, &msg->problem);
+        break;
     case CL_M_SPARE:
         calls->on_spare(client->self, &msg->offer, &fds[0]);
         break;

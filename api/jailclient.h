@@ -27,6 +27,7 @@ struct cl_jailclient_calls {
     void (*on_taken)(void *self, uint64_t spare);
     void (*on_end)(void *self, const struct cl_msg_end *msg);
     void (*on_retire)(void *self, uint64_t spare);
+    void (*on_problem)(void *self, const struct cl_msg_problem *msg);
     void (*on_drain)(void *self, const struct cl_msg_drain *msg);
     void (*on_lost)(void *self, const struct cl_err *why);
 };

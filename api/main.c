@@ -124,6 +124,12 @@ static void on_loaded(void *self, const struct cl_msg_loaded *msg)
         event_base_loopbreak(app.base); /* now it can be started */
 }
 
+static void on_problem(void *self, const struct cl_msg_problem *msg)
+{
+    (void)self;
+    cl_tenancy_on_problem(app.tenancy, msg);
+}
+
 static void on_spare(void *self, const struct cl_msg_offer *msg, int *fd)
 {
     (void)self;
@@ -169,6 +175,7 @@ static const struct cl_jailclient_calls jail_calls = {
     .on_tenant = on_tenant,
     .on_policy = on_policy,
     .on_loaded = on_loaded,
+    .on_problem = on_problem,
     .on_spare = on_spare,
     .on_crowded = on_crowded,
     .on_taken = on_taken,

@@ -177,6 +177,20 @@ static int put_policy(const struct cl_pool *pool, struct cl_buf *out, struct cl_
     return cl_buf_put(out, "}", 1, err);
 }
 
+int cl_policies_put_reload(const struct cl_tenancy *tenancy, struct cl_buf *out,
+                           struct cl_err *err)
+{
+    const struct cl_msg_problem *problem = cl_tenancy_problem(tenancy);
+
+    if (!problem)
+        return 0;
+    if (cl_buf_format(out, err, ",\"reload\":{\"problems\":%" PRIu32 ",\"message\":",
+                      problem->count) < 0 ||
+        put_text(out, problem->text, err) < 0)
+        return -1;
+    return cl_buf_put(out, "}", 1, err);
+}
+
 static int put_all(const struct cl_visit *visit, struct cl_buf *out, struct cl_err *err)
 {
     const struct cl_tenancy *tenancy = visit->app->tenancy;
@@ -190,7 +204,9 @@ static int put_all(const struct cl_visit *visit, struct cl_buf *out, struct cl_e
     }
     if (out->length == 0 && cl_buf_put_text(out, before, err) < 0)
         return -1;
-    return cl_buf_put_text(out, "]}", err);
+    if (cl_buf_put(out, "]", 1, err) < 0 || cl_policies_put_reload(tenancy, out, err) < 0)
+        return -1;
+    return cl_buf_put(out, "}", 1, err);
 }
 
 int cl_policies_list(struct cl_visit *visit, const char *body, size_t length,

@@ -36,6 +36,7 @@ struct cl_tenancy {
     struct cl_idtable by_index;
     struct staged_tenant staged_tenants[CL_TENANTS_MAX]; /* by cloched's index */
     struct cl_list staged_pools;                         /* as they were told */
+    struct cl_msg_problem problem;                       /* count 0: none */
 };
 
 struct cl_tenancy *cl_tenancy_new(void)
@@ -286,6 +287,7 @@ int cl_tenancy_on_loaded(struct cl_tenancy *tenancy, const struct cl_msg_loaded 
     }
     retire_pools(tenancy);
     tenancy->generation = tenancy->staging;
+    tenancy->problem.count = 0;
     drop_staged(tenancy);
     cl_list_each (node, keep, &tenancy->pools) {
         struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
@@ -294,6 +296,16 @@ int cl_tenancy_on_loaded(struct cl_tenancy *tenancy, const struct cl_msg_loaded 
             on_change(self, pool);
     }
     return 0;
+}
+
+void cl_tenancy_on_problem(struct cl_tenancy *tenancy, const struct cl_msg_problem *msg)
+{
+    tenancy->problem = *msg;
+}
+
+const struct cl_msg_problem *cl_tenancy_problem(const struct cl_tenancy *tenancy)
+{
+    return tenancy->problem.count > 0 ? &tenancy->problem : NULL;
 }
 
 uint32_t cl_tenancy_generation(const struct cl_tenancy *tenancy)

@@ -67,6 +67,10 @@ int cl_tenancy_on_loaded(struct cl_tenancy *tenancy, const struct cl_msg_loaded 
                          void (*on_change)(void *self, struct cl_pool *pool), void *self,
                          struct cl_err *err);
 
+/* The last reload was refused; until the next one that is not. */
+void cl_tenancy_on_problem(struct cl_tenancy *tenancy, const struct cl_msg_problem *msg);
+const struct cl_msg_problem *cl_tenancy_problem(const struct cl_tenancy *tenancy); /* or NULL */
+
 uint32_t cl_tenancy_generation(const struct cl_tenancy *tenancy); /* 0: nothing loaded yet */
 
 /* The tenant of a token: every live tenant is compared, in constant time. NULL: none. */

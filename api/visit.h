@@ -53,6 +53,9 @@ int cl_policies_list(struct cl_visit *visit, const char *body, size_t length,
                      struct cl_refusal *refusal);
 int cl_policies_get(struct cl_visit *visit, const char *body, size_t length,
                     struct cl_refusal *refusal);
+/* ,"reload":{"problems":N,"message":"..."} when the last one was refused; else nothing. */
+int cl_policies_put_reload(const struct cl_tenancy *tenancy, struct cl_buf *out,
+                           struct cl_err *err);
 int cl_health_alive(struct cl_visit *visit, const char *body, size_t length,
                     struct cl_refusal *refusal);
 int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,

@@ -8,11 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
 
@@ -75,22 +75,17 @@ int cl_binds_check(const char *path, struct cl_err *err)
     return 0;
 }
 
-bool cl_binds_are_fit(const struct cl_policy *policy)
+int cl_binds_check_all(const struct cl_policy *policy, struct cl_err *err)
 {
-    const char *source = NULL, *target = NULL;
-    bool are_fit = true;
+    const struct cl_policy_span *binds = &policy->binds;
+    const char *target = NULL;
 
-    while ((source = cl_policyview_text(policy, &policy->binds, target))) {
-        struct cl_err err = CL_ERR_INIT;
-
-        target = cl_policyview_text(policy, &policy->binds, source);
+    for (const char *source; (source = cl_policyview_text(policy, binds, target));) {
+        target = cl_policyview_text(policy, binds, source);
         if (!target)
-            return false;
-        if (cl_binds_check(source, &err) == 0)
-            continue;
-        cl_log(CL_ERROR, "load.problem", "policy %s: files.read_only: %s", policy->name,
-               err.text);
-        are_fit = false;
+            return cl_fail(err, CL_E_LOST, "policy %s: a bind without a target", policy->name);
+        if (cl_binds_check(source, err) < 0)
+            return cl_err_context(err, "policy %s: files.read_only", policy->name);
     }
-    return are_fit;
+    return 0;
 }

@@ -6,8 +6,6 @@
 #ifndef CL_BINDS_H
 #define CL_BINDS_H
 
-#include <stdbool.h>
-
 #include "policies/policy.h"
 #include "sandbox/base/err.h"
 
@@ -15,7 +13,7 @@
  * write to, on a way of such directories without a link. May wait for a disk. */
 int cl_binds_check(const char *source, struct cl_err *err);
 
-/* Checks every source of a policy and logs each that is not fit. */
-bool cl_binds_are_fit(const struct cl_policy *policy);
+/* The same for every source of a policy: the first that is not fit. */
+int cl_binds_check_all(const struct cl_policy *policy, struct cl_err *err);
 
 #endif

@@ -281,18 +281,36 @@ static uint32_t count_spares(void)
     return most > 4096 ? 4096 : (uint32_t)most;
 }
 
+/* A reload opens it again, long after chdir. Links stay: they may lead elsewhere by then. */
+static const char *absolute(const char *path, struct cl_err *err)
+{
+    cl_free_auto char *here = getcwd(NULL, 0);
+    char *full = NULL;
+
+    if (!here || access(path, F_OK) < 0) {
+        cl_fail(err, CL_E_SYS, "--config %s", path);
+        return NULL;
+    }
+    CL_CHECK(asprintf(&full, "%s/%s", path[0] == '/' ? "" : here, path + strspn(path, "/")) >
+             0);
+    for (size_t end = strlen(full); end > 1 && full[end - 1] == '/'; end--)
+        full[end - 1] = '\0';
+    return full;
+}
+
+static void on_edit(struct cl_edits *edits)
+{
+    cl_load_start(cl_list_entry(edits, struct cl_daemon, edits));
+}
+
 /* What needs more than cloched keeps, or may block. */
 static int prepare(struct cl_daemon *daemon, struct cl_err *err)
 {
     struct cl_state *state = &daemon->state;
 
-    /* Absolute: a reload reads it again, long after chdir. */
-    if (daemon->options.config) {
-        const char *full = realpath(daemon->options.config, NULL);
-        if (!full)
-            return cl_fail(err, CL_E_SYS, "--config %s", daemon->options.config);
-        daemon->options.config = full;
-    }
+    if (daemon->options.config &&
+        (daemon->options.config = absolute(daemon->options.config, err)) == NULL)
+        return -1;
     if (cl_state_process(err) < 0 || check_kernel(err) < 0 ||
         cl_program_open(daemon->programs, err) < 0 ||
         cl_state_open(state, daemon->options.state, err) < 0)
@@ -333,6 +351,9 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
     daemon->sweeper.on_exit = on_exit_sweeper;
     start_sweeper(&daemon->sweeper);
     if (cl_state_confine(err) < 0)
+        return -1;
+    if (daemon->options.config &&
+        cl_edits_open(&daemon->edits, &daemon->loop, daemon->options.config, on_edit, err) < 0)
         return -1;
     cl_load_start(daemon);
     return daemon->options.self_test || daemon->loop.stop ? 0

@@ -8,6 +8,7 @@
 
 #include "sandbox/cgroup.h"
 #include "sandbox/child.h"
+#include "sandbox/edits.h"
 #include "sandbox/front.h"
 #include "sandbox/idmap.h"
 #include "sandbox/loop.h"
@@ -35,7 +36,9 @@ struct cl_daemon {
     struct cl_front front;
     struct cl_selftest selftest;
     struct cl_child sweeper;
-    struct cl_load *load; /* a generation on its way; NULL when none is */
+    struct cl_edits edits;
+    struct cl_load *load;          /* a generation on its way; NULL when none is */
+    struct cl_msg_problem refused; /* of the last one; count 0: it is in force */
     struct cl_list pools;
     struct cl_index spares;                          /* struct cl_spare, by id */
     struct cl_zygote *zygotes[CL_IDMAP_ZYGOTES_MAX]; /* by the range of ids they hold */

@@ -9,7 +9,7 @@ cloched_LIBS := -lcap
 # Everything but main, with the test in the place of the processes.
 DAEMON_SRC := $(filter-out sandbox/cloched.c,$(cloched_SRC)) tests/support/daemon_rig.c
 DAEMON_TESTS := test_monitor test_pool test_reap test_front test_judgement test_state
-UNIT += $(DAEMON_TESTS) test_binds test_loop test_cgroup test_sweep
+UNIT += $(DAEMON_TESTS) test_binds test_edits test_loop test_cgroup test_sweep
 
 define daemon_test
 $(1)_SRC := $$(DAEMON_SRC)
@@ -18,6 +18,7 @@ endef
 $(foreach t,$(DAEMON_TESTS),$(eval $(call daemon_test,$(t))))
 
 test_binds_SRC := sandbox/binds.c
+test_edits_SRC := sandbox/edits.c sandbox/loop.c
 test_loop_SRC := sandbox/loop.c
 test_cgroup_SRC := sandbox/cgroup.c sandbox/cgroup_v1.c sandbox/cgroup_v2.c
 test_sweep_SRC := sandbox/sweep.c

@@ -109,6 +109,8 @@ void cl_front_tell(struct cl_front *front)
         loaded.policies++;
     }
     cl_front_send(front, CL_M_LOADED, &loaded, NULL);
+    if (daemon->refused.count > 0)
+        cl_front_send(front, CL_M_PROBLEM, &daemon->refused, NULL);
     cl_pool_offer_all(daemon);
     cl_daemon_check_ready(daemon);
 }

@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
@@ -39,8 +41,8 @@ struct cl_load {
     struct cl_timer timer;
     struct source sources[CL_DAEMON_POOLS_MAX];
     size_t asked, compiled;
-    uint32_t refused;
-    bool is_again; /* another reload was asked for meanwhile */
+    struct cl_msg_problem problem; /* the first of them */
+    bool is_again;                 /* another reload was asked for meanwhile */
 };
 
 /* ---------------------------------------------------------------------------------- sources */
@@ -107,6 +109,11 @@ static int ask(struct cl_load *load, const char *name, int fd, struct cl_err *er
 
 static int ask_file(struct cl_load *load, int dir, const char *file, struct cl_err *err)
 {
+    /* A link may lead to a file below (a ConfigMap of Kubernetes is made of them), not out. */
+    const struct open_how how = {
+        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
     const char *dot = strrchr(file, '.');
     char name[CL_NAME_MAX];
 
@@ -119,7 +126,7 @@ static int ask_file(struct cl_load *load, int dir, const char *file, struct cl_e
                        file);
     snprintf(name, sizeof(name), "%.*s", (int)(dot - file), file);
 
-    cl_close_auto int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    cl_close_auto int fd = (int)syscall(SYS_openat2, dir, file, &how, sizeof(how));
     if (fd < 0)
         return cl_fail(err, CL_E_SYS, "open policies/%s", file);
     if (check_owner(fd, file, S_IFREG, err) < 0)
@@ -215,20 +222,37 @@ static void put_in_force(struct cl_load *load)
             cl_pool_new(daemon, cl_take_ptr(&load->sources[i].policy), &load->sources[i].fd);
     }
     daemon->generation++;
+    daemon->refused.count = 0;
     cl_log(CL_INFO, "load.done", "generation=%u policies=%zu unchanged=%u", daemon->generation,
            load->asked, kept);
     cl_front_tell(&daemon->front);
     cl_pool_start(cl_pool_named(daemon, "default")); /* others when a call wants them */
 }
 
-/* What was in force stays. */
-static void refuse(struct cl_daemon *daemon, const struct cl_err *why)
+static void note_problem(struct cl_load *load, const char *text)
 {
-    if (daemon->generation == 0)
+    if (load->problem.count++ == 0)
+        snprintf(load->problem.text, sizeof(load->problem.text), "%s", text);
+    cl_log(CL_ERROR, "load.problem", "%s", text);
+}
+
+/* What was in force stays. */
+static void refuse(struct cl_load *load, const struct cl_err *why)
+{
+    struct cl_daemon *daemon = load->peer.daemon;
+
+    if (daemon->generation == 0) {
         cl_daemon_stop(daemon, why);
-    else
-        cl_log(CL_ERROR, "load.refused", "generation=%u stays error=\"%s\"", daemon->generation,
-               why->text);
+        return;
+    }
+    cl_log(CL_ERROR, "load.refused", "generation=%u stays error=\"%s\"", daemon->generation,
+           why->text);
+    daemon->refused = load->problem;
+    if (load->problem.count == 0)
+        snprintf(daemon->refused.text, sizeof(daemon->refused.text), "%s", why->text);
+    daemon->refused.count += load->problem.count == 0;
+    daemon->refused.generation = daemon->generation;
+    cl_front_send(&daemon->front, CL_M_PROBLEM, &daemon->refused, NULL);
 }
 
 /* `why` NULL: all were compiled. */
@@ -238,7 +262,7 @@ static void conclude(struct cl_load *load, const struct cl_err *why)
     bool is_again = load->is_again;
 
     if (why)
-        refuse(daemon, why);
+        refuse(load, why);
     else
         put_in_force(load);
     daemon->load = NULL;
@@ -252,6 +276,7 @@ static int keep_policy(struct cl_load *load, const struct cl_msg_compiled *msg, 
 {
     struct source *source = find(load, msg->name);
     const struct cl_policy *policy = cl_policyview_open(*fd, err);
+    struct cl_err unfit = CL_ERR_INIT;
 
     if (!policy)
         return cl_err_context(err, "policyc made a broken policy %s", msg->name);
@@ -260,7 +285,8 @@ static int keep_policy(struct cl_load *load, const struct cl_msg_compiled *msg, 
         cl_policyview_close(policy);
         return cl_fail(err, CL_E_LOST, "policyc answered with policy %s", msg->name);
     }
-    load->refused += !cl_binds_are_fit(policy);
+    if (cl_binds_check_all(policy, &unfit) < 0)
+        note_problem(load, unfit.text);
     source->policy = policy;
     source->fd = cl_take_fd(fd);
     load->compiled++;
@@ -274,12 +300,11 @@ static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, str
     if (msg->head.type == CL_M_COMPILED)
         return keep_policy(load, &msg->compiled, &fds[0], err);
     if (msg->head.type == CL_M_REFUSED) {
-        load->refused++;
-        cl_log(CL_ERROR, "load.problem", "%s", msg->refused.text);
+        note_problem(load, msg->refused.text);
         return 0;
     }
-    if (load->refused > 0 || load->compiled != load->asked)
-        return cl_fail(err, CL_E_INPUT, "%u problems in the policies", load->refused);
+    if (load->problem.count > 0 || load->compiled != load->asked)
+        return cl_fail(err, CL_E_INPUT, "%u problems in the policies", load->problem.count);
     conclude(load, NULL);
     return 1;
 }
@@ -344,8 +369,8 @@ void cl_load_start(struct cl_daemon *daemon)
     }
     struct cl_load *load = new_load(daemon);
     if (cl_peer_start(&load->peer, &start, &err) < 0 || ask_all(load, &err) < 0) {
+        refuse(load, &err);
         free_load(load);
-        refuse(daemon, &err);
         return;
     }
     daemon->load = load;

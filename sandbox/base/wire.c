@@ -53,6 +53,8 @@ static const struct msg_rule msg_rules[] = {
     { "END", CL_M_END, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_end), 0, 0, NO_TEXT },
     { "RETIRE", CL_M_RETIRE, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_spare), 0, 0, NO_TEXT },
     { "DRAIN", CL_M_DRAIN, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_drain), 0, 0, NO_TEXT },
+    { "PROBLEM", CL_M_PROBLEM, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_problem), 0, 0,
+      TEXTS(TEXT(cl_msg_problem, text)) },
 
     { "SPAWN", CL_M_SPAWN, CL_WAY_CLOCHED_TO_ZYGOTE, SIZE(cl_msg_spawn), 1, CL_FDPASS_MAX,
       NO_TEXT },

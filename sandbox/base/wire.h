@@ -35,14 +35,15 @@ enum cl_msg_type {
     CL_M_DROP = 6,   /* struct cl_msg_spare: an untaken spare is given back (end it) */
 
     /* cloched -> API */
-    CL_M_POLICY = 32, /* struct cl_msg_policy + 1 fd: the sealed policy */
-    CL_M_TENANT = 33, /* struct cl_msg_tenant + 1 fd: its token file, open for reading */
-    CL_M_LOADED = 34, /* struct cl_msg_loaded: a generation is complete */
-    CL_M_SPARE = 35,  /* struct cl_msg_offer + 1 fd: the API's end of a job socket */
-    CL_M_TAKEN = 36,  /* struct cl_msg_spare: narrowed limits are in force */
-    CL_M_END = 37,    /* struct cl_msg_end: once for every offered spare */
-    CL_M_RETIRE = 38, /* struct cl_msg_spare: drop it unless it is taken */
-    CL_M_DRAIN = 39,  /* struct cl_msg_drain: accept no more, finish what runs */
+    CL_M_POLICY = 32,  /* struct cl_msg_policy + 1 fd: the sealed policy */
+    CL_M_TENANT = 33,  /* struct cl_msg_tenant + 1 fd: its token file, open for reading */
+    CL_M_LOADED = 34,  /* struct cl_msg_loaded: a generation is complete */
+    CL_M_SPARE = 35,   /* struct cl_msg_offer + 1 fd: the API's end of a job socket */
+    CL_M_TAKEN = 36,   /* struct cl_msg_spare: narrowed limits are in force */
+    CL_M_END = 37,     /* struct cl_msg_end: once for every offered spare */
+    CL_M_RETIRE = 38,  /* struct cl_msg_spare: drop it unless it is taken */
+    CL_M_DRAIN = 39,   /* struct cl_msg_drain: accept no more, finish what runs */
+    CL_M_PROBLEM = 40, /* struct cl_msg_problem: a reload was refused, until the next LOADED */
 
     /* cloched -> zygote */
     CL_M_SPAWN = 64, /* struct cl_msg_spawn + fds: job socket, then the slot's cgroup fds */
@@ -167,6 +168,13 @@ struct cl_msg_drain {
     uint64_t grace_ms;
 };
 
+struct cl_msg_problem {
+    struct cl_msg head;
+    uint32_t generation;        /* that stays in force */
+    uint32_t count;             /* problems found */
+    char text[CL_MSG_MAX - 16]; /* the first one */
+};
+
 struct cl_msg_spawn {
     struct cl_msg head;
     uint64_t spare;
@@ -245,6 +253,7 @@ union cl_msg_any {
     struct cl_msg_offer offer;
     struct cl_msg_end end;
     struct cl_msg_drain drain;
+    struct cl_msg_problem problem;
     struct cl_msg_spawn spawn;
     struct cl_msg_up up;
     struct cl_msg_spawned spawned;

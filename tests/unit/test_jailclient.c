@@ -79,6 +79,12 @@ static void on_retire(void *self, uint64_t spare)
     hear("retire %d;", (int)spare);
 }
 
+static void on_problem(void *self, const struct cl_msg_problem *msg)
+{
+    (void)self;
+    hear("problem %u %s;", msg->count, msg->text);
+}
+
 static void on_drain(void *self, const struct cl_msg_drain *msg)
 {
     (void)self;
@@ -101,6 +107,7 @@ static const struct cl_jailclient_calls calls = {
     .on_taken = on_taken,
     .on_end = on_end,
     .on_retire = on_retire,
+    .on_problem = on_problem,
     .on_drain = on_drain,
     .on_lost = on_lost,
 };
@@ -158,19 +165,22 @@ static void everything_cloched_says_is_heard_in_order(void **state)
     struct cl_msg_spare spare = { .spare = 5 };
     struct cl_msg_end end = { .spare = 6 };
     struct cl_msg_drain drain = { .grace_ms = 7 };
+    struct cl_msg_problem problem = { .count = 2, .text = "mine.yaml:3" };
 
     (void)state;
     tell(CL_M_TENANT, &tenant, 1);
     tell(CL_M_POLICY, &policy, 1);
     tell(CL_M_LOADED, &loaded, -1);
+    tell(CL_M_PROBLEM, &problem, -1);
     tell(CL_M_SPARE, &offer, 1);
     tell(CL_M_TAKEN, &spare, -1);
     tell(CL_M_END, &end, -1);
     tell(CL_M_RETIRE, &spare, -1);
     tell(CL_M_DRAIN, &drain, -1);
     event_base_loop(base, EVLOOP_NONBLOCK);
-    assert_string_equal(heard, "me tenant acme 1;policy default 1;loaded 3;spare 4 1;taken 5;"
-                               "end 6;retire 5;drain 7;");
+    assert_string_equal(heard,
+                        "me tenant acme 1;policy default 1;loaded 3;problem 2 mine.yaml:3;"
+                        "spare 4 1;taken 5;end 6;retire 5;drain 7;");
 }
 
 /* Lets this process have no descriptor more; returns what it could have. */

@@ -33,6 +33,7 @@ static const struct {
     { "DROP", 6, CL_WAY_API_TO_CLOCHED, sizeof(struct cl_msg_spare), 0, 0 },
     { "POLICY", 32, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_policy), 1, 1 },
     { "TENANT", 33, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_tenant), 1, 1 },
+    { "PROBLEM", 40, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_problem), 0, 0 },
     { "LOADED", 34, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_loaded), 0, 0 },
     { "SPARE", 35, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_offer), 1, 1 },
     { "TAKEN", 36, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_spare), 0, 0 },
