@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /v1/calls: from a request to a job, and from its end to an answer.
+ * POST /v1/calls and /v1/eval: from a request to a job, and from its end to an answer.
  * Runs in: cloche-api.
  * Trusts: nothing of the request; of the outcome only what stream.c and verdict.c made of it.
  */
@@ -120,30 +120,49 @@ static struct cl_pool *find_pool(struct cl_visit *visit, const struct cl_request
     return pool;
 }
 
-int cl_calls_run(struct cl_visit *visit, const char *body, size_t length,
-                 struct cl_refusal *refusal)
+/* The request's frames become a job, and are taken. `kind` is added to the call's flags. */
+static int submit(struct cl_visit *visit, struct cl_request *request, size_t length,
+                  uint32_t kind, struct cl_refusal *refusal)
 {
-    struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
-    const uint32_t flags = visit->form == CL_REPLY_PLAIN ? 0 : CL_CALL_STREAM;
+    const uint32_t flags = kind | (visit->form == CL_REPLY_PLAIN ? 0 : CL_CALL_STREAM);
     struct cl_pool *pool;
     struct cl_job *job;
 
-    if (cl_request_parse(&request, body, length, refusal) < 0 ||
-        put_trace(visit, &request, refusal) < 0)
+    if (put_trace(visit, request, refusal) < 0)
         return -1;
-    pool = find_pool(visit, &request, length, refusal);
-    if (!pool || cl_request_seal(&request, pool->policy, flags, refusal) < 0)
+    pool = find_pool(visit, request, length, refusal);
+    if (!pool || cl_request_seal(request, pool->policy, flags, refusal) < 0)
         return -1;
-    if (!cl_exchange_reserve(visit->exchange, request.frames.capacity)) {
+    if (!cl_exchange_reserve(visit->exchange, request->frames.capacity)) {
         refusal->retry_after_s = 1;
         return cl_refusal_set(refusal, CL_R_NO_MEMORY,
                               "other requests hold what there is for a call of this size");
     }
-    job = cl_job_new(visit->app->dispatch, pool, &request, flags, visit->form);
+    job = cl_job_new(visit->app->dispatch, pool, request, flags, visit->form);
     job->exchange = visit->exchange;
     visit->job = job->id;
     cl_dispatch_submit(visit->app->dispatch, job);
     return 0;
+}
+
+int cl_calls_run(struct cl_visit *visit, const char *body, size_t length,
+                 struct cl_refusal *refusal)
+{
+    struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
+
+    if (cl_request_parse(&request, body, length, refusal) < 0)
+        return -1;
+    return submit(visit, &request, length, 0, refusal);
+}
+
+int cl_calls_eval(struct cl_visit *visit, const char *body, size_t length,
+                  struct cl_refusal *refusal)
+{
+    struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
+
+    if (cl_request_parse_eval(&request, body, length, refusal) < 0)
+        return -1;
+    return submit(visit, &request, length, CL_CALL_EVAL, refusal);
 }
 
 /* -------------------------------------------------------------------------------------- job */

@@ -10,7 +10,7 @@ cloche_LIBS := -lcurl -ljson-c
 API_UNIT := test_refusal test_quantity test_ulid test_idtable test_path test_route test_verdict \
             test_auth test_tenant test_request test_stream test_keep test_events test_envelope \
             test_metrics test_jailclient test_spare test_dispatch test_lease test_calls \
-            test_confine test_options
+            test_confine test_request_eval test_options
 UNIT += $(API_UNIT)
 
 # All of the API but main, with exchanges that write down what is asked of them instead of HTTP.
@@ -20,7 +20,7 @@ $(foreach t,$(API_UNIT),$(eval $(t)_SRC := $(API_TEST_SRC))\
                         $(eval $(t)_LIBS := -levent_core -lsodium))
 
 FUZZERS += fuzz_request fuzz_frames
-fuzz_request_SRC := $(addprefix api/,request.c request_files.c request_limits.c member.c path.c \
-                      quantity.c refusal.c) $(wildcard api/json*.c) tests/support/policy_sample.c
+fuzz_request_SRC := $(addprefix api/,request.c request_eval.c request_files.c request_limits.c \
+                      member.c path.c quantity.c refusal.c) $(wildcard api/json*.c) tests/support/policy_sample.c
 fuzz_request_LIBS := -lsodium
 fuzz_frames_SRC := api/stream.c api/path.c $(wildcard api/json*.c)

@@ -73,7 +73,8 @@ static int put_denied(const struct cl_envelope *e, struct cl_buf *out, struct cl
     if (e->verdict->is_syscall)
         return cl_buf_put_text(out,
                                ",\"denied\":{\"rule\":\"syscall\",\"name\":null,\"message\":"
-                               "\"a system call that the policy does not allow\"}",
+                               "\"a system call that the policy does not allow\","
+                               "\"line\":null,\"column\":null}",
                                err);
     texts = cl_stream_texts(e->stream);
     if (cl_buf_put_text(out, ",\"denied\":{", err) < 0 ||
@@ -81,19 +82,43 @@ static int put_denied(const struct cl_envelope *e, struct cl_buf *out, struct cl
         cl_buf_put(out, ",", 1, err) < 0 ||
         put_cut(out, "name", texts.text[1], NAME_BYTES, err) < 0 ||
         cl_buf_put(out, ",", 1, err) < 0 ||
-        put_cut(out, "message", texts.text[2], MESSAGE_BYTES, err) < 0)
+        put_cut(out, "message", texts.text[2], MESSAGE_BYTES, err) < 0 ||
+        put_place(out, "line", texts.line, err) < 0 ||
+        put_place(out, "column", texts.column, err) < 0)
         return -1;
     return cl_buf_put(out, "}", 1, err);
+}
+
+/* What a worker that keeps a limit by itself says about it: where, and what was asked for. */
+static int put_claim(const struct cl_envelope *e, struct cl_buf *out, struct cl_err *err)
+{
+    const struct cl_buf *final = &e->stream->final;
+    struct cl_frame_limit claim;
+    struct cl_json text;
+
+    memcpy(&claim, final->bytes, sizeof(claim));
+    if (claim.line <= 0)
+        return 0;
+    text.text = (const char *) final->bytes + sizeof(claim);
+    text.length = final->length - sizeof(claim);
+    if (put_place(out, "line", claim.line, err) < 0 ||
+        put_place(out, "column", claim.column, err) < 0 || cl_buf_put(out, ",", 1, err) < 0)
+        return -1;
+    return put_cut(out, "message", text, MESSAGE_BYTES, err);
 }
 
 static int put_limit(const struct cl_envelope *e, struct cl_buf *out, struct cl_err *err)
 {
     const struct cl_verdict *v = e->verdict;
 
-    return cl_buf_format(out, err,
-                         ",\"limit\":{\"name\":\"%s\",\"value\":%" PRIu64
-                         ",\"unit\":\"%s\",\"used\":%" PRIu64 "}",
-                         cl_limit_name(v->limit), v->value, cl_limit_unit(v->limit), v->used);
+    if (cl_buf_format(out, err,
+                      ",\"limit\":{\"name\":\"%s\",\"value\":%" PRIu64
+                      ",\"unit\":\"%s\",\"used\":%" PRIu64,
+                      cl_limit_name(v->limit), v->value, cl_limit_unit(v->limit), v->used) < 0)
+        return -1;
+    if (v->is_own && put_claim(e, out, err) < 0)
+        return -1;
+    return cl_buf_put(out, "}", 1, err);
 }
 
 static int put_crash(const struct cl_envelope *e, struct cl_buf *out, struct cl_err *err)

@@ -48,6 +48,12 @@ int cl_member_put_text(struct cl_member_parse *parse, enum cl_frame_type type,
 int cl_member_short(struct cl_member_parse *parse, struct cl_json value, char *text,
                     size_t size);
 
+/* The whole body: opens the CALL frame, then reads every member. */
+int cl_member_body(struct cl_member_parse *parse, const char *text, size_t length,
+                   const struct cl_member *table, size_t count);
+
+/* Members that calls of every kind have. */
+int cl_member_policy(struct cl_member_parse *parse, struct cl_json value);
 int cl_member_files(struct cl_member_parse *parse, struct cl_json value);
 int cl_member_artifacts(struct cl_member_parse *parse, struct cl_json value);
 int cl_member_limits(struct cl_member_parse *parse, struct cl_json value);

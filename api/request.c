@@ -80,7 +80,7 @@ static int read_stdin(struct cl_member_parse *parse, struct cl_json value)
     return cl_member_put_text(parse, CL_F_STDIN, value);
 }
 
-static int read_policy(struct cl_member_parse *parse, struct cl_json value)
+int cl_member_policy(struct cl_member_parse *parse, struct cl_json value)
 {
     return cl_member_short(parse, value, parse->request->policy,
                            sizeof(parse->request->policy));
@@ -105,7 +105,7 @@ static const struct cl_member members[] = {
     { "stdin", CL_JSON_STRING, read_stdin },
     { "files", CL_JSON_ARRAY, cl_member_files },
     { "artifacts", CL_JSON_ARRAY, cl_member_artifacts },
-    { "policy", CL_JSON_STRING, read_policy },
+    { "policy", CL_JSON_STRING, cl_member_policy },
     { "limits", CL_JSON_OBJECT, cl_member_limits },
     { "metadata", CL_JSON_OBJECT, read_metadata },
 };
@@ -155,26 +155,33 @@ static int check_text(const char *text, size_t length, struct cl_json *body,
     return 0;
 }
 
-int cl_request_parse(struct cl_request *request, const char *text, size_t length,
-                     struct cl_refusal *refusal)
+int cl_member_body(struct cl_member_parse *parse, const char *text, size_t length,
+                   const struct cl_member *table, size_t count)
 {
-    struct cl_member_parse parse = { .request = request, .refusal = refusal };
     const struct cl_frame head = cl_frame_make(CL_F_CALL, sizeof(struct cl_frame_call));
+    struct cl_request *request = parse->request;
     struct cl_json body;
     struct cl_err err = CL_ERR_INIT;
 
     /* Unescaping never grows; heads of at most a few hundred frames come on top. */
     request->frames.limit = 2 * length + (128 << 10) + CL_FRAME_ENV_MAX;
     request->metadata.limit = CL_REQUEST_METADATA_MAX;
-    if (check_text(text, length, &body, refusal) < 0)
+    if (check_text(text, length, &body, parse->refusal) < 0)
         return -1;
     if (cl_buf_put(&request->frames, &head, sizeof(head), &err) < 0 ||
         !cl_buf_room(&request->frames, sizeof(struct cl_frame_call), &err))
-        return cl_refusal_set(refusal, CL_R_MALFORMED, "%s", err.text);
+        return cl_refusal_set(parse->refusal, CL_R_MALFORMED, "%s", err.text);
     memset(request->frames.bytes + sizeof(head), 0, sizeof(struct cl_frame_call));
     request->frames.length += sizeof(struct cl_frame_call);
+    return cl_member_walk(parse, body, table, count);
+}
 
-    if (cl_member_walk(&parse, body, members, CL_COUNT(members)) < 0)
+int cl_request_parse(struct cl_request *request, const char *text, size_t length,
+                     struct cl_refusal *refusal)
+{
+    struct cl_member_parse parse = { .request = request, .refusal = refusal };
+
+    if (cl_member_body(&parse, text, length, members, CL_COUNT(members)) < 0)
         return -1;
     return check_code(&parse);
 }

@@ -24,6 +24,7 @@ enum {
     CL_REQUEST_FILES_MAX = 256,
     CL_REQUEST_ARTIFACTS_MAX = 64,
     CL_REQUEST_METADATA_MAX = 64 << 10,
+    CL_REQUEST_EXPRESSION_MAX = 64 << 10,
 };
 
 /* What one call may use, indexed by enum cl_limit. */
@@ -45,6 +46,10 @@ struct cl_request {
 /* 0, or -1 with why. The request must be zeroed; fini it in every case. */
 int cl_request_parse(struct cl_request *request, const char *text, size_t length,
                      struct cl_refusal *refusal);
+
+/* The same for the body of POST /v1/eval: the expression becomes SOURCE, the context KWARGS. */
+int cl_request_parse_eval(struct cl_request *request, const char *text, size_t length,
+                          struct cl_refusal *refusal);
 
 /* Appends one ENV frame. The value may come from a header; the name is ours. */
 int cl_request_put_env(struct cl_request *request, const char *name, const char *value,

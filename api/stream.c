@@ -171,8 +171,9 @@ static void on_file(struct cl_stream *stream, uint32_t type, const char *bytes, 
 
 static bool may_claim(uint32_t limit)
 {
-    /* Time is measured by cloched alone. */
-    return limit >= CL_LIMIT_MEMORY && limit < CL_LIMIT_COUNT_;
+    /* The deadline is cloched's alone. Of CPU time a worker may say that an expression would take
+     * too much of it; what was taken is measured by cloched. */
+    return limit >= CL_LIMIT_CPU && limit < CL_LIMIT_COUNT_;
 }
 
 /* ERROR and DENIED have the same shape: two numbers, three lengths, three texts. */

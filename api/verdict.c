@@ -83,6 +83,19 @@ static struct cl_verdict as_pids(const struct sides *s)
     return limit_of(CL_LIMIT_PROCESSES, value, value + 1);
 }
 
+/* A worker may keep a narrower limit than the call's, never a wider one. Depth is also that of an
+ * expression, which has a cap of its own. */
+static struct cl_verdict as_own(const struct cl_frame_limit *own, uint64_t in_force)
+{
+    const bool is_narrower =
+        own->value > 0 && (own->value < in_force || own->limit == CL_LIMIT_DEPTH);
+    struct cl_verdict verdict =
+        limit_of((enum cl_limit)own->limit, is_narrower ? own->value : in_force, own->used);
+
+    verdict.is_own = true;
+    return verdict;
+}
+
 /* Success is a complete frame and a clean end; a worker that dies by a signal after its result
  * did not end as our code ends. The other final frames stand by themselves. */
 static bool is_final(const struct sides *s)
@@ -110,7 +123,7 @@ static struct cl_verdict as_final(const struct sides *s)
             verdict.kind = kinds[i].kind;
     }
     if (verdict.kind == CL_V_LIMIT)
-        return limit_of((enum cl_limit)own->limit, s->seen->limits[own->limit], own->used);
+        return as_own(own, s->seen->limits[own->limit]);
     if (verdict.kind == CL_V_LOST)
         verdict.message = "the worker could not serve";
     return verdict;

@@ -39,6 +39,7 @@ struct cl_verdict {
     bool is_syscall;     /* DENIED by the filter, without a frame */
     enum cl_limit limit; /* LIMIT */
     uint64_t value, used;
+    bool is_own;         /* LIMIT by the worker's frame, which may name the place */
     int signal;          /* CRASHED: 0 when it exited */
     int status;          /* CRASHED: exit status, when signal is 0 */
     const char *message; /* LOST */

@@ -17,6 +17,7 @@
 
 static const struct cl_route routes[] = {
     { "POST", "/v1/calls", CL_ROUTE_TOKEN, true, cl_calls_check, cl_calls_run },
+    { "POST", "/v1/eval", CL_ROUTE_TOKEN, true, cl_calls_check, cl_calls_eval },
     { "GET", "/v1/policies", CL_ROUTE_TOKEN, false, NULL, cl_policies_list },
     { "GET", "/v1/policies/{}", CL_ROUTE_TOKEN, false, NULL, cl_policies_get },
     { "GET", "/healthz", CL_ROUTE_OPEN, false, NULL, cl_health_alive },

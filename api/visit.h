@@ -49,6 +49,8 @@ void cl_visit_answer(struct cl_visit *visit, const char *type, const struct cl_b
 int cl_calls_check(struct cl_visit *visit, struct cl_refusal *refusal);
 int cl_calls_run(struct cl_visit *visit, const char *body, size_t length,
                  struct cl_refusal *refusal);
+int cl_calls_eval(struct cl_visit *visit, const char *body, size_t length,
+                  struct cl_refusal *refusal);
 int cl_policies_list(struct cl_visit *visit, const char *body, size_t length,
                      struct cl_refusal *refusal);
 int cl_policies_get(struct cl_visit *visit, const char *body, size_t length,

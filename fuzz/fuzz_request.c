@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bodies of POST /v1/calls. Whatever is taken is a row of whole frames that a worker may read.
+ * Bodies of POST /v1/calls and /v1/eval. Whatever is taken is a row of whole frames that a worker may read.
  * Runs in: tests only.
  * Trusts: nothing; the first byte picks the policy.
  */
@@ -56,6 +56,22 @@ static void check_refusal(const struct cl_refusal *refusal)
     CL_CHECK(refusal->pointer[0] == '\0' || refusal->pointer[0] == '/');
 }
 
+/* An expression never grows past its cap, and comes as the call's source. */
+static void check_eval(const uint8_t *bytes, size_t length, const struct cl_policy *policy)
+{
+    struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
+    struct cl_refusal refusal = CL_REFUSAL_INIT;
+
+    if (cl_request_parse_eval(&request, (const char *)bytes, length, &refusal) < 0 ||
+        cl_request_seal(&request, policy, CL_CALL_EVAL, &refusal) < 0) {
+        check_refusal(&refusal);
+        return;
+    }
+    CL_CHECK(!request.needs_files && request.metadata.length == 0);
+    check_frames(&request);
+    check_limits(&request, policy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
@@ -66,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         return 0;
     policy_sample_init(&sample);
     sample.head.files_bytes = bytes[0] & 1 ? 1 << 20 : 0;
+    check_eval(bytes + 1, length - 1, &sample.head);
     if (cl_request_parse(&request, (const char *)bytes + 1, length - 1, &refusal) < 0 ||
         cl_request_put_env(&request, "TRACEPARENT", "00", &refusal) < 0 ||
         cl_request_seal(&request, &sample.head, 0, &refusal) < 0) {

@@ -105,7 +105,7 @@ static _Noreturn void finish(enum cl_frame_type type, const struct part *parts, 
 
 static _Noreturn void finish_limit(enum cl_limit limit, uint64_t value, uint64_t used)
 {
-    struct cl_frame_limit body = { (uint32_t)limit, 0, value, used };
+    struct cl_frame_limit body = { .limit = (uint32_t)limit, .value = value, .used = used };
     struct part part = { &body, sizeof(body) };
 
     finish(CL_F_LIMIT, &part, 1);
@@ -262,6 +262,18 @@ _Noreturn void cl_emit_limit(enum cl_limit limit, uint64_t value, uint64_t used)
 {
     cl_futexlock_take(&emit.lock);
     finish_limit(limit, value, used);
+}
+
+_Noreturn void cl_emit_limit_at(const struct cl_frame_limit *head, const char *text,
+                                size_t length)
+{
+    struct part parts[] = {
+        { head, sizeof(*head) },
+        text_part(text, (uint32_t)length, MESSAGE_MAX),
+    };
+
+    cl_futexlock_take(&emit.lock);
+    finish(CL_F_LIMIT, parts, CL_COUNT(parts));
 }
 
 _Noreturn void cl_emit_failed(const struct cl_err *err)

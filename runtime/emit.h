@@ -33,6 +33,9 @@ _Noreturn void cl_emit_error(const struct cl_frame_error *head, const char *type
 _Noreturn void cl_emit_denied(const struct cl_frame_denied *head, const char *rule,
                               const char *name, const char *message);
 _Noreturn void cl_emit_limit(enum cl_limit limit, uint64_t value, uint64_t used);
+/* The same, with the place in the caller's source and a text about it. */
+_Noreturn void cl_emit_limit_at(const struct cl_frame_limit *head, const char *text,
+                                size_t length);
 _Noreturn void cl_emit_failed(const struct cl_err *err);
 
 #endif

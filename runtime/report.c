@@ -16,6 +16,8 @@
 
 enum { CHAIN_MAX = 8 };
 
+static const char traceback_head[] = "Traceback (most recent call last):\n";
+
 /* A str attribute of a class, or NULL without an exception. Owned. */
 static PyObject *class_text(PyObject *type, const char *name)
 {
@@ -127,6 +129,16 @@ static int put_notes(PyObject *exception, PyObject *lines)
     return 0;
 }
 
+/* A place that no frame stands for. */
+static int put_place(const struct cl_report *report, const struct cl_place *place,
+                     PyObject *lines)
+{
+    if (put_text(lines, PyUnicode_FromFormat("  File \"" CL_SOURCE_NAME "\", line %d\n",
+                                             place->line)) < 0)
+        return -1;
+    return cl_traceback_put_line(report->source, place, lines);
+}
+
 static int put_one(const struct cl_report *report, PyObject *exception, PyObject *lines)
 {
     cl_pyref_auto PyObject *traceback = PyException_GetTraceback(exception);
@@ -135,16 +147,17 @@ static int put_one(const struct cl_report *report, PyObject *exception, PyObject
 
     if (!message)
         return -1;
-    if (traceback &&
-        (put_text(lines, PyUnicode_FromString("Traceback (most recent call last):\n")) < 0 ||
-         cl_traceback_put(report->source, traceback, lines) < 0))
+    if (report->place.line > 0 && !is_own_syntax(exception)) {
+        if (put_text(lines, PyUnicode_FromString(traceback_head)) < 0 ||
+            put_place(report, &report->place, lines) < 0)
+            return -1;
+    } else if (traceback && (put_text(lines, PyUnicode_FromString(traceback_head)) < 0 ||
+                             cl_traceback_put(report->source, traceback, lines) < 0))
         return -1;
     if (is_own_syntax(exception)) {
         struct cl_place place = syntax_place(exception);
 
-        if (put_text(lines, PyUnicode_FromFormat("  File \"" CL_SOURCE_NAME "\", line %d\n",
-                                                 place.line)) < 0 ||
-            cl_traceback_put_line(report->source, &place, lines) < 0)
+        if (put_place(report, &place, lines) < 0)
             return -1;
     }
     if (put_text(lines,
@@ -197,6 +210,8 @@ static struct cl_place place_of(const struct cl_report *report, PyObject *except
 
     if (is_own_syntax(exception))
         return syntax_place(exception);
+    if (report->place.line > 0)
+        return report->place;
     return cl_traceback_place(report->source, traceback);
 }
 

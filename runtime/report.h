@@ -10,6 +10,7 @@
 #include "policies/policy.h"
 #include "runtime/call.h"
 #include "runtime/pyref.h"
+#include "runtime/traceback.h"
 
 #define CL_SOURCE_NAME "main.py" /* the file name of the caller's source */
 #define CL_MODULE_NAME                                                                         \
@@ -18,6 +19,7 @@
 struct cl_report {
     const struct cl_policy *policy;
     struct cl_bytes source;
+    struct cl_place place; /* of what was evaluated without frames; line 0: frames tell */
 };
 
 /* ERROR, DENIED or LIMIT for `exception` (borrowed). */

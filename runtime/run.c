@@ -15,6 +15,7 @@
 #include "runtime/drive.h"
 #include "runtime/emit.h"
 #include "runtime/entry.h"
+#include "runtime/eval.h"
 #include "runtime/events.h"
 #include "runtime/mapped.h"
 #include "runtime/modules.h"
@@ -39,8 +40,9 @@ int cl_run_prepare(const struct cl_policy *policy, struct cl_run_loaded *loaded,
     if (cl_convert_prepare() < 0 || cl_entry_prepare() < 0 || cl_events_prepare() < 0 ||
         cl_tame_prepare(policy) < 0)
         return cl_boot_failed(err, "prepare the interpreter");
-    if (cl_mapped_prepare(policy, loaded, err) < 0 || cl_modules_prepare(policy, err) < 0 ||
-        cl_audit_prepare(policy, err) < 0 || cl_drive_prepare(err) < 0)
+    if (cl_eval_prepare(policy, err) < 0 || cl_mapped_prepare(policy, loaded, err) < 0 ||
+        cl_modules_prepare(policy, err) < 0 || cl_audit_prepare(policy, err) < 0 ||
+        cl_drive_prepare(err) < 0)
         return -1;
     return cl_warm_prepare(policy, err);
 }
@@ -106,6 +108,8 @@ static _Noreturn void end_raised(const struct cl_call *call)
     send_artifacts(call);
     if (is_good_exit(value))
         cl_emit_result("null", 4);
+    if (call->head.flags & CL_CALL_EVAL)
+        cl_eval_end(&report, value);
     cl_report_end(&report, value);
 }
 
@@ -162,12 +166,18 @@ static _Noreturn void end_returned(const struct cl_call *call, PyObject *value)
     cl_emit_result((const char *)out.bytes, out.length);
 }
 
-/* Restricted evaluation needs its own walker; code that would run as a module is not it. */
-static _Noreturn void end_eval(void)
+static _Noreturn void run_eval(const struct cl_call *call)
 {
     struct cl_frame_denied head = { .line = 0 };
+    PyObject *value;
 
-    cl_emit_denied(&head, "eval", "eval", "eval is not allowed by this policy");
+    if (!cl_eval_is_open())
+        cl_emit_denied(&head, "eval", "eval", "eval is not allowed by this policy");
+    cl_audit_set(true);
+    value = cl_eval_run(call);
+    if (!value)
+        end_raised(call);
+    end_returned(call, value);
 }
 
 _Noreturn void cl_run_call(const struct cl_call *call)
@@ -175,9 +185,9 @@ _Noreturn void cl_run_call(const struct cl_call *call)
     struct cl_entry entry = CL_ENTRY_INIT;
     PyObject *value;
 
-    if (call->head.flags & CL_CALL_EVAL)
-        end_eval();
     report.source = call->source;
+    if (call->head.flags & CL_CALL_EVAL)
+        run_eval(call);
     bring_in(call);
     if (cl_entry_arguments(&entry, call) < 0)
         end_failed("read the arguments");

@@ -82,7 +82,7 @@ static int run_loop(void)
 static int run_bad(const struct cl_policy *policy)
 {
     const struct cl_call call = { .source = TEXT(bad_source) };
-    struct cl_report report = { policy, call.source };
+    struct cl_report report = { .policy = policy, .source = call.source };
     CL_AUTO(cl_entry_fini) struct cl_entry entry = CL_ENTRY_INIT;
     cl_pyref_auto PyObject *value = NULL;
     cl_pyref_auto PyObject *type = NULL;

@@ -190,3 +190,26 @@ int cl_body_make(struct cl_buf *body, const struct cl_args *args, struct cl_err 
         return -1;
     return cl_buf_put_text(body, "}", err);
 }
+
+static int put_expression(struct cl_buf *body, const char *text, struct cl_err *err)
+{
+    const struct cl_buf view = { .bytes = (uint8_t *)(uintptr_t)text, .length = strlen(text) };
+
+    if (check_utf8(&view, err) < 0)
+        return cl_err_context(err, "the expression");
+    if (cl_buf_put_text(body, "\"expression\":", err) < 0)
+        return -1;
+    return cl_json_put_string(body, text, view.length, err);
+}
+
+int cl_body_make_eval(struct cl_buf *body, const struct cl_args *args, struct cl_err *err)
+{
+    if (cl_buf_put_text(body, "{", err) < 0 || put_expression(body, args->operand, err) < 0 ||
+        put_text(body, "policy", args->policy, err) < 0 ||
+        put_limits(body, &args->limits, err) < 0)
+        return -1;
+    if (args->context && (cl_buf_put_text(body, ",\"context\":", err) < 0 ||
+                          put_json(body, args->context, "-c", err) < 0))
+        return -1;
+    return cl_buf_put_text(body, "}", err);
+}

@@ -6,7 +6,7 @@
  */
 #include "api/cli/body.h"
 #include "api/cli/follow.h"
-#include "api/cli/outcome.h"
+#include "api/cli/post.h"
 #include "api/cli/service.h"
 #include "sandbox/base/own.h"
 
@@ -34,31 +34,6 @@ static const struct cl_option options[] = {
       offsetof(struct cl_args, token_file), CL_OPTION_TEXT, 0 },
 };
 
-static int fail_post(const struct cl_err *err)
-{
-    return cl_verb_fail(err->kind == CL_E_LOST ? CL_EXIT_UNREACHABLE : CL_EXIT_USAGE, "%s",
-                        err->text);
-}
-
-static int run_whole(struct cl_service *service, const struct cl_buf *body, bool as_json)
-{
-    struct cl_answer CL_AUTO(cl_answer_fini) answer = CL_ANSWER_INIT;
-    struct cl_err err = CL_ERR_INIT;
-    struct cl_json envelope;
-
-    if (cl_service_post(service, PATH_CALLS, body, NULL, &answer, &err) < 0)
-        return fail_post(&err);
-    if (answer.status != 200)
-        return cl_service_problem(&answer);
-    if (cl_json_root(&answer.body, &envelope, &err) < 0)
-        return cl_verb_fail(CL_EXIT_LOST, "%s", err.text);
-    if (!as_json)
-        return cl_outcome_show(envelope, false);
-    fwrite(envelope.text, 1, envelope.length, stdout);
-    fputc('\n', stdout);
-    return cl_outcome_exit(envelope);
-}
-
 static int run_streamed(struct cl_service *service, const struct cl_buf *body, bool as_json)
 {
     struct cl_answer CL_AUTO(cl_answer_fini) answer = CL_ANSWER_INIT;
@@ -67,7 +42,7 @@ static int run_streamed(struct cl_service *service, const struct cl_buf *body, b
     struct cl_err err = CL_ERR_INIT;
 
     if (cl_service_post(service, PATH_CALLS, body, &sink, &answer, &err) < 0)
-        return fail_post(&err);
+        return cl_post_fail(&err);
     if (answer.status != 200)
         return cl_service_problem(&answer);
     if (!follow.has_ended)
@@ -87,7 +62,7 @@ static int run(const struct cl_args *args)
         return cl_verb_fail(CL_EXIT_USAGE, "%s", err.text);
     if (args->is_streamed)
         return run_streamed(&service, &body, as_json);
-    return run_whole(&service, &body, as_json);
+    return cl_post_whole(&service, PATH_CALLS, &body, as_json);
 }
 
 const struct cl_verb cl_verb_run = {

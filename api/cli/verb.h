@@ -33,7 +33,7 @@ struct cl_texts {
 struct cl_args {
     const char *operand; /* NULL when there is none */
     const char *url, *token_file, *output;
-    const char *entry, *policy, *stdin_file;
+    const char *entry, *policy, *stdin_file, *context;
     struct cl_texts args, kwargs, limits;
     bool is_streamed;
     const char *state, *listen;
@@ -69,8 +69,8 @@ struct cl_verb {
             CL_OPTION_TEXT, 'o'                                                                \
     }
 
-extern const struct cl_verb cl_verb_run, cl_verb_policy, cl_verb_doctor, cl_verb_tour,
-    cl_verb_version;
+extern const struct cl_verb cl_verb_run, cl_verb_eval, cl_verb_policy, cl_verb_doctor,
+    cl_verb_tour, cl_verb_version;
 
 /* "cloche: <text>" on stderr; returns `code`. */
 int cl_verb_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

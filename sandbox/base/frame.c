@@ -42,7 +42,7 @@ static const struct frame_rule frame_rules[] = {
     { CL_F_RESULT, true, true, 1, CL_FRAME_OUT_MAX },
     { CL_F_ERROR, true, true, HEADED(cl_frame_error, CL_FRAME_TEXTS_MAX) },
     { CL_F_DENIED, true, true, HEADED(cl_frame_denied, CL_FRAME_TEXTS_MAX) },
-    { CL_F_LIMIT, true, true, FIXED(cl_frame_limit) },
+    { CL_F_LIMIT, true, true, HEADED(cl_frame_limit, CL_FRAME_TEXTS_MAX) },
     { CL_F_FAILED, true, true, FIXED(cl_err) },
 };
 

@@ -20,7 +20,7 @@ enum {
     CL_FRAME_LOG_MAX = 512,         /* most bytes of one log text */
     CL_FRAME_NAME_MAX = 4 << 10,    /* most bytes of one ENTRY or ARTIFACT */
     CL_FRAME_ENV_MAX = 128 << 10,   /* most bytes of one NAME=value */
-    CL_FRAME_TEXTS_MAX = 256 << 10, /* most bytes of the texts of one ERROR or DENIED */
+    CL_FRAME_TEXTS_MAX = 256 << 10, /* most bytes of the texts of one ERROR, DENIED, LIMIT */
     CL_JOB_FD = 3,                  /* the worker's only socket */
     CL_DEPTH_MAX = 64,              /* nesting of any JSON value that crosses a border */
 };
@@ -116,11 +116,14 @@ enum cl_limit {
     CL_LIMIT_COUNT_
 };
 
+/* The rest of the frame is a text that says what was asked for; it may be empty. */
 struct cl_frame_limit {
     uint32_t limit; /* enum cl_limit */
-    uint32_t reserved;
-    uint64_t value; /* the limit */
+    int32_t line;   /* in the caller's source, 0 when unknown */
+    uint64_t value; /* the limit; 0, or more than is in force: the one that is in force */
     uint64_t used;  /* what was asked for, 0 when unknown */
+    int32_t column; /* 1-based, 0 when unknown */
+    uint32_t reserved;
 };
 
 enum cl_probe_kind {

@@ -162,7 +162,7 @@ static void denied_names_rule_and_name(void **state)
     verdict.kind = CL_V_DENIED;
     put_texts(&head, "modulessocketm", 14);
     assert_non_null(strstr(format(), "\"denied\":{\"rule\":\"modules\",\"name\":\"socket\","
-                                     "\"message\":\"m\"},"));
+                                     "\"message\":\"m\",\"line\":1,\"column\":1},"));
 }
 
 static void a_filtered_call_is_denied_without_a_frame(void **state)
@@ -170,6 +170,7 @@ static void a_filtered_call_is_denied_without_a_frame(void **state)
     (void)state;
     verdict = (struct cl_verdict){ .kind = CL_V_DENIED, .is_syscall = true };
     assert_non_null(strstr(format(), "\"denied\":{\"rule\":\"syscall\",\"name\":null,"));
+    assert_non_null(strstr(format(), "\"line\":null,\"column\":null},"));
 }
 
 static void limit_has_value_unit_and_used(void **state)
@@ -181,6 +182,27 @@ static void limit_has_value_unit_and_used(void **state)
     assert_non_null(strstr(format(),
                            "\"limit\":{\"name\":\"cpu\",\"value\":2000,\"unit\":\"ms\","
                            "\"used\":2010},"));
+}
+
+static void a_limit_that_the_worker_keeps_names_the_place(void **state)
+{
+    static const struct cl_frame_limit at = { .limit = CL_LIMIT_MEMORY,
+                                              .line = 2,
+                                              .column = 9 };
+    static const struct cl_frame_limit nowhere = { .limit = CL_LIMIT_MEMORY };
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)state;
+    verdict = (struct cl_verdict){
+        .kind = CL_V_LIMIT, .limit = CL_LIMIT_MEMORY, .value = 8, .used = 9, .is_own = true
+    };
+    cl_buf_put(&stream.final, &at, sizeof(at), &err);
+    cl_buf_put(&stream.final, "a\"b", 3, &err);
+    assert_non_null(strstr(format(), "\"used\":9,\"line\":2,\"column\":9,"
+                                     "\"message\":\"a\\\"b\"},"));
+    cl_buf_clear(&stream.final);
+    cl_buf_put(&stream.final, &nowhere, sizeof(nowhere), &err);
+    assert_non_null(strstr(format(), "\"used\":9},"));
 }
 
 static void crash_is_a_signal_or_a_status(void **state)
@@ -229,6 +251,7 @@ int main(void)
         CASE(long_texts_are_cut),
         CASE(broken_protocol_is_an_error_of_its_own),
         CASE(denied_names_rule_and_name),
+        CASE(a_limit_that_the_worker_keeps_names_the_place),
         CASE(a_filtered_call_is_denied_without_a_frame),
         CASE(limit_has_value_unit_and_used),
         CASE(crash_is_a_signal_or_a_status),

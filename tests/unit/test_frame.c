@@ -40,7 +40,7 @@ static const struct {
     { CL_F_RESULT, true, true, 1, 16777216 },
     { CL_F_ERROR, true, true, 20, 20 + 262144 },
     { CL_F_DENIED, true, true, 20, 20 + 262144 },
-    { CL_F_LIMIT, true, true, 24, 24 },
+    { CL_F_LIMIT, true, true, 32, 32 + 262144 },
     { CL_F_FAILED, true, true, 256, 256 },
 };
 

@@ -212,6 +212,7 @@ struct bad {
     size_t length;
 };
 
+#define ZEROS_24 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 #define BAD(type, text)                                                                        \
     {                                                                                          \
         type, text, sizeof(text) - 1                                                           \
@@ -247,10 +248,10 @@ static const struct bad bad_rows[] = {
     BAD(CL_F_ERROR, "\0\0\0\0\0\0\0\0\377\377\377\377\377\377\377\377\2\0\0\0"),
     BAD(CL_F_DENIED, "\0\0\0\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0abcd"),
     BAD(CL_F_LIMIT, ""),
-    BAD(CL_F_LIMIT, "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
-    BAD(CL_F_LIMIT, "\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
-    BAD(CL_F_LIMIT, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
-    BAD(CL_F_LIMIT, "\11\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+    BAD(CL_F_LIMIT, "\1\0\0\0" ZEROS_24 "\0\0\0\0"),
+    BAD(CL_F_LIMIT, "\3\0\0\0" ZEROS_24),
+    BAD(CL_F_LIMIT, "\0\0\0\0" ZEROS_24 "\0\0\0\0"),
+    BAD(CL_F_LIMIT, "\11\0\0\0" ZEROS_24 "\0\0\0\0"),
     BAD(CL_F_FAILED, "text"),
 };
 
@@ -434,7 +435,7 @@ static void texts_of_an_error_are_views(void **state)
 static void limits_that_a_worker_keeps_may_be_claimed(void **state)
 {
     (void)state;
-    for (uint32_t limit = CL_LIMIT_MEMORY; limit < CL_LIMIT_COUNT_; limit++) {
+    for (uint32_t limit = CL_LIMIT_CPU; limit < CL_LIMIT_COUNT_; limit++) {
         const struct cl_frame_limit claim = { .limit = limit, .used = 9 };
         struct talk talk = { .length = 0 };
 

@@ -63,7 +63,13 @@ static const struct row rows[] = {
     { "limit of the worker's own",
       SEEN(.final = CL_F_LIMIT, .own = { .limit = CL_LIMIT_DEPTH, .value = 9, .used = 65 }),
       END(.cause = CL_END_FINISHED),
-      IS(.kind = CL_V_LIMIT, .limit = CL_LIMIT_DEPTH, .value = 64, .used = 65) },
+      IS(.kind = CL_V_LIMIT, .limit = CL_LIMIT_DEPTH, .value = 9, .used = 65, .is_own = true) },
+    { "limit of the worker's own, wider than the call's",
+      SEEN(.final = CL_F_LIMIT,
+           .own = { .limit = CL_LIMIT_RESULT, .value = UINT64_MAX, .used = 65 }),
+      END(.cause = CL_END_FINISHED),
+      IS(.kind = CL_V_LIMIT, .limit = CL_LIMIT_RESULT, .value = 200, .used = 65,
+         .is_own = true) },
     { "could not serve", SEEN(.final = CL_F_FAILED), END(.cause = CL_END_FINISHED),
       IS(.kind = CL_V_LOST, .message = "the worker could not serve") },
 
@@ -127,9 +133,9 @@ static void every_row_has_exactly_its_verdict(void **state)
             fail_msg("%s: %s instead of %s", rows[i].what, cl_verdict_name(got.kind),
                      cl_verdict_name(wanted->kind));
         if (got.is_protocol != wanted->is_protocol || got.is_syscall != wanted->is_syscall ||
-            got.limit != wanted->limit || got.value != wanted->value ||
-            got.used != wanted->used || got.signal != wanted->signal ||
-            got.status != wanted->status)
+            got.is_own != wanted->is_own || got.limit != wanted->limit ||
+            got.value != wanted->value || got.used != wanted->used ||
+            got.signal != wanted->signal || got.status != wanted->status)
             fail_msg("%s: right verdict, wrong particulars", rows[i].what);
         assert_true(!wanted->message == !got.message);
         if (wanted->message)

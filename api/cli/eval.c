@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `cloche eval`: one expression, one call.
+ * Runs in: cloche.
+ * Trusts: nothing; the expression goes to the service as it is, what comes back is checked.
+ */
+#include "api/cli/body.h"
+#include "api/cli/post.h"
+#include "api/cli/service.h"
+#include "sandbox/base/own.h"
+
+static const struct cl_option options[] = {
+    { "context", "JSON", "an object whose members are the expression's names",
+      offsetof(struct cl_args, context), CL_OPTION_TEXT, 'c' },
+    { "policy", "NAME", "the policy to run under (the tenant's first)",
+      offsetof(struct cl_args, policy), CL_OPTION_TEXT, 'p' },
+    { "limit", "NAME=VALUE", "narrow a limit (wall=2s, memory=64Mi); may come again",
+      offsetof(struct cl_args, limits), CL_OPTION_TEXTS, 0 },
+    CL_OPTION_OUTPUT,
+    { "url", "URL", "the service (CLOCHE_URL, or " CL_SERVICE_URL ")",
+      offsetof(struct cl_args, url), CL_OPTION_TEXT, 0 },
+    { "token-file", "FILE", "its token (CLOCHE_TOKEN, or " CL_SERVICE_STATE "/local.token)",
+      offsetof(struct cl_args, token_file), CL_OPTION_TEXT, 0 },
+};
+
+static int run(const struct cl_args *args)
+{
+    struct cl_service CL_AUTO(cl_service_close) service = CL_SERVICE_INIT;
+    struct cl_buf CL_AUTO(cl_buf_fini) body = CL_BUF_INIT(CL_BODY_MAX);
+    struct cl_err err = CL_ERR_INIT;
+    const int as_json = cl_verb_wants_json(args, &err);
+
+    if (as_json < 0 || cl_body_make_eval(&body, args, &err) < 0 ||
+        cl_service_open(&service, args, &err) < 0)
+        return cl_verb_fail(CL_EXIT_USAGE, "%s", err.text);
+    return cl_post_whole(&service, "/v1/eval", &body, as_json);
+}
+
+const struct cl_verb cl_verb_eval = {
+    .name = "eval",
+    .operands = "EXPR",
+    .summary = "Evaluate one Python expression, without functions of its own.",
+    .options = options,
+    .option_count = CL_COUNT(options),
+    .run = run,
+    .needs_operand = true,
+};
