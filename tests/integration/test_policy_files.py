@@ -36,8 +36,8 @@ SCHEMA = {
 SOURCES = sorted([*ROOT.glob("policies/*.yaml"), *ROOT.glob("policies/examples/*.yaml")])
 KEYS = sorted(set(re.findall(r"\b[a-z_]+(?=:)", "\n".join(file.read_text() for file in SOURCES))))
 VALUES = ["0", "1", "-1", "5", "5s", "10h", "1Ki", "64Mi", "1e3", "1.5Gi", "all", "none", "true", "yes",
-          "null", "~", "[]", "{}", "[json]", "+[json]", "-[open]", "{add: [json]}", "policy", "errno", "'x'", '"',
-          "&a", "*a", "!!str x", "|", ">", "%", "99999999999999999999", "[[[[[[[[[1]]]]]]]]]", "{a: 1, a: 2}",
+          "null", "~", "[]", "{}", "[json]", "+[json]", "-[open]", "{add: [json]}", "policy", "errno", "'x'",
+          '"', "&a", "*a", "!!str x", "|", ">", "%", "99999999999999999999", "[[[[[[[[[1]]]]]]]]]", "{a: 1, a: 2}",
           "\u202e", "é", "default"]
 
 
@@ -345,3 +345,55 @@ def test_an_imported_profile_is_a_policy(tmp_path):
     file.write_bytes(b"version: 1\nextends: default\n" + result.stdout)
     check = run("check", file)
     assert check.returncode == 0, check.stderr.decode()
+
+
+# ------------------------------------------------------------------------------------------ the documents
+
+def assert_shown(wanted, shown):
+    """Line by line; a line of one … stands for any number of others."""
+    pattern = "".join("(?:.*\\n)*?" if line == "…" else re.escape(line + "\n") for line in wanted.splitlines())
+    assert re.fullmatch(pattern, shown), f"the guide says\n{wanted}\nand the command\n{shown}"
+
+
+def test_guide_shows_what_the_commands_say(tmp_path):
+    """Files are made as the guide shows them, in its order, and its commands are run between."""
+    guide = (ROOT / "docs/policies.md").read_text()
+    commands = 0
+    for kind, block in re.findall(r"^```(yaml|json|console)\n(.*?)^```$", guide, re.M | re.S):
+        if kind != "console":
+            name = "profile.json" if kind == "json" else re.match(r"# (\S+)\n", block)[1]
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(block)
+            continue
+        line, _, wanted = block.partition("\n")
+        words = line.removeprefix("$ ").split()
+        assert words[:2] == ["cloche", "policy"]
+        result = subprocess.run([BIN / "cloche", *words[1:]], capture_output=True, text=True, cwd=tmp_path,
+                                timeout=60)
+        assert_shown(wanted, result.stdout + result.stderr)
+        commands += 1
+    assert commands > 8
+    for file in sorted(tmp_path.glob("*/*.yaml")):
+        result = run("check", file)
+        assert result.returncode == 0, result.stderr.decode()
+
+
+def keys_of(text, entry):
+    """What a document says of each key, however it is wrapped and quoted."""
+    return {key: " ".join(said.replace("`", "").lower().split())
+            for key, said in re.findall(entry, text, re.M | re.S)}
+
+
+def test_manual_page_says_of_every_key_what_the_reference_does():
+    page = keys_of((ROOT / "docs/man/cloche-policies.5").read_text().split(".Sh TIERS")[0],
+                   r"^\.It Cm ([a-z_.]+)\n(.*?)(?=^\.[IE])")
+    reference = keys_of(run("reference").stdout.decode().split("\n## Tiers")[0] + "\n\n",
+                        r"^- \*\*`([a-z_.]+)`\*\*: (.*?)(?=^- |^$)")
+    assert set(page) == set(paths())
+    assert page == reference
+
+
+def test_manual_pages_are_clean():
+    for page in sorted((ROOT / "docs/man").glob("cloche-polic*")):
+        result = subprocess.run(["groff", "-mandoc", "-ww", "-z", page], capture_output=True, timeout=60)
+        assert result.returncode == 0 and result.stderr == b"", result.stderr.decode()
