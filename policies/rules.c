@@ -54,15 +54,6 @@
             }                                                                                  \
         }                                                                                      \
     }
-#define ALLOW(name_, tiers_, why_)                                                             \
-    {                                                                                          \
-        name_, CL_ANSWER_ALLOW, 0, tiers_, 0, false, why_,                                     \
-        {                                                                                      \
-            {                                                                                  \
-                0                                                                              \
-            }                                                                                  \
-        }                                                                                      \
-    }
 #define ALLOW_IF(name_, tiers_, why_, ...)                                                     \
     {                                                                                          \
         name_, CL_ANSWER_ALLOW, 0, tiers_, 0, false, why_,                                     \
@@ -70,6 +61,7 @@
             __VA_ARGS__                                                                        \
         }                                                                                      \
     }
+#define ALLOW(name_, tiers_, why_) ALLOW_IF(name_, tiers_, why_, { 0 })
 #define ALLOW_UNLESS(name_, tiers_, unless_, why_, ...)                                        \
     {                                                                                          \
         name_, CL_ANSWER_ALLOW, 0, tiers_, unless_, false, why_,                               \
@@ -113,6 +105,10 @@
 #define SIGNAL(test_)       ALLOW_IF("rt_sigaction", COMPUTE, "any signal but SIGSYS", test_)
 #define MADVISE(advice_)    ALLOW_IF("madvise", COMPUTE, #advice_, INT(2, advice_))
 #define FCNTL(tiers_, cmd_) ALLOW_IF("fcntl", tiers_, #cmd_, INT(1, cmd_))
+/* Locks belong to the inode: on a file of the host others would see them, and wait for them. */
+#define LOCK(name_, ...)                                                                       \
+    ALLOW_UNLESS(name_, TMP, CL_RULE_BINDS, files_why, __VA_ARGS__),                           \
+        FAIL_IF(name_, CL_RULE_BINDS, EPERM, no_lock, __VA_ARGS__)
 /* What pthread_create of glibc asks for; clone3 is ENOSYS so that it asks this way. */
 #define THREAD_FLAGS                                                                           \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |        \
@@ -127,6 +123,7 @@ _Static_assert(THREAD_FLAGS == 0x3d0f00, "the measured flags");
 static const char no_exec[] = "memory never becomes code";
 static const char files_why[] = "files in the private /tmp";
 static const char late_why[] = "files that may be read";
+static const char no_lock[] = "files of the host are shared, and so their locks";
 static const char no_write[] = "the tree is read-only";
 static const char no_file[] = "there is no file to see";
 static const char no_change[] = "there is no file to change";
@@ -284,15 +281,15 @@ const struct cl_rule cl_rules[] = {
     ALLOW("access", TMP, files_why),
     ALLOW("fsync", TMP, files_why),
     ALLOW("fdatasync", TMP, files_why),
-    ALLOW("flock", TMP, files_why),
     ALLOW("chmod", TMP, "shutil copies modes; /tmp is nosuid and noexec"),
     ALLOW("utimensat", TMP, "shutil copies times"),
     ALLOW("getcwd", TMP, files_why),
     ALLOW("getuid", TMP, "tempfile and shutil ask whose files they are"),
     ALLOW("geteuid", TMP, "tempfile and shutil ask whose files they are"),
-    FCNTL(TMP, F_GETLK),
-    FCNTL(TMP, F_SETLK),
-    FCNTL(TMP, F_SETLKW),
+    LOCK("flock", { 0 }),
+    LOCK("fcntl", INT(1, F_GETLK)),
+    LOCK("fcntl", INT(1, F_SETLK)),
+    LOCK("fcntl", INT(1, F_SETLKW)),
 
     /* ---- polite refusals, whatever the tiers */
     SOFT("open", EACCES, no_file),
@@ -392,8 +389,8 @@ const char *const cl_rules_entry[] = {
     /* the steps of enter.c, in turn */
     "mount", "chdir", "prlimit64", "setpgid", "prctl", "getgroups", "setgroups", "setresgid",
     "setresuid", "getresgid", "getresuid", "capset", "capget", "poll", "getuid", "getgid",
-    "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "openat", "dup2",
-    "close_range", "seccomp"
+    "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "openat", "pipe2",
+    "dup2", "close_range", "seccomp"
 };
 
 const size_t cl_rules_entry_count = CL_COUNT(cl_rules_entry);

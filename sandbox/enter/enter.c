@@ -29,7 +29,7 @@ struct step {
  *   landlock  needs no_new_privs; opens its directories itself, so it comes before `fds`. As a
  *             third layer it holds even where a mount or an id was wrong.
  *   fds       after the last step that opens anything; takes the status socket away, so what
- *             is left of the world is the job socket and /dev/null.
+ *             is left of the world is the job socket and an empty pipe.
  *   seccomp   last: the filter refuses the calls that all the others needed.
  */
 static const struct step steps[] = {

@@ -29,7 +29,6 @@ struct cl_jail {
     uid_t uid;      /* inside the zygote's user namespace, never 0; gid likewise */
     pid_t pid;      /* filled by cl_enter_clone in the parent */
     int job_fd;     /* becomes CL_JOB_FD */
-    int null_fd;    /* /dev/null, becomes 0, 1 and 2 */
     int status_fd;  /* the zygote's control socket */
     int cgroup_dir; /* v2: the slot's directory; -1 on v1 */
     int cgroup_procs[CL_ENTER_CGROUPS_MAX]; /* v1: "0" is written into each; -1 when unused */

@@ -53,7 +53,12 @@ def check_worker(cloche, pid):
 
     fds = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
     assert set(fds) == {0, 1, 2, 3}, fds
-    assert {fds[0], fds[1], fds[2]} <= {"/dev/null", "/null"} and fds[3].startswith("socket:")
+    # A pipe of its own without a writing end; /dev/null would be an inode shared with everybody.
+    assert fds[0] == fds[1] == fds[2] and fds[0].startswith("pipe:") and fds[3].startswith("socket:")
+    flags = pathlib.Path(f"/proc/{pid}/fdinfo/1").read_text().split("flags:")[1].split()[0]
+    assert int(flags, 8) & os.O_ACCMODE == os.O_RDONLY
+    assert fds[0] not in {os.readlink(f"/proc/{other}/fd/0") for other in cloche.workers() if other != pid
+                          and os.path.exists(f"/proc/{other}/fd/0")}
 
     mounts = pathlib.Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
     assert [line.split()[4] for line in mounts] == ["/"], mounts

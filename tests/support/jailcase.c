@@ -86,7 +86,6 @@ struct cl_jail jailcase_jail(struct policy_sample *policy)
         .spare = 77,
         .uid = 5,
         .job_fd = -1,
-        .null_fd = -1,
         .status_fd = -1,
         .cgroup_dir = -1,
         .cgroup_procs = { -1, -1, -1, -1 },

@@ -33,9 +33,8 @@ static struct cl_jail real_jail(int pair[2])
     struct cl_jail jail = jailcase_jail(&policy);
 
     EXPECT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
-    jail.null_fd = open("/dev/null", O_RDWR);
     jail.job_fd = pair[1];
-    EXPECT(jail.null_fd > 2 && jail.job_fd > 3);
+    EXPECT(jail.job_fd > 3);
     return jail;
 }
 

@@ -89,6 +89,22 @@ static const struct probe bind_probes[] = {
     { "ftruncate", { 0 }, EPERM },
 };
 
+static const struct probe shared_probes[] = {
+    { "openat", { (uint64_t)AT_FDCWD, 0, O_RDWR | O_CREAT }, EFAULT },
+    { "flock", { ~0u, LOCK_SH }, EPERM },
+    { "fcntl", { ~0u, F_GETLK }, EPERM },
+    { "fcntl", { ~0u, F_SETLK | PROBE_DIRT }, EPERM },
+    { "fcntl", { ~0u, F_SETLKW }, EPERM },
+    { "fcntl", { ~0u, F_GETFD }, EBADF },
+};
+
+static const struct probe private_probes[] = {
+    { "flock", { ~0u, LOCK_SH }, EBADF },
+    { "fcntl", { ~0u, F_GETLK }, EBADF },
+    { "fcntl", { ~0u, F_SETLK }, EBADF },
+    { "fcntl", { ~0u, F_SETLKW }, EBADF },
+};
+
 static void load_words(const char *const *words, size_t count, const char *const *binds)
 {
     static const struct cl_place nowhere;
@@ -136,6 +152,19 @@ static void binds_open_for_reading_only(void **state)
     (void)state;
     load_words(words, CL_COUNT(words), binds);
     probe_rows(bind_probes, CL_COUNT(bind_probes));
+}
+
+/* A lock on a file of the host would be felt by whoever else uses it. */
+static void locks_are_for_private_files_only(void **state)
+{
+    static const char *const words[] = { "compute", "tmp_files" };
+    static const char *const binds[] = { "/srv/models", "/models", NULL };
+
+    (void)state;
+    load_words(words, CL_COUNT(words), binds);
+    probe_rows(shared_probes, CL_COUNT(shared_probes));
+    load_words(words, CL_COUNT(words), NULL);
+    probe_rows(private_probes, CL_COUNT(private_probes));
 }
 
 static void x32_numbers_kill_in_every_policy(void **state)
@@ -245,6 +274,7 @@ int main(void)
         cmocka_unit_test(all_tiers_together_answer_each_probe),
         cmocka_unit_test(late_imports_open_for_reading_only),
         cmocka_unit_test(binds_open_for_reading_only),
+        cmocka_unit_test(locks_are_for_private_files_only),
         cmocka_unit_test(x32_numbers_kill_in_every_policy),
         cmocka_unit_test(interrupt_0x80_kills_in_every_policy),
         cmocka_unit_test(threads_tier_runs_threads),
