@@ -295,6 +295,13 @@ static int parse_request_line(struct parse *parse, char *line, char *end)
                            parse->fault);
 }
 
+/* Without framing there is no body, but the client may have sent one all the same: it must not be
+ * taken for the next request. */
+static bool may_mean_a_body(const char *method)
+{
+    return method[0] == 'P'; /* POST, PUT, PATCH */
+}
+
 /* What only the whole head can tell. */
 static int conclude(struct parse *parse)
 {
@@ -305,7 +312,8 @@ static int conclude(struct parse *parse)
     if ((parse->seen & (1u << CONTENT_LENGTH)) && (parse->seen & (1u << TRANSFER_ENCODING)))
         return cl_head_refuse(parse->fault, 400,
                               "Content-Length and Transfer-Encoding exclude each other");
-    head->keep_alive = !parse->wants_close && (!head->is_http10 || parse->wants_keep_alive);
+    head->keep_alive = !parse->wants_close && (!head->is_http10 || parse->wants_keep_alive) &&
+                       (head->has_body || !may_mean_a_body(head->method));
     return 0;
 }
 

@@ -68,18 +68,19 @@ def cgroups_named(name):
 class Service:
     """One cloched and everything below it."""
 
-    def __init__(self, config=None, args=(), state=None):
+    def __init__(self, config=None, args=(), state=None, wrap=()):
         self.own_state = state is None
         self.state = pathlib.Path(state or tempfile.mkdtemp(prefix="cloche-test-"))
         self.config = config
         self.args = list(args)
+        self.wrap = list(wrap)  # a command that execs cloched, such as prlimit
         self.process = None
         self.log = []
         self.url = None
         self.http = None
 
     def start(self, wait=True):
-        command = [BIN / "cloched", "--state", self.state, "--listen", "127.0.0.1:0"]
+        command = [*self.wrap, BIN / "cloched", "--state", self.state, "--listen", "127.0.0.1:0"]
         if self.config:
             command += ["--config", self.config]
         self.process = subprocess.Popen(

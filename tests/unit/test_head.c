@@ -277,6 +277,11 @@ static void head_persistence_follows_version_and_connection(void **state)
         { LINE HOST "Connection: keep-alive\r\nConnection: close\r\n\r\n", false },
         { LINE HOST "Connection: closed\r\n\r\n", true },
         { "GET / HTTP/1.0\r\n\r\n", false },
+        { "POST / HTTP/1.1\r\n" HOST "\r\n", false }, /* what follows may be meant as a body */
+        { "PATCH / HTTP/1.1\r\n" HOST "\r\n", false },
+        { "DELETE / HTTP/1.1\r\n" HOST "\r\n", true },
+        { "POST / HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", true },
+        { "PUT / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n", true },
         { "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true },
     };
 
