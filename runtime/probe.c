@@ -33,8 +33,10 @@ static uint32_t count_fds(void)
 static int make_syscall(const struct cl_frame_probe *probe)
 {
     const uint64_t *args = probe->args;
+    const uint64_t second =
+        probe->kind == CL_PROBE_PATH ? (uint64_t)(uintptr_t)probe->path : args[1];
     long got =
-        syscall((long)probe->number, args[0], args[1], args[2], args[3], args[4], args[5]);
+        syscall((long)probe->number, args[0], second, args[2], args[3], args[4], args[5]);
 
     if (getpid() != 1)
         _exit(0); /* the call was a fork that should have been refused; the parent tells */
@@ -44,7 +46,7 @@ static int make_syscall(const struct cl_frame_probe *probe)
 void cl_probe_run(const struct cl_frame_probe *probe, struct cl_frame_probed *probed)
 {
     memset(probed, 0, sizeof(*probed));
-    if (probe->kind == CL_PROBE_SYSCALL)
+    if (probe->kind != CL_PROBE_JAIL)
         probed->sys = make_syscall(probe);
     probed->pid = getpid();
     probed->uid = seen_at_entry.uid;

@@ -62,6 +62,8 @@ static const struct option {
       offsetof(struct cl_options, buffers) },
     { "--self-test", NULL, "prove the jail, print what was seen, exit", OPTION_SET,
       offsetof(struct cl_options, self_test) },
+    { "--prove", "POLICY", "with --self-test: of this policy, every system call", OPTION_TEXT,
+      offsetof(struct cl_options, proved) },
     { "--version", NULL, "print the version", OPTION_VERSION, 0 },
     { "--help", NULL, "print this", OPTION_HELP, 0 },
 };

@@ -24,6 +24,7 @@ struct cl_options {
     const char *log;
     const char *buffers; /* a quantity; cloche-api reads it */
     uint64_t drain_ms;
+    const char *proved; /* the policy whose jail --self-test proves; NULL: default, briefly */
     bool self_test;
 };
 

@@ -226,7 +226,14 @@ static void put_in_force(struct cl_load *load)
     cl_log(CL_INFO, "load.done", "generation=%u policies=%zu unchanged=%u", daemon->generation,
            load->asked, kept);
     cl_front_tell(&daemon->front);
-    cl_pool_start(cl_pool_named(daemon, "default")); /* others when a call wants them */
+    struct cl_pool *first = cl_selftest_open(daemon);
+    struct cl_err err = CL_ERR_INIT;
+    if (!first) {
+        cl_fail(&err, CL_E_INPUT, "there is no policy %s", daemon->options.proved);
+        cl_daemon_stop(daemon, &err);
+        return;
+    }
+    cl_pool_start(first); /* others when a call wants them */
 }
 
 static void note_problem(struct cl_load *load, const char *text)

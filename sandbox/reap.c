@@ -21,7 +21,7 @@
 #include "sandbox/pool.h"
 #include "sandbox/zygote.h"
 
-enum { EXIT_US = 200000, CPU_STEP_US = 1000, PARK_US = 50000 };
+enum { EXIT_US = 200000, CPU_STEP_US = 1000, PARK_US = 50000, PARK_STEPS = 16 };
 
 /* ---------------------------------------------------------------------------------- causes */
 
@@ -127,10 +127,11 @@ void cl_reap_abandon(struct cl_spare *spare)
     cl_spare_put(spare);
 }
 
-/* A worker that nobody took and nobody ended: the jail or the warm-up is broken. */
+/* A worker that nobody took and nobody ended: the jail or the warm-up is broken. What a probe does
+ * to its worker is judged by the self-test. */
 static bool is_failure(const struct cl_spare *spare, const struct cl_msg_end *end)
 {
-    return spare->state == CL_SPARE_OFFERED && !spare->is_retired &&
+    return spare->state == CL_SPARE_OFFERED && !spare->is_retired && !spare->is_probe &&
            (end->cause == CL_END_SIGNALLED ||
             (end->cause == CL_END_EXITED && end->status != 0));
 }
@@ -268,6 +269,26 @@ static void on_parked(struct cl_timer *timer)
     struct cl_spare *spare = cl_list_entry(timer, struct cl_spare, timer);
 
     spare->cpu_base_us = cpu_now(spare);
+    spare->zygote->pool->park_cpu_us =
+        cl_reap_park_cpu(spare->zygote->pool->park_cpu_us, spare->cpu_base_us);
+}
+
+/* Follows the lowest readings: one that came from a busy moment must not eat up short calls. */
+uint64_t cl_reap_park_cpu(uint64_t usual_us, uint64_t seen_us)
+{
+    if (usual_us == 0 || seen_us < usual_us)
+        return seen_us;
+    return usual_us + (seen_us - usual_us) / PARK_STEPS;
+}
+
+/* A worker taken before its timer fired: by now it may have run the call, even to its end, since
+ * TAKE and the call travel at the same time. What its like had used when they parked is not the
+ * call's; the rest is, give or take what one way in differs from another. */
+static void reckon_base(struct cl_spare *spare)
+{
+    const uint64_t now_us = cpu_now(spare), usual_us = spare->zygote->pool->park_cpu_us;
+
+    spare->cpu_base_us = usual_us > 0 && usual_us < now_us ? usual_us : now_us;
 }
 
 void cl_reap_park(struct cl_spare *spare)
@@ -285,7 +306,7 @@ void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take)
     spare->state = CL_SPARE_TAKEN;
     spare->taken_us = cl_clock_us();
     if (spare->cpu_base_us == 0)
-        on_parked(&spare->timer);
+        reckon_base(spare);
     spare->wall_ms = take->wall_ms ? take->wall_ms : policy->wall_ms;
     spare->cpu_ms = take->cpu_ms ? take->cpu_ms : policy->cpu_ms;
     spare->memory_bytes = take->memory_bytes ? take->memory_bytes : policy->memory_bytes;

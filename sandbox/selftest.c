@@ -8,74 +8,27 @@
 #include "sandbox/selftest.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
 #include "sandbox/pool.h"
+#include "sandbox/probes.h"
 #include "sandbox/reap.h"
 #include "sandbox/zygote.h"
 
-enum { DEADLINE_US = 10000000 };
-
-#define RWX      (PROT_READ | PROT_WRITE | PROT_EXEC)
-#define ANYWHERE (MAP_PRIVATE | MAP_ANONYMOUS)
-
-/* One worker each: most of these end it. Pointers are NULL: a call that the filter lets through
- * says EFAULT or EINVAL, which is a failure here. */
-static const struct probe {
-    const char *name;
-    uint32_t kind;
-    uint32_t number;
-    uint64_t args[6];
-    uint32_t granted; /* a tier that allows the call: then it is not tried */
-} probes[] = {
-    { "the jail itself", CL_PROBE_JAIL, 0, { 0 }, 0 },
-    { "socket AF_INET", CL_PROBE_SYSCALL, SYS_socket, { AF_INET, SOCK_STREAM }, 0 },
-    { "socket AF_VSOCK", CL_PROBE_SYSCALL, SYS_socket, { AF_VSOCK, SOCK_STREAM }, 0 },
-    { "openat",
-      CL_PROBE_SYSCALL,
-      SYS_openat,
-      { (uint64_t)AT_FDCWD, 0, O_RDONLY },
-      CL_TIER_TMP_FILES | CL_TIER_LATE_IMPORTS },
-    { "execve", CL_PROBE_SYSCALL, SYS_execve, { 0 }, 0 },
-    { "clone NEWUSER", CL_PROBE_SYSCALL, SYS_clone, { CLONE_NEWUSER | SIGCHLD }, 0 },
-    { "unshare", CL_PROBE_SYSCALL, SYS_unshare, { CLONE_NEWNS }, 0 },
-    { "setns", CL_PROBE_SYSCALL, SYS_setns, { CL_JOB_FD }, 0 },
-    { "mount", CL_PROBE_SYSCALL, SYS_mount, { 0, 0, 0, MS_REMOUNT }, 0 },
-    { "ptrace", CL_PROBE_SYSCALL, SYS_ptrace, { PTRACE_TRACEME }, 0 },
-    { "bpf", CL_PROBE_SYSCALL, SYS_bpf, { 0 }, 0 },
-    { "io_uring_setup", CL_PROBE_SYSCALL, SYS_io_uring_setup, { 1 }, 0 },
-    { "keyctl", CL_PROBE_SYSCALL, SYS_keyctl, { 0 }, 0 },
-    { "userfaultfd", CL_PROBE_SYSCALL, SYS_userfaultfd, { 0 }, 0 },
-    { "kill", CL_PROBE_SYSCALL, SYS_kill, { 1, 0 }, 0 },
-    { "setuid", CL_PROBE_SYSCALL, SYS_setuid, { 0 }, 0 },
-    { "init_module", CL_PROBE_SYSCALL, SYS_init_module, { 0 }, 0 },
-    { "perf_event_open", CL_PROBE_SYSCALL, SYS_perf_event_open, { 0 }, 0 },
-    { "process_vm_readv", CL_PROBE_SYSCALL, SYS_process_vm_readv, { 1 }, 0 },
-    { "mmap W+X", CL_PROBE_SYSCALL, SYS_mmap, { 0, 4096, RWX, ANYWHERE, (uint64_t)-1 }, 0 },
+enum {
+    DEADLINE_US = 10000000,
+    PROOF_DEADLINE_US = 120000000, /* of a policy: some 500 workers, one after the other */
+    PATIENCE_US = 1000000,         /* for a call that may wait for ever */
 };
 
-_Static_assert(sizeof(probes) / sizeof(probes[0]) <= CL_SELFTEST_MAX, "one run for each probe");
-
 /* --------------------------------------------------------------------------------- judging */
-
-/* What the filter and the kernel refuse with. Any other errno means that the call was let in. */
-static bool is_refusal(int32_t sys)
-{
-    return sys == EPERM || sys == EACCES || sys == ENOSYS;
-}
 
 const char *cl_selftest_judge_call(bool died, int32_t status, int32_t sys)
 {
@@ -83,7 +36,14 @@ const char *cl_selftest_judge_call(bool died, int32_t status, int32_t sys)
         return status == SIGSYS ? NULL : "the worker died, but not by the filter";
     if (sys == 0)
         return "the call succeeded";
-    return is_refusal(sys) ? NULL : "the call reached the kernel";
+    return cl_probes_accept(CL_PROBE_CLOSED, sys) ? NULL : "the call reached the kernel";
+}
+
+const char *cl_selftest_judge_open(bool died, int32_t status, int32_t sys)
+{
+    if (died)
+        return status == SIGSYS ? "the filter ended the worker" : NULL;
+    return cl_probes_accept(CL_PROBE_OPEN, sys) ? NULL : "it is refused all the same";
 }
 
 const char *cl_selftest_judge_jail(const struct cl_frame_probed *seen, uint32_t uid)
@@ -102,9 +62,31 @@ const char *cl_selftest_judge_jail(const struct cl_frame_probed *seen, uint32_t 
 
 /* ----------------------------------------------------------------------------------- runs */
 
-static size_t index_of(const struct cl_selftest_run *run)
+static const struct cl_probe *probe_of(const struct cl_selftest_run *run)
 {
-    return (size_t)(run - run->daemon->selftest.runs);
+    const struct cl_selftest *test = &run->daemon->selftest;
+
+    return &test->probes[run - test->runs];
+}
+
+static const char *judge(const struct cl_selftest_run *run, bool died, int32_t status,
+                         int32_t sys)
+{
+    const enum cl_probe_meaning meaning = probe_of(run)->meaning;
+
+    switch (meaning) {
+    case CL_PROBE_OPEN:
+        return cl_selftest_judge_open(died, status, sys);
+    case CL_PROBE_SEEN:
+        return !died && sys == 0 ? NULL : "it can't be opened";
+    case CL_PROBE_LOCKED:
+    case CL_PROBE_ABSENT:
+        if (!died && !cl_probes_accept(meaning, sys))
+            return meaning == CL_PROBE_LOCKED ? "it is not read-only" : "it is there";
+        return NULL;
+    default:
+        return cl_selftest_judge_call(died, status, sys);
+    }
 }
 
 static void finish(struct cl_daemon *daemon)
@@ -123,6 +105,23 @@ static void finish(struct cl_daemon *daemon)
     cl_daemon_stop(daemon, &err);
 }
 
+/* One line; `cloche policy test` reads them. */
+static void print(const struct cl_selftest_run *run, const char *seen, const char *wrong)
+{
+    const struct cl_probe *probe = probe_of(run);
+    FILE *to = run->daemon->options.self_test ? stdout : stderr;
+    char name[CL_FRAME_PROBE_PATH + 32];
+
+    if (!probe->name)
+        snprintf(name, sizeof(name), "syscall %u %s", probe->number,
+                 probe->meaning == CL_PROBE_OPEN ? "open" : "closed");
+    else
+        snprintf(name, sizeof(name), "%s%s%s", probe->name, *probe->path ? " " : "",
+                 probe->path);
+    fprintf(to, "%s %s: %s%s%s\n", wrong ? "FAIL" : "ok", name, seen, wrong ? ", " : "",
+            wrong ? wrong : "");
+}
+
 /* `wrong` NULL: as it has to be. */
 static void conclude(struct cl_selftest_run *run, const char *seen, const char *wrong)
 {
@@ -134,11 +133,10 @@ static void conclude(struct cl_selftest_run *run, const char *seen, const char *
     run->is_done = true;
     test->has_failed = test->has_failed || wrong;
     if (daemon->options.self_test || wrong)
-        fprintf(daemon->options.self_test ? stdout : stderr, "%s %s: %s%s%s\n",
-                wrong ? "FAIL" : "ok", probes[index_of(run)].name, seen, wrong ? ", " : "",
-                wrong ? wrong : "");
+        print(run, seen, wrong);
+    cl_timer_stop(&run->patience);
     cl_loop_remove(&daemon->loop, &run->watch);
-    if (++test->done == CL_COUNT(probes))
+    if (++test->done == test->count)
         finish(daemon);
 }
 
@@ -146,7 +144,7 @@ static void conclude(struct cl_selftest_run *run, const char *seen, const char *
 static bool is_answer(const struct cl_selftest_run *run)
 {
     const struct cl_frame *head = &run->answer.frames.head;
-    bool is_call = probes[index_of(run)].kind == CL_PROBE_SYSCALL;
+    bool is_call = probe_of(run)->kind != CL_PROBE_JAIL;
 
     return run->answer.frames.ready.type == CL_F_READY &&
            ((head->type == CL_F_DENIED && is_call) ||
@@ -172,16 +170,26 @@ static void judge_answer(struct cl_selftest_run *run)
     if (!is_answer(run)) {
         conclude(run, "an answer that is none", "the worker broke the protocol");
     } else if (run->answer.frames.head.type == CL_F_DENIED) {
-        conclude(run, "denied by the filter", NULL);
-    } else if (probes[index_of(run)].kind == CL_PROBE_JAIL) {
+        conclude(run, "denied by the filter", judge(run, true, SIGSYS, 0));
+    } else if (probe_of(run)->kind == CL_PROBE_JAIL) {
         snprintf(text, sizeof(text), "pid %d uid %u gid %u caps %llx nnp %u fds %u", seen->pid,
                  seen->uid, seen->gid, (unsigned long long)seen->caps, seen->no_new_privs,
                  seen->fd_count);
         conclude(run, text, cl_selftest_judge_jail(seen, uid));
     } else {
         snprintf(text, sizeof(text), "%s", seen->sys ? strerrorname_np(seen->sys) : "success");
-        conclude(run, text, cl_selftest_judge_call(false, 0, seen->sys));
+        conclude(run, text, judge(run, false, 0, seen->sys));
     }
+}
+
+/* The call waits for what will not come. */
+static void on_patience(struct cl_timer *timer)
+{
+    struct cl_selftest_run *run = cl_list_entry(timer, struct cl_selftest_run, patience);
+
+    conclude(run, "it waits",
+             probe_of(run)->meaning == CL_PROBE_OPEN ? NULL : "the call reached the kernel");
+    cl_reap_kill(run->spare, CL_END_LOST, CL_LIMIT_NONE, 0);
 }
 
 static void on_answer(struct cl_watch *watch, uint32_t events)
@@ -211,9 +219,8 @@ static void on_deadline(struct cl_timer *timer)
     struct cl_daemon *daemon = cl_list_entry(test, struct cl_daemon, selftest);
     struct cl_err err = CL_ERR_INIT;
 
-    cl_fail(&err, CL_E_LIMIT,
-            "the self-test did not end within %d s: %u of %zu probes answered",
-            DEADLINE_US / 1000000, test->done, CL_COUNT(probes));
+    cl_fail(&err, CL_E_LIMIT, "the self-test did not end in time: %u of %zu probes answered",
+            test->done, test->count);
     cl_daemon_stop(daemon, &err);
 }
 
@@ -221,17 +228,33 @@ uint32_t cl_selftest_missing(const struct cl_daemon *daemon)
 {
     uint32_t missing = 0;
 
-    for (size_t i = 0; i < CL_COUNT(probes); i++)
+    for (size_t i = 0; i < daemon->selftest.count; i++)
         missing += !daemon->selftest.runs[i].is_started;
-    return missing;
+    return missing < CL_SELFTEST_MAX ? missing : CL_SELFTEST_MAX;
+}
+
+struct cl_pool *cl_selftest_open(struct cl_daemon *daemon)
+{
+    struct cl_selftest *test = &daemon->selftest;
+    const char *name = daemon->options.proved;
+    struct cl_pool *pool = cl_pool_named(daemon, name ? name : "default");
+
+    if (!pool || test->count > 0)
+        return pool;
+    test->pool = pool;
+    test->probes = cl_probes_make(name ? pool->policy : NULL, &test->count);
+    test->runs = calloc(test->count, sizeof(*test->runs));
+    CL_CHECK(test->runs);
+    return pool;
 }
 
 bool cl_selftest_needs(const struct cl_daemon *daemon, const struct cl_pool *pool)
 {
     const struct cl_selftest *test = &daemon->selftest;
 
-    return !test->is_passed && !test->has_failed && cl_selftest_missing(daemon) > 0 &&
-           strcmp(pool->name, "default") == 0;
+    /* At a start one failure is enough; a proof tells them all. */
+    return !test->is_passed && (!test->has_failed || daemon->options.proved) &&
+           cl_selftest_missing(daemon) > 0 && pool == test->pool;
 }
 
 /* Probes of calls that the policy grants need no worker. */
@@ -240,14 +263,15 @@ static struct cl_selftest_run *next_run(struct cl_daemon *daemon,
 {
     struct cl_selftest *test = &daemon->selftest;
 
-    for (size_t i = 0; i < CL_COUNT(probes); i++) {
+    for (size_t i = 0; i < test->count; i++) {
         struct cl_selftest_run *run = &test->runs[i];
         if (run->is_started)
             continue;
         run->is_started = true;
         run->daemon = daemon;
+        cl_timer_init(&run->patience, on_patience);
         run->watch = (struct cl_watch){ -1, EPOLLIN, on_answer };
-        if (!(probes[i].granted & policy->tiers))
+        if (!(test->probes[i].granted & policy->tiers))
             return run;
         conclude(run, "granted by the policy", NULL);
     }
@@ -263,7 +287,9 @@ void cl_selftest_give(struct cl_daemon *daemon, struct cl_spare *spare)
     if (!test->is_running) {
         test->is_running = true;
         cl_timer_init(&test->deadline, on_deadline);
-        cl_timer_start(&daemon->loop, &test->deadline, cl_clock_us() + DEADLINE_US);
+        cl_timer_start(&daemon->loop, &test->deadline,
+                       cl_clock_us() +
+                           (daemon->options.proved ? PROOF_DEADLINE_US : DEADLINE_US));
     }
     spare->is_probe = true;
     cl_pool_uncount(spare);
@@ -272,7 +298,7 @@ void cl_selftest_give(struct cl_daemon *daemon, struct cl_spare *spare)
         cl_reap_kill(spare, CL_END_LOST, CL_LIMIT_NONE, 0);
         return;
     }
-    const struct probe *probe = &probes[index_of(run)];
+    const struct cl_probe *probe = probe_of(run);
     struct {
         struct cl_frame head;
         struct cl_frame_probe body;
@@ -281,13 +307,17 @@ void cl_selftest_give(struct cl_daemon *daemon, struct cl_spare *spare)
         .body = { .kind = probe->kind, .number = probe->number },
     };
     memcpy(question.body.args, probe->args, sizeof(probe->args));
+    snprintf(question.body.path, sizeof(question.body.path), "%s", probe->path);
     run->spare = spare;
     run->watch.fd = spare->job;
     if (send(spare->job, &question, sizeof(question), MSG_NOSIGNAL) != sizeof(question) ||
         cl_loop_add(&daemon->loop, &run->watch, &err) < 0) {
         run->watch.fd = -1;
         conclude(run, "no worker", "it went before it was asked");
+        return;
     }
+    if (daemon->options.proved)
+        cl_timer_start(&daemon->loop, &run->patience, cl_clock_us() + PATIENCE_US);
 }
 
 void cl_selftest_on_end(struct cl_daemon *daemon, const struct cl_spare *spare,
@@ -296,7 +326,7 @@ void cl_selftest_on_end(struct cl_daemon *daemon, const struct cl_spare *spare,
     struct cl_selftest *test = &daemon->selftest;
     char text[48];
 
-    for (size_t i = 0; i < CL_COUNT(probes); i++) {
+    for (size_t i = 0; i < test->count; i++) {
         struct cl_selftest_run *run = &test->runs[i];
         if (run->spare != spare || run->is_done)
             continue;
@@ -309,7 +339,7 @@ void cl_selftest_on_end(struct cl_daemon *daemon, const struct cl_spare *spare,
         snprintf(text, sizeof(text),
                  end->cause == CL_END_SIGNALLED ? "killed by signal %d" : "exit status %d",
                  end->status);
-        conclude(run, text, cl_selftest_judge_call(true, signal_number, 0));
+        conclude(run, text, judge(run, true, signal_number, 0));
         return;
     }
 }

@@ -21,6 +21,7 @@ enum {
     CL_FRAME_NAME_MAX = 4 << 10,    /* most bytes of one ENTRY or ARTIFACT */
     CL_FRAME_ENV_MAX = 128 << 10,   /* most bytes of one NAME=value */
     CL_FRAME_TEXTS_MAX = 256 << 10, /* most bytes of the texts of one ERROR, DENIED, LIMIT */
+    CL_FRAME_PROBE_PATH = 512,      /* room for the path of a PROBE */
     CL_JOB_FD = 3,                  /* the worker's only socket */
     CL_DEPTH_MAX = 64,              /* nesting of any JSON value that crosses a border */
 };
@@ -130,12 +131,14 @@ enum cl_probe_kind {
     CL_PROBE_SYSCALL =
         1,             /* make `number` with `args`; the errno comes back, or the worker dies */
     CL_PROBE_JAIL = 2, /* fill struct cl_frame_probed with what the worker sees of itself */
+    CL_PROBE_PATH = 3, /* as SYSCALL, the second argument is the path */
 };
 
 struct cl_frame_probe {
     uint32_t kind;
     uint32_t number;
     uint64_t args[6];
+    char path[CL_FRAME_PROBE_PATH]; /* terminated */
 };
 
 struct cl_frame_probed {
