@@ -16,6 +16,8 @@ $(foreach t,$(POLICIES_UNIT),$(eval $(t)_LIBS := $(cloche-policyc_LIBS)))
 test_filter_probe_SRC += tests/support/probe.c
 test_filter_tiers_SRC += tests/support/probe.c
 
-FUZZERS += fuzz_policy
+FUZZERS += fuzz_policy fuzz_oci
 fuzz_policy_SRC := $(POLICIES_SRC)
 fuzz_policy_LIBS := $(cloche-policyc_LIBS)
+fuzz_oci_SRC := $(POLICIES_SRC)
+fuzz_oci_LIBS := $(cloche-policyc_LIBS)

@@ -22,7 +22,8 @@ static const struct row {
     const char *operands;
     const char *summary;
 } rows[] = {
-    { "check", NULL, "FILE... | --oci FILE", "say what is wrong in policy files, like a compiler" },
+    { "check", NULL, "FILE... | --oci FILE",
+      "say what is wrong in policy files, like a compiler" },
     { "explain", NULL, "NAME|FILE [--syscalls]",
       "what it grants, and where each value is from" },
     { "diff", NULL, "A B [FILE...]", "what B opens and closes, compared with A" },

@@ -37,8 +37,8 @@ SOURCES = sorted([*ROOT.glob("policies/*.yaml"), *ROOT.glob("policies/examples/*
 KEYS = sorted(set(re.findall(r"\b[a-z_]+(?=:)", "\n".join(file.read_text() for file in SOURCES))))
 VALUES = ["0", "1", "-1", "5", "5s", "10h", "1Ki", "64Mi", "1e3", "1.5Gi", "all", "none", "true", "yes",
           "null", "~", "[]", "{}", "[json]", "+[json]", "-[open]", "{add: [json]}", "policy", "errno", "'x'",
-          '"', "&a", "*a", "!!str x", "|", ">", "%", "99999999999999999999", "[[[[[[[[[1]]]]]]]]]", "{a: 1, a: 2}",
-          "\u202e", "é", "default"]
+          '"', "&a", "*a", "!!str x", "|", ">", "%", "99999999999999999999", "[[[[[[[[[1]]]]]]]]]",
+          "{a: 1, a: 2}", "\u202e", "é", "default"]
 
 
 def run(*args, timeout=60):
@@ -320,7 +320,7 @@ def test_cloche_policy_answers_as_the_compiler_does(tmp_path):
 def test_cloche_policy_names_itself_where_it_is_used_wrongly():
     for args, says in ((["diff", "default"], "usage: cloche policy diff A B"),
                        ([], "usage: cloche policy VERB"),
-                       (["chek"], 'cloche: there is no verb "policy chek"')):
+                       (["verify"], 'cloche: there is no verb "policy verify"')):
         result = subprocess.run([BIN / "cloche", "policy", *args], capture_output=True, text=True, timeout=60)
         assert result.returncode == 2 and result.stderr.startswith(says) and result.stdout == ""
 
@@ -351,7 +351,8 @@ def test_an_imported_profile_is_a_policy(tmp_path):
 
 def assert_shown(wanted, shown):
     """Line by line; a line of one … stands for any number of others."""
-    pattern = "".join("(?:.*\\n)*?" if line == "…" else re.escape(line + "\n") for line in wanted.splitlines())
+    lines = wanted.splitlines(keepends=True)
+    pattern = "".join("(?:.*\\n)*?" if line == "…\n" else re.escape(line) for line in lines)
     assert re.fullmatch(pattern, shown), f"the guide says\n{wanted}\nand the command\n{shown}"
 
 
