@@ -39,9 +39,10 @@ struct cl_pool {
     uint32_t failures;     /* in a row, of the zygote or of entries into the jail */
     uint64_t failed_us;
     struct cl_pool_demand demand;
-    uint64_t rate_us; /* when its rate was brought up to date */
-    uint32_t zygotes; /* that are not buried */
-    bool is_retired;  /* a reload replaced or dropped it */
+    uint64_t rate_us;     /* when its rate was brought up to date */
+    uint32_t zygotes;     /* that are not buried */
+    uint64_t park_cpu_us; /* what a worker has used when it parks, see reap.c; 0: not known */
+    bool is_retired;      /* a reload replaced or dropped it */
 };
 
 /* The target of ready spares. */

@@ -21,7 +21,7 @@
 #include "sandbox/pool.h"
 #include "sandbox/zygote.h"
 
-enum { EXIT_US = 200000, CPU_STEP_US = 1000, PARK_US = 50000, PARK_STEPS = 16 };
+enum { EXIT_US = 200000, CPU_STEP_US = 1000, PARK_US = 50000, PARK_STEPS = 64 };
 
 /* ---------------------------------------------------------------------------------- causes */
 
@@ -264,31 +264,34 @@ static int narrow(struct cl_spare *spare, const struct cl_msg_take *take, struct
     return spare->daemon->cgroups.ops->slot_limit(slot, spare->memory_bytes, processes, err);
 }
 
+/* By now the worker may have run the call, even to its end, since TAKE and the call travel at the
+ * same time. What its like had used when they parked is not the call's; the rest is, give or take
+ * what one way in differs from another. */
+static void set_base(struct cl_spare *spare, uint64_t most_times_usual)
+{
+    const uint64_t now_us = cpu_now(spare);
+    const uint64_t most_us = spare->zygote->pool->park_cpu_us * most_times_usual;
+
+    spare->cpu_base_us = most_us > 0 && most_us < now_us ? most_us : now_us;
+}
+
 static void on_parked(struct cl_timer *timer)
 {
     struct cl_spare *spare = cl_list_entry(timer, struct cl_spare, timer);
 
-    spare->cpu_base_us = cpu_now(spare);
     spare->zygote->pool->park_cpu_us =
-        cl_reap_park_cpu(spare->zygote->pool->park_cpu_us, spare->cpu_base_us);
+        cl_reap_park_cpu(spare->zygote->pool->park_cpu_us, cpu_now(spare));
+    set_base(spare, 2);
 }
 
 /* Follows the lowest readings: one that came from a busy moment must not eat up short calls. */
 uint64_t cl_reap_park_cpu(uint64_t usual_us, uint64_t seen_us)
 {
+    if (seen_us == 0)
+        return usual_us; /* it has ended */
     if (usual_us == 0 || seen_us < usual_us)
         return seen_us;
     return usual_us + (seen_us - usual_us) / PARK_STEPS;
-}
-
-/* A worker taken before its timer fired: by now it may have run the call, even to its end, since
- * TAKE and the call travel at the same time. What its like had used when they parked is not the
- * call's; the rest is, give or take what one way in differs from another. */
-static void reckon_base(struct cl_spare *spare)
-{
-    const uint64_t now_us = cpu_now(spare), usual_us = spare->zygote->pool->park_cpu_us;
-
-    spare->cpu_base_us = usual_us > 0 && usual_us < now_us ? usual_us : now_us;
 }
 
 void cl_reap_park(struct cl_spare *spare)
@@ -306,7 +309,7 @@ void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take)
     spare->state = CL_SPARE_TAKEN;
     spare->taken_us = cl_clock_us();
     if (spare->cpu_base_us == 0)
-        reckon_base(spare);
+        set_base(spare, 1);
     spare->wall_ms = take->wall_ms ? take->wall_ms : policy->wall_ms;
     spare->cpu_ms = take->cpu_ms ? take->cpu_ms : policy->cpu_ms;
     spare->memory_bytes = take->memory_bytes ? take->memory_bytes : policy->memory_bytes;

@@ -16,6 +16,8 @@ int cl_reap_adopt(struct cl_spare *spare, pid_t pid, int *pidfd, struct cl_err *
 /* It is ready: once it has parked, what it used until then is read, so that a call which is over
  * before cloched hears of it is counted right. */
 void cl_reap_park(struct cl_spare *spare);
+/* What a worker of a pool has usually used when it parks, after one more was seen. */
+uint64_t cl_reap_park_cpu(uint64_t usual_us, uint64_t seen_us);
 void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take);
 void cl_reap_finish(struct cl_spare *spare);
 /* Kills; END follows when the process is gone. The first cause stays. */

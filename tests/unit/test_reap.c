@@ -7,6 +7,7 @@
 #include "tests/support/unit.h"
 
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "sandbox/base/clock.h"
 #include "sandbox/reap.h"
@@ -96,6 +97,22 @@ static void cpu_is_looked_at_when_it_can_be_used_up(void **state)
     assert_int_equal(cl_reap_cpu_check(1000, 60000, 50, 0), 2000);
 }
 
+static void usual_cost_of_parking_follows_the_lowest(void **state)
+{
+    uint64_t usual = cl_reap_park_cpu(0, 900);
+
+    (void)state;
+    assert_int_equal(usual, 900);
+    assert_int_equal(cl_reap_park_cpu(usual, 600), 600);
+    assert_int_equal(cl_reap_park_cpu(usual, 0), 900); /* of one that has ended */
+    assert_in_range(cl_reap_park_cpu(600, 6400), 601, 700);
+    for (usual = 600; usual < 900;) {
+        const uint64_t next = cl_reap_park_cpu(usual, 1000);
+        assert_true(next > usual && next < 1000);
+        usual = next;
+    }
+}
+
 static void take(uint64_t id, uint64_t wall_ms, uint64_t cpu_ms)
 {
     struct cl_msg_take msg = { .spare = id, .wall_ms = wall_ms, .cpu_ms = cpu_ms };
@@ -126,6 +143,37 @@ static void cpu_deadline_kills_a_computing_worker(void **state)
     assert_int_equal(msg.end.cause, CL_END_LIMIT);
     assert_int_equal(msg.end.limit, CL_LIMIT_CPU);
     assert_in_range(msg.end.cpu_us, 30000, 2000000);
+}
+
+static void compute_and_wait(void)
+{
+    struct timespec used = { 0, 0 };
+
+    while (used.tv_sec == 0 && used.tv_nsec < 30000000)
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    rig_sleep();
+}
+
+/* TAKE and the call travel at the same time: it may be over when cloched reads of it. */
+static void call_that_was_over_before_take_is_counted(void **state)
+{
+    union cl_msg_any msg;
+    uint64_t id = rig_spare(compute_and_wait);
+    struct cl_spare *spare = cl_spare_find(&rig.daemon, id);
+    struct timespec used = { 0, 0 };
+    clockid_t clock;
+
+    (void)state;
+    spare->zygote->pool->park_cpu_us = 1000;
+    assert_int_equal(clock_getcpuclockid(spare->child.pid, &clock), 0);
+    while (used.tv_sec == 0 && used.tv_nsec < 30000000) {
+        assert_int_equal(clock_gettime(clock, &used), 0);
+        usleep(1000);
+    }
+    take(id, 0, 0);
+    cl_reap_finish(spare);
+    assert_int_equal(rig_next(&msg), CL_M_END);
+    assert_in_range(msg.end.cpu_us, 29000, 2000000);
 }
 
 static void finished_worker_that_stays_is_killed_and_ends_once(void **state)
@@ -199,8 +247,10 @@ int main(void)
         cmocka_unit_test(rlimit_cpu_is_limit_cpu_only_when_it_was_used_up),
         cmocka_unit_test(what_was_decided_before_stays),
         cmocka_unit_test(cpu_is_looked_at_when_it_can_be_used_up),
+        cmocka_unit_test(usual_cost_of_parking_follows_the_lowest),
         CASE(wall_deadline_kills_a_sleeping_worker),
         CASE(cpu_deadline_kills_a_computing_worker),
+        CASE(call_that_was_over_before_take_is_counted),
         CASE(finished_worker_that_stays_is_killed_and_ends_once),
         CASE(slot_is_not_free_before_its_cgroup_is_empty),
         CASE(a_pidfd_of_no_child_is_refused),
