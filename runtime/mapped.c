@@ -20,6 +20,8 @@
 #include "runtime/boot.h"
 #include "runtime/denial.h"
 #include "runtime/entry.h"
+#include "runtime/guard.h"
+#include "runtime/known.h"
 #include "runtime/modules.h"
 #include "sandbox/base/policyview.h"
 
@@ -93,7 +95,7 @@ static PyObject *find_entry(PyObject *self, PyObject *name)
     if (!PyUnicode_Check(name))
         return PyErr_Format(PyExc_TypeError, "a module's name is text");
     b_entry = PyDict_GetItemWithError(index_by_name, name);
-    if (b_entry && (!is_wanted_by_caller() || cl_modules_may_load(name)))
+    if (b_entry && (!CL_GUARD || !is_wanted_by_caller() || cl_modules_may_load(name)))
         return Py_NewRef(b_entry);
     if (!PyErr_Occurred())
         cl_denial_raise(PyExc_ModuleNotFoundError, "modules", name, "module '%U'", name);
@@ -174,6 +176,8 @@ static PyObject *on_loaded(PyObject *self, PyObject *name)
             finishes[i].finish() < 0)
             return NULL;
     }
+    if (cl_known_on_loaded(name) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 

@@ -12,6 +12,8 @@
 #include "runtime/attributes.h"
 #include "runtime/boot.h"
 #include "runtime/denial.h"
+#include "runtime/guard.h"
+#include "runtime/known.h"
 #include "runtime/mapped.h"
 #include "runtime/report.h"
 #include "runtime/scopes.h"
@@ -325,7 +327,11 @@ int cl_modules_prepare(const struct cl_policy *policy, struct cl_err *err)
         if (allow(name) < 0)
             return cl_boot_failed(err, "prepare the import guard");
     }
+    if (!CL_GUARD) {
+        state.builtins = PyDict_Copy(PyEval_GetBuiltins());
+        return state.builtins ? 0 : cl_boot_failed(err, "copy builtins");
+    }
     if (prepare_imports(policy) < 0)
         return cl_boot_failed(err, "prepare the import guard");
-    return 0;
+    return cl_known_prepare(err);
 }

@@ -290,6 +290,13 @@ bool cl_view_has_part(PyObject *name)
     return part && PyModule_Check(part);
 }
 
+PyObject *cl_view_granted(PyObject *name, PyObject *module)
+{
+    if (is_in(state.allowed, name) || cl_view_has_part(name))
+        return cl_view_public(name, module);
+    return Py_NewRef(Py_None);
+}
+
 /* ------------------------------------------------------------------------------ parents of views */
 
 /* What stands for a dotted name: public module, or a view of a mere parent. Owned. */

@@ -26,6 +26,9 @@ int cl_view_replace(const char *whole, PyObject *value);
 /* The view of a listed module. Owned. */
 PyObject *cl_view_public(PyObject *name, PyObject *module);
 
+/* The view of a module that is listed or part of a listed one, else None. Owned. */
+PyObject *cl_view_granted(PyObject *name, PyObject *module);
+
 /* 0 when the view of a loaded module has `item`, or nobody has; else -1 and ImportError. */
 int cl_view_check(PyObject *name, PyObject *item);
 

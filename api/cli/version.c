@@ -11,7 +11,11 @@
 #include "api/cli/verb.h"
 #include "sandbox/base/own.h"
 
+#ifdef CL_NO_GUARD /* runtime/guard.h */
+#define CL_VERSION "0.1.0 without the Python guard, for measuring only"
+#else
 #define CL_VERSION "0.1.0"
+#endif
 
 static const struct cl_option options[] = { CL_OPTION_OUTPUT };
 
