@@ -12,7 +12,8 @@
 
 static const struct case_policy late = { .name = "late", .modules = "numpy pandas datetime" };
 static const struct case_policy early = { .name = "early",
-                                          .modules = "numpy pandas",
+                                          .modules = "numpy numpy.linalg pandas io sys",
+                                          .names = "sys=modules",
                                           .flags = CL_POLICY_PRELOAD_ALL };
 static bool is_there;
 
@@ -107,6 +108,18 @@ static void legacy_random_numbers_differ_between_clones(void **state)
     case_end_fini(&second);
 }
 
+/* to_csv imports a module of its own; what nothing has called is not there. */
+static void zygote_has_called_them_before_any_caller(void **state)
+{
+    (void)state;
+    if (!is_there)
+        skip();
+    wants_result(
+        "import sys\ndef main():\n"
+        "    return ['pandas.io.formats.' + n in sys.modules for n in ('csvs', 'xml')]",
+        "[true,false]");
+}
+
 int main(void)
 {
     const struct CMUnitTest from_memory[] = {
@@ -116,6 +129,7 @@ int main(void)
         cmocka_unit_test(numeric_values_become_json),
         cmocka_unit_test(numeric_values_that_are_not_json_are_named),
         cmocka_unit_test(legacy_random_numbers_differ_between_clones),
+        cmocka_unit_test(zygote_has_called_them_before_any_caller),
     };
 
     return cmocka_run_group_tests(from_memory, open_late, wants_close) +
