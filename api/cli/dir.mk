@@ -7,3 +7,5 @@ test_cli_json_SRC := api/cli/json.c $(wildcard api/json*.c)
 test_cli_follow_SRC := api/cli/follow.c api/cli/outcome.c api/cli/json.c $(wildcard api/json*.c) \
                        tests/support/verb_fail.c
 test_cli_options_SRC := api/cli/options.c
+# `policy test` tells system calls by name.
+$(BUILD)/obj/api/cli/prove_jail.o: $(BUILD)/gen/syscall_names.inc

@@ -36,8 +36,8 @@ static sigset_t ending_signals(void)
 }
 
 /* In a process group of its own: Ctrl-C reaches us alone, and we decide what it means. */
-static _Noreturn void become_cloched(const char *path, const char *state, const char *listen,
-                                     int log, pid_t parent)
+static _Noreturn void become_cloched(const char *path, const char *const *argv, int log,
+                                     pid_t parent)
 {
     const sigset_t set = ending_signals();
 
@@ -47,7 +47,7 @@ static _Noreturn void become_cloched(const char *path, const char *state, const 
         _exit(0);
     dup2(log, STDERR_FILENO);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
-    execl(path, path, "--state", state, "--listen", listen, "--log", "warn", (char *)NULL);
+    execv(path, (char *const *)(uintptr_t)argv);
     dprintf(STDERR_FILENO, "cloched: %s can't be run: %s\n", path, strerrordesc_np(errno));
     _exit(127);
 }
@@ -65,6 +65,11 @@ int cl_served_start(struct cl_served *served, const char *state, const char *lis
         return cl_fail(err, CL_E_INPUT, "cloched is not there: run `make all`");
     if (pipe2(ends, O_CLOEXEC) < 0)
         return cl_fail(err, CL_E_SYS, "pipe");
+    const char *argv[] = { path,           "--state",
+                           state,          "--listen",
+                           listen,         "--log",
+                           "warn",         served->config ? "--config" : NULL,
+                           served->config, NULL };
     served->log = ends[0];
     write_end = ends[1];
     sigprocmask(SIG_BLOCK, &set, NULL);
@@ -76,7 +81,7 @@ int cl_served_start(struct cl_served *served, const char *state, const char *lis
     if (served->pid < 0)
         return cl_fail(err, CL_E_SYS, "fork");
     if (served->pid == 0)
-        become_cloched(path, state, listen, write_end, self);
+        become_cloched(path, argv, write_end, self);
     served->pidfd = (int)syscall(SYS_pidfd_open, served->pid, 0);
     if (served->pidfd < 0)
         return cl_fail(err, CL_E_SYS, "pidfd_open");

@@ -14,13 +14,14 @@ struct cl_served {
     pid_t pid;               /* 0: not running */
     int pidfd, log, signals; /* owned */
     char url[256];           /* as it said when it was ready */
+    const char *config;      /* borrowed; NULL: the built-in policies alone */
     char line[4096];         /* what came of a log line so far */
     size_t line_length;
 };
 
 #define CL_SERVED_INIT                                                                         \
     {                                                                                          \
-        0, -1, -1, -1, { 0 }, { 0 }, 0                                                         \
+        .pidfd = -1, .log = -1, .signals = -1                                                  \
     }
 
 /* Blocks SIGINT, SIGTERM and SIGHUP in this process from now on; cl_served_wait passes them on. */
