@@ -107,8 +107,9 @@ static const struct {
     { has_no_time,
       "Measure that with the processor's time stamp counter, which the tier `time` "
       "does not guard." },
-    { is_polite, "Try every other system call, one after the other: they fail, and the call goes "
-                 "on." },
+    { is_polite,
+      "Try every other system call, one after the other: they fail, and the call goes "
+      "on." },
     { has_threads,
       "Run {limits.processes} tasks at once: a counting thread is a fine clock, and "
       "races within the kernel can be tried." },
