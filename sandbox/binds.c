@@ -8,33 +8,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
 
 enum { PART_MAX = 256 };
-
-/* In a sticky directory (/tmp) others may make files, but not replace what is root's: good enough
- * for the way, not for what is shown. */
-static int check_step(int dir, const char *path, size_t length, struct cl_err *err)
-{
-    const bool is_last = path[length] == '\0';
-    struct stat found;
-
-    if (fstat(dir, &found) < 0)
-        return cl_fail(err, CL_E_SYS, "%.*s", (int)length, path);
-    if (found.st_uid != geteuid())
-        return cl_fail(err, CL_E_DENIED, "%.*s belongs to uid %u, not to root", (int)length,
-                       path, (unsigned)found.st_uid);
-    if ((found.st_mode & 022) && (is_last || !(found.st_mode & S_ISVTX)))
-        return cl_fail(err, CL_E_DENIED, "%.*s is writable by its group or by others",
-                       (int)length, path);
-    return 0;
-}
 
 static int open_step(int above, const char *name, const char *path, size_t length,
                      struct cl_err *err)
@@ -57,6 +40,7 @@ int cl_binds_check(const char *path, struct cl_err *err)
 
     while (*part) {
         char name[PART_MAX];
+        struct stat found;
         size_t length = strcspn(++part, "/");
 
         if (length == 0 || length >= sizeof(name))
@@ -69,7 +53,10 @@ int cl_binds_check(const char *path, struct cl_err *err)
             return -1;
         cl_own_close(&dir);
         dir = next;
-        if (check_step(dir, path, (size_t)(part - path), err) < 0)
+        snprintf(name, sizeof(name), "%.*s", (int)(part - path), path);
+        /* In a sticky directory (/tmp) others may make files, but not replace what is root's: good
+         * enough for the way, not for what is shown. */
+        if (cl_file_check_owner(dir, name, *part != '\0', &found, err) < 0)
             return -1;
     }
     return 0;

@@ -215,13 +215,14 @@ int cl_cgroup_zygote_enter(const struct cl_cgroup_host *host, const struct cl_cg
 }
 
 int cl_cgroup_slot_open(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
-                        struct cl_cgroup_slot *slot, struct cl_err *err)
+                        struct cl_slot *slot, struct cl_err *err)
 {
     const struct cl_cgroup_limits *limits = &slot->limits;
     char name[16];
 
     slot->procs = (struct cl_cgroup)CL_CGROUP_INIT;
-    slot->peak = slot->oom = slot->pids = -1;
+    for (size_t i = 0; i < CL_CG_COUNTERS; i++)
+        slot->counters[i] = -1;
     slot->narrowed = false;
     snprintf(name, sizeof(name), "s%u", slot->number);
     if (open_below(host, zygote, name, &slot->group, err) < 0)
@@ -235,13 +236,12 @@ int cl_cgroup_slot_open(const struct cl_cgroup_host *host, const struct cl_cgrou
     return 0;
 }
 
-void cl_cgroup_slot_close(struct cl_cgroup_slot *slot)
+void cl_cgroup_slot_close(struct cl_slot *slot)
 {
     cl_cgroup_close(&slot->group);
     cl_cgroup_close(&slot->procs);
-    cl_own_close(&slot->peak);
-    cl_own_close(&slot->oom);
-    cl_own_close(&slot->pids);
+    for (size_t i = 0; i < CL_CG_COUNTERS; i++)
+        cl_own_close(&slot->counters[i]);
 }
 
 uint64_t cl_cgroup_counter(int fd, const char *key)
@@ -258,15 +258,22 @@ uint64_t cl_cgroup_counter(int fd, const char *key)
     return cl_file_keyed_u64(text, key, &value) < 0 ? 0 : value;
 }
 
-void cl_cgroup_slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw)
+void cl_cgroup_slot_read(const struct cl_slot *slot, struct cl_cgroup_usage *raw)
 {
-    raw->memory_peak_bytes = cl_cgroup_counter(slot->peak, NULL);
-    raw->oom_kills = (uint32_t)cl_cgroup_counter(slot->oom, "oom_kill");
-    raw->pids_refused = (uint32_t)cl_cgroup_counter(slot->pids, "max");
+    raw->memory_peak_bytes = cl_cgroup_counter(slot->counters[CL_CG_PEAK], NULL);
+    raw->oom_kills = (uint32_t)cl_cgroup_counter(slot->counters[CL_CG_OOM], "oom_kill");
+    raw->pids_refused = (uint32_t)cl_cgroup_counter(slot->counters[CL_CG_PIDS_EVENTS], "max");
+}
+
+int cl_cgroup_kill(const struct cl_cgroup *group)
+{
+    struct cl_err err;
+
+    return cl_file_put(group->dirs[CL_CG_V2], "cgroup.kill", "1", &err);
 }
 
 static int remake(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
-                  struct cl_cgroup_slot *slot, struct cl_err *err)
+                  struct cl_slot *slot, struct cl_err *err)
 {
     char name[16];
 
@@ -279,7 +286,7 @@ static int remake(const struct cl_cgroup_host *host, const struct cl_cgroup *zyg
     return cl_cgroup_slot_open(host, zygote, slot, err);
 }
 
-void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_cgroup_slot *slot,
+void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_slot *slot,
                           struct cl_cgroup_usage *usage)
 {
     host->ops->slot_read(slot, usage);
@@ -288,7 +295,7 @@ void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_cgr
 }
 
 int cl_cgroup_slot_recycle(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
-                           struct cl_cgroup_slot *slot, struct cl_err *err)
+                           struct cl_slot *slot, struct cl_err *err)
 {
     const struct cl_cgroup_limits *limits = &slot->limits;
 

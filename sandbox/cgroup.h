@@ -17,8 +17,11 @@
 #include <sys/types.h>
 
 #include "sandbox/base/err.h"
+#include "sandbox/base/list.h"
 
 enum cl_cgroup_controller { CL_CG_MEMORY, CL_CG_PIDS, CL_CG_CPU, CL_CG_COUNT };
+/* PEAK of memory: on v1, and from 6.12 on v2, one that can be reset. */
+enum cl_cgroup_counter { CL_CG_PEAK, CL_CG_OOM, CL_CG_PIDS_EVENTS, CL_CG_COUNTERS };
 enum { CL_CG_V2 = 0 }; /* index of the only directory on v2 */
 
 struct cl_cgroup_limits {
@@ -43,13 +46,11 @@ struct cl_cgroup {
 #define CL_CGROUP_INIT { { -1, -1, -1 } }
 /* clang-format on */
 
-struct cl_cgroup_slot {
+struct cl_slot {
+    struct cl_list node; /* its owner's */
     struct cl_cgroup group;
-    struct cl_cgroup procs; /* v1: open cgroup.procs of each directory, for the worker */
-    /* Kept open and read at offset 0; -1 when unused. */
-    int peak; /* of memory; from v2 of 6.12 on it can be reset per descriptor */
-    int oom;  /* key oom_kill */
-    int pids; /* pids.events */
+    struct cl_cgroup procs;       /* v1: open cgroup.procs of each directory, for the worker */
+    int counters[CL_CG_COUNTERS]; /* kept open and read at offset 0; -1 when unused */
     unsigned number;
     uid_t owner;                 /* the zygote, on the host */
     struct cl_cgroup_usage base; /* what cannot be reset, as it was before this use */
@@ -67,14 +68,14 @@ struct cl_cgroup_ops {
      * clone into slots. */
     int (*zygote_settle)(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
                          uint64_t memory_bytes, struct cl_err *err);
-    int (*slot_prepare)(struct cl_cgroup_slot *slot, struct cl_err *err);
-    int (*slot_limit)(struct cl_cgroup_slot *slot, uint64_t memory_bytes, uint32_t processes,
+    int (*slot_prepare)(struct cl_slot *slot, struct cl_err *err);
+    int (*slot_limit)(struct cl_slot *slot, uint64_t memory_bytes, uint32_t processes,
                       struct cl_err *err);
     /* The raw counters; a missing one is 0. */
-    void (*slot_read)(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw);
-    bool (*slot_is_empty)(const struct cl_cgroup_slot *slot);
+    void (*slot_read)(const struct cl_slot *slot, struct cl_cgroup_usage *raw);
+    bool (*slot_is_empty)(const struct cl_slot *slot);
     /* Peak back to 0, leftover pages dropped. -1: the group has to be made anew. */
-    int (*slot_reset)(struct cl_cgroup_slot *slot);
+    int (*slot_reset)(struct cl_slot *slot);
     int (*kill)(const struct cl_cgroup *group); /* -1 when the kernel has no such call */
 };
 
@@ -100,18 +101,19 @@ void cl_cgroup_close(struct cl_cgroup *group);
 
 /* slot->number, ->owner and ->limits are set by the caller. */
 int cl_cgroup_slot_open(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
-                        struct cl_cgroup_slot *slot, struct cl_err *err);
-void cl_cgroup_slot_close(struct cl_cgroup_slot *slot);
+                        struct cl_slot *slot, struct cl_err *err);
+void cl_cgroup_slot_close(struct cl_slot *slot);
 /* A counter behind an open file: the number, or the one after `key`. 0 if it is not there. */
 uint64_t cl_cgroup_counter(int fd, const char *key);
-/* slot_read of both versions. */
-void cl_cgroup_slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw);
+/* slot_read and kill of both versions. */
+void cl_cgroup_slot_read(const struct cl_slot *slot, struct cl_cgroup_usage *raw);
+int cl_cgroup_kill(const struct cl_cgroup *group);
 /* What happened in this use of the slot. */
-void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_cgroup_slot *slot,
+void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_slot *slot,
                           struct cl_cgroup_usage *usage);
 /* Ready for the next worker: limits restored, counters at their base. */
 int cl_cgroup_slot_recycle(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
-                           struct cl_cgroup_slot *slot, struct cl_err *err);
+                           struct cl_slot *slot, struct cl_err *err);
 
 /* Where the hierarchies are: pure, tested on texts of several hosts. */
 struct cl_cgroup_mount {

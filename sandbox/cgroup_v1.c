@@ -50,7 +50,7 @@ static int zygote_settle(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
     return limit_memory(zygote->dirs[CL_CG_MEMORY], "zygote", memory_bytes, err);
 }
 
-static int slot_limit(struct cl_cgroup_slot *slot, uint64_t memory_bytes, uint32_t processes,
+static int slot_limit(struct cl_slot *slot, uint64_t memory_bytes, uint32_t processes,
                       struct cl_err *err)
 {
     if (limit_memory(slot->group.dirs[CL_CG_MEMORY], NULL, memory_bytes, err) < 0)
@@ -72,27 +72,31 @@ static int limit_cpu(int dir, const struct cl_cgroup_limits *limits, struct cl_e
     return cl_file_put_u64(dir, "cpu.cfs_quota_us", quota_us, err);
 }
 
-static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
+static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
 {
+    const int *dirs = slot->group.dirs;
+    const int memory = dirs[CL_CG_MEMORY];
+    int *counters = slot->counters;
+
     for (size_t i = 0; i < CL_CG_COUNT; i++) {
-        slot->procs.dirs[i] = openat(slot->group.dirs[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        slot->procs.dirs[i] = openat(dirs[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
         if (slot->procs.dirs[i] < 0)
             return cl_fail(err, CL_E_SYS, "open cgroup.procs of a slot");
     }
-    slot->peak =
-        openat(slot->group.dirs[CL_CG_MEMORY], "memory.max_usage_in_bytes", O_RDWR | O_CLOEXEC);
+    counters[CL_CG_PEAK] = openat(memory, "memory.max_usage_in_bytes", O_RDWR | O_CLOEXEC);
     /* failcnt does not rise when the OOM killer ends a worker; this one does. */
-    slot->oom =
-        openat(slot->group.dirs[CL_CG_MEMORY], "memory.oom_control", O_RDONLY | O_CLOEXEC);
-    slot->pids = openat(slot->group.dirs[CL_CG_PIDS], "pids.events", O_RDONLY | O_CLOEXEC);
-    if (slot->peak < 0 || slot->oom < 0 || slot->pids < 0)
-        return cl_fail(err, CL_E_SYS, "open the counters of a slot");
-    if (cl_file_put(slot->group.dirs[CL_CG_MEMORY], "memory.swappiness", "0", err) < 0)
+    counters[CL_CG_OOM] = openat(memory, "memory.oom_control", O_RDONLY | O_CLOEXEC);
+    counters[CL_CG_PIDS_EVENTS] = openat(dirs[CL_CG_PIDS], "pids.events", O_RDONLY | O_CLOEXEC);
+    for (size_t i = 0; i < CL_CG_COUNTERS; i++) {
+        if (counters[i] < 0)
+            return cl_fail(err, CL_E_SYS, "open the counters of a slot");
+    }
+    if (cl_file_put(memory, "memory.swappiness", "0", err) < 0)
         return -1;
-    return limit_cpu(slot->group.dirs[CL_CG_CPU], &slot->limits, err);
+    return limit_cpu(dirs[CL_CG_CPU], &slot->limits, err);
 }
 
-static bool slot_is_empty(const struct cl_cgroup_slot *slot)
+static bool slot_is_empty(const struct cl_slot *slot)
 {
     struct cl_err err;
     uint64_t tasks = 1;
@@ -101,24 +105,18 @@ static bool slot_is_empty(const struct cl_cgroup_slot *slot)
            tasks == 0;
 }
 
-static int slot_reset(struct cl_cgroup_slot *slot)
+static int slot_reset(struct cl_slot *slot)
 {
     struct cl_err err;
 
     /* The peak falls to what is used now. Pages that outlived the worker are rare, and dropping
      * them is not free. */
-    if (pwrite(slot->peak, "0", 1, 0) != 1)
+    if (pwrite(slot->counters[CL_CG_PEAK], "0", 1, 0) != 1)
         return -1;
-    if (cl_cgroup_counter(slot->peak, NULL) <= RESIDUE_BYTES)
+    if (cl_cgroup_counter(slot->counters[CL_CG_PEAK], NULL) <= RESIDUE_BYTES)
         return 0;
     cl_file_put(slot->group.dirs[CL_CG_MEMORY], "memory.force_empty", "0", &err);
-    return pwrite(slot->peak, "0", 1, 0) == 1 ? 0 : -1;
-}
-
-static int kill_group(const struct cl_cgroup *group)
-{
-    (void)group;
-    return -1; /* the worker is init of its pid namespace: killing it kills what is inside */
+    return pwrite(slot->counters[CL_CG_PEAK], "0", 1, 0) == 1 ? 0 : -1;
 }
 
 const struct cl_cgroup_ops cl_cgroup_v1 = {
@@ -130,5 +128,5 @@ const struct cl_cgroup_ops cl_cgroup_v1 = {
     .slot_read = cl_cgroup_slot_read,
     .slot_is_empty = slot_is_empty,
     .slot_reset = slot_reset,
-    .kill = kill_group,
+    .kill = cl_cgroup_kill, /* of no effect; the worker is init of its pid namespace */
 };

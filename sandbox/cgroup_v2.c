@@ -106,7 +106,7 @@ static int zygote_settle(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
     return give(dir, owner, err);
 }
 
-static int slot_limit(struct cl_cgroup_slot *slot, uint64_t memory_bytes, uint32_t processes,
+static int slot_limit(struct cl_slot *slot, uint64_t memory_bytes, uint32_t processes,
                       struct cl_err *err)
 {
     int dir = slot->group.dirs[CL_CG_V2];
@@ -116,20 +116,20 @@ static int slot_limit(struct cl_cgroup_slot *slot, uint64_t memory_bytes, uint32
     return cl_file_put_u64(dir, "memory.max", memory_bytes, err);
 }
 
-static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
+static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
 {
     const struct cl_cgroup_limits *limits = &slot->limits;
-    int dir = slot->group.dirs[CL_CG_V2];
+    int *counters = slot->counters, dir = slot->group.dirs[CL_CG_V2];
     char text[48];
 
     /* Read-only before 6.12: then the slot is made anew after each use. Not there before 5.19. */
-    slot->peak = openat(dir, "memory.peak", O_RDWR | O_CLOEXEC);
-    if (slot->peak < 0)
-        slot->peak = openat(dir, "memory.peak", O_RDONLY | O_CLOEXEC);
-    if (slot->peak < 0)
-        slot->peak = openat(dir, "memory.current", O_RDONLY | O_CLOEXEC);
-    slot->oom = openat(dir, "memory.events", O_RDONLY | O_CLOEXEC);
-    slot->pids = openat(dir, "pids.events", O_RDONLY | O_CLOEXEC);
+    counters[CL_CG_PEAK] = openat(dir, "memory.peak", O_RDWR | O_CLOEXEC);
+    if (counters[CL_CG_PEAK] < 0)
+        counters[CL_CG_PEAK] = openat(dir, "memory.peak", O_RDONLY | O_CLOEXEC);
+    if (counters[CL_CG_PEAK] < 0)
+        counters[CL_CG_PEAK] = openat(dir, "memory.current", O_RDONLY | O_CLOEXEC);
+    counters[CL_CG_OOM] = openat(dir, "memory.events", O_RDONLY | O_CLOEXEC);
+    counters[CL_CG_PIDS_EVENTS] = openat(dir, "pids.events", O_RDONLY | O_CLOEXEC);
     if (give(dir, slot->owner, err) < 0 || limit_swap(dir, "memory.swap.max", err) < 0 ||
         cl_file_put(dir, "memory.oom.group", "1", err) < 0 ||
         cl_file_put_u64(dir, "cpu.weight", limits->cpu_weight, err) < 0)
@@ -141,7 +141,7 @@ static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
     return cl_file_put(dir, "cpu.max", text, err);
 }
 
-static bool slot_is_empty(const struct cl_cgroup_slot *slot)
+static bool slot_is_empty(const struct cl_slot *slot)
 {
     struct cl_err err;
     char text[128];
@@ -152,19 +152,12 @@ static bool slot_is_empty(const struct cl_cgroup_slot *slot)
            cl_file_keyed_u64(text, "populated", &populated) == 0 && populated == 0;
 }
 
-static int slot_reset(struct cl_cgroup_slot *slot)
+static int slot_reset(struct cl_slot *slot)
 {
-    return pwrite(slot->peak, "0", 1, 0) == 1 ||
+    return pwrite(slot->counters[CL_CG_PEAK], "0", 1, 0) == 1 ||
                    faccessat(slot->group.dirs[CL_CG_V2], "memory.peak", F_OK, 0) < 0
                ? 0
                : -1;
-}
-
-static int kill_group(const struct cl_cgroup *group)
-{
-    struct cl_err err;
-
-    return cl_file_put(group->dirs[CL_CG_V2], "cgroup.kill", "1", &err);
 }
 
 const struct cl_cgroup_ops cl_cgroup_v2 = {
@@ -176,5 +169,5 @@ const struct cl_cgroup_ops cl_cgroup_v2 = {
     .slot_read = cl_cgroup_slot_read,
     .slot_is_empty = slot_is_empty,
     .slot_reset = slot_reset,
-    .kill = kill_group,
+    .kill = cl_cgroup_kill,
 };

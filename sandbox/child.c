@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,6 +57,11 @@ int cl_child_adopt(struct cl_index *children, struct cl_child *child, pid_t pid,
     return 0;
 }
 
+static uint64_t microseconds(const struct timeval *time)
+{
+    return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
+}
+
 void cl_child_reap(struct cl_index *children)
 {
     for (;;) {
@@ -71,7 +77,12 @@ void cl_child_reap(struct cl_index *children)
             continue; /* a worker whose zygote died before it could tell of it */
         cl_list_unlink(&child->node);
         child->pid = 0;
-        child->on_exit(child, &how, &usage);
+        const struct cl_exit end = {
+            .code = how.si_code,
+            .status = how.si_status,
+            .cpu_us = microseconds(&usage.ru_utime) + microseconds(&usage.ru_stime),
+        };
+        child->on_exit(child, &end);
     }
 }
 

@@ -7,17 +7,22 @@
 #define CL_CHILD_H
 
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "sandbox/base/err.h"
 #include "sandbox/base/list.h"
 
+struct cl_exit {
+    int code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED */
+    int status; /* exit status or signal */
+    uint64_t cpu_us;
+};
+
 struct cl_child {
     struct cl_list node;
     pid_t pid; /* 0 when there is none */
     /* Called once, after the process was waited for and left the table. */
-    void (*on_exit)(struct cl_child *child, const siginfo_t *how, const struct rusage *usage);
+    void (*on_exit)(struct cl_child *child, const struct cl_exit *how);
 };
 
 void cl_child_add(struct cl_index *children, struct cl_child *child, pid_t pid);

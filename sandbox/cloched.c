@@ -68,13 +68,13 @@ static const struct option {
     { "--help", NULL, "print this", OPTION_HELP, 0 },
 };
 
-static int usage(FILE *out)
+static int usage(void)
 {
-    fputs("usage: cloched [OPTION VALUE]...\n", out);
+    puts("usage: cloched [OPTION VALUE]...");
     for (size_t i = 0; i < CL_COUNT(options); i++)
-        fprintf(out, "  %-12s %-10s %s\n", options[i].name,
-                options[i].value ? options[i].value : "", options[i].does);
-    return out == stdout ? 0 : 2;
+        printf("  %-12s %-10s %s\n", options[i].name, options[i].value ? options[i].value : "",
+               options[i].does);
+    return 0;
 }
 
 /* "30s": a number and ms, s, m or h. */
@@ -97,29 +97,40 @@ static int parse_time(const char *text, uint64_t *ms)
     return -1;
 }
 
+/* Sets one; returns how many words that took, 0 when there is nothing more to do. */
 static int set_option(const struct option *option, const char *value, struct cl_err *err)
 {
     char *place = (char *)&daemon_.options + option->place;
 
     if (option->value && (!value || value[0] == '\0'))
         return cl_fail(err, CL_E_INPUT, "%s wants %s", option->name, option->value);
-    if (option->kind == OPTION_TEXT)
+    switch (option->kind) {
+    case OPTION_TEXT:
         *(const char **)(void *)place = value;
-    else if (option->kind == OPTION_SET)
+        return 2;
+    case OPTION_TIME:
+        if (parse_time(value, (uint64_t *)(void *)place) < 0)
+            return cl_fail(err, CL_E_INPUT, "%s %s: a time like 30s or 500ms is wanted",
+                           option->name, value);
+        return 2;
+    case OPTION_SET:
         *(bool *)place = true;
-    else if (option->kind == OPTION_TIME && parse_time(value, (uint64_t *)(void *)place) < 0)
-        return cl_fail(err, CL_E_INPUT, "%s %s: a time like 30s or 500ms is wanted",
-                       option->name, value);
-    return 0;
+        return 1;
+    case OPTION_HELP:
+        return usage();
+    default:
+        printf("cloched %s\n", CL_VERSION);
+        return 0;
+    }
 }
 
-static const struct option *find_option(const char *name)
+static int set_named(const char *name, const char *value, struct cl_err *err)
 {
     for (size_t i = 0; i < CL_COUNT(options); i++) {
         if (strcmp(options[i].name, name) == 0)
-            return &options[i];
+            return set_option(&options[i], value, err);
     }
-    return NULL;
+    return cl_fail(err, CL_E_INPUT, "there is no option %s (--help names them)", name);
 }
 
 /* 1: there is nothing more to do. */
@@ -132,18 +143,10 @@ static int parse_options(int count, char **args, struct cl_err *err)
         .buffers = "256Mi",
         .drain_ms = 30000,
     };
-    for (int i = 1; i < count; i++) {
-        const struct option *option = find_option(args[i]);
-        if (!option)
-            return cl_fail(err, CL_E_INPUT, "there is no option %s (--help names them)",
-                           args[i]);
-        if (option->kind == OPTION_HELP)
-            return usage(stdout), 1;
-        if (option->kind == OPTION_VERSION)
-            return printf("cloched %s\n", CL_VERSION), 1;
-        if (set_option(option, option->value ? args[i + 1] : NULL, err) < 0)
-            return -1;
-        i += option->value != NULL;
+    for (int i = 1, words; i < count; i += words) {
+        words = set_named(args[i], args[i + 1], err);
+        if (words <= 0)
+            return words < 0 ? -1 : 1;
     }
     if (cl_log_level_parse(daemon_.options.log) < 0)
         return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info or debug",
@@ -176,10 +179,10 @@ void cl_daemon_check_ready(struct cl_daemon *daemon)
     cl_state_notify("READY=1");
 }
 
-void cl_daemon_stop(struct cl_daemon *daemon, const struct cl_err *why)
+void cl_daemon_stop(struct cl_daemon *daemon, const char *why)
 {
     if (why && daemon->exit_status == 0) {
-        fprintf(stderr, "cloched: %s\n", why->text);
+        fprintf(stderr, "cloched: %s\n", why);
         daemon->exit_status = 1;
     }
     daemon->loop.stop = true;
@@ -236,8 +239,7 @@ static void on_signal(struct cl_watch *watch, uint32_t events)
 static void start_sweeper(struct cl_child *child)
 {
     struct cl_err err = CL_ERR_INIT;
-    const struct cl_sweep_locks locks = { daemon_.state.lock, daemon_.state.range };
-    pid_t pid = cl_sweep_start(&daemon_.cgroups, &locks, &err);
+    pid_t pid = cl_sweep_start(&daemon_.cgroups, daemon_.state.lock, daemon_.state.range, &err);
 
     if (pid > 0)
         cl_child_add(&daemon_.children, child, pid);
@@ -245,11 +247,9 @@ static void start_sweeper(struct cl_child *child)
         cl_log(CL_ERROR, "sweeper.start", "error=\"%s\"", err.text);
 }
 
-static void on_exit_sweeper(struct cl_child *child, const siginfo_t *how,
-                            const struct rusage *usage)
+static void on_exit_sweeper(struct cl_child *child, const struct cl_exit *how)
 {
-    (void)usage;
-    cl_log(CL_WARN, "sweeper.exit", "code=%d status=%d", how->si_code, how->si_status);
+    cl_log(CL_WARN, "sweeper.exit", "code=%d status=%d", how->code, how->status);
     start_sweeper(child);
 }
 
@@ -394,7 +394,7 @@ int main(int count, char **args)
     daemon->cgroups.base = (struct cl_cgroup)CL_CGROUP_INIT;
     if (prepare(daemon, &err) < 0 || start(daemon, &err) < 0 ||
         cl_loop_run(&daemon->loop, &err) < 0)
-        cl_daemon_stop(daemon, &err);
+        cl_daemon_stop(daemon, err.text);
     end(daemon);
     return daemon->exit_status;
 }

@@ -56,6 +56,6 @@ struct cl_daemon {
 /* Told by whoever made progress: says "ready" once everything a call needs is there. */
 void cl_daemon_check_ready(struct cl_daemon *daemon);
 /* Leave the loop; what is still alive ends with it. `why` NULL: an orderly end. */
-void cl_daemon_stop(struct cl_daemon *daemon, const struct cl_err *why);
+void cl_daemon_stop(struct cl_daemon *daemon, const char *why);
 
 #endif

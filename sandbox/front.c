@@ -49,7 +49,7 @@ static void flush(struct cl_front *front)
         if (cl_msg_send(peer->watch.fd, queued->type, queued->bytes, &queued->fd,
                         queued->fd >= 0, &err) < 0) {
             if (err.kind != CL_E_BUSY)
-                cl_front_end(front, &err);
+                cl_front_end(front, err.text);
             break;
         }
         drop(front, queued);
@@ -62,13 +62,11 @@ void cl_front_send(struct cl_front *front, enum cl_msg_type type, const void *ms
 {
     size_t size = cl_msg_size(type);
     struct queued *queued;
-    struct cl_err err = CL_ERR_INIT;
 
     if (!front->is_greeted)
         return;
     if (front->queued == QUEUE_MAX) {
-        cl_fail(&err, CL_E_LIMIT, "it does not read: %d messages wait", QUEUE_MAX);
-        cl_front_end(front, &err);
+        cl_front_end(front, "it does not read, and too many messages wait");
         return;
     }
     queued = calloc(1, sizeof(*queued) + size);
@@ -123,12 +121,10 @@ static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, str
     return cl_monitor_on_message(peer->daemon, msg, err);
 }
 
-static void on_lost(struct cl_peer *peer, const struct cl_err *why)
+static void on_lost(struct cl_peer *peer, const char *why)
 {
-    struct cl_err closed = CL_ERR_INIT;
-
-    cl_fail(&closed, CL_E_LOST, "it closed its control socket");
-    cl_front_end(cl_list_entry(peer, struct cl_front, peer), why ? why : &closed);
+    cl_front_end(cl_list_entry(peer, struct cl_front, peer),
+                 why ? why : "it closed its control socket");
 }
 
 static void on_control(struct cl_watch *watch, uint32_t events)
@@ -161,34 +157,31 @@ static void hang_up(struct cl_front *front)
         drop(front, cl_list_entry(node, struct queued, node));
 }
 
-void cl_front_end(struct cl_front *front, const struct cl_err *why)
+void cl_front_end(struct cl_front *front, const char *why)
 {
-    cl_log(front->peer.daemon->is_draining ? CL_INFO : CL_ERROR, "api.end", "why=\"%s\"",
-           why->text);
+    cl_log(front->peer.daemon->is_draining ? CL_INFO : CL_ERROR, "api.end", "why=\"%s\"", why);
     hang_up(front);
     if (!front->peer.daemon->is_draining)
         cl_child_kill(&front->peer.child); /* a draining one closes and exits by itself */
 }
 
-static void on_exit_api(struct cl_child *child, const siginfo_t *how,
-                        const struct rusage *usage)
+static void on_exit_api(struct cl_child *child, const struct cl_exit *how)
 {
     struct cl_front *front = cl_list_entry(child, struct cl_front, peer.child);
     struct cl_daemon *daemon = front->peer.daemon;
     uint64_t now = cl_clock_us();
     struct cl_err err = CL_ERR_INIT;
 
-    (void)usage;
     hang_up(front);
     cl_spare_each(daemon, kill_offered);
     if (daemon->is_draining) {
         cl_daemon_stop(daemon, NULL);
         return;
     }
-    cl_log(CL_ERROR, "api.exit", "code=%d status=%d", how->si_code, how->si_status);
+    cl_log(CL_ERROR, "api.exit", "code=%d status=%d", how->code, how->status);
     if (!daemon->is_ready) {
-        cl_fail(&err, CL_E_LOST, "cloche-api ended with status %d", how->si_status);
-        cl_daemon_stop(daemon, &err);
+        cl_fail(&err, CL_E_LOST, "cloche-api ended with status %d", how->status);
+        cl_daemon_stop(daemon, err.text);
         return;
     }
     front->failures = now - front->started_us > STABLE_US ? 0 : front->failures;

@@ -26,6 +26,6 @@ void cl_front_send(struct cl_front *front, enum cl_msg_type type, const void *ms
 /* Tells tenants and policies of the generation in force. */
 void cl_front_tell(struct cl_front *front);
 /* Ends this API: it broke the protocol, or hangs. Another one is started. */
-void cl_front_end(struct cl_front *front, const struct cl_err *why);
+void cl_front_end(struct cl_front *front, const char *why);
 
 #endif

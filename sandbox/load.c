@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 
 #include "sandbox/base/clock.h"
+#include "sandbox/base/file.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
@@ -57,30 +58,14 @@ int cl_load_check_name(const char *name, size_t length)
                : 0;
 }
 
-static int check_owner(int fd, const char *name, mode_t kind, struct cl_err *err)
-{
-    struct stat found;
-
-    if (fstat(fd, &found) < 0)
-        return cl_fail(err, CL_E_SYS, "%s", name);
-    if ((found.st_mode & S_IFMT) != kind)
-        return cl_fail(err, CL_E_DENIED, "%s is not a regular %s", name,
-                       kind == S_IFDIR ? "directory" : "file");
-    if (found.st_uid != geteuid())
-        return cl_fail(err, CL_E_DENIED, "%s belongs to uid %u, not to root", name,
-                       (unsigned)found.st_uid);
-    if (found.st_mode & 022)
-        return cl_fail(err, CL_E_DENIED, "%s is writable by its group or by others", name);
-    return 0;
-}
-
 static int open_dir(int above, const char *name, struct cl_err *err)
 {
     cl_close_auto int dir = openat(above, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat found;
 
     if (dir < 0)
         return cl_fail(err, CL_E_SYS, "open %s", name);
-    if (check_owner(dir, name, S_IFDIR, err) < 0)
+    if (cl_file_check_owner(dir, name, false, &found, err) < 0)
         return -1;
     return cl_take_fd(&dir);
 }
@@ -116,6 +101,7 @@ static int ask_file(struct cl_load *load, int dir, const char *file, struct cl_e
     };
     const char *dot = strrchr(file, '.');
     char name[CL_NAME_MAX];
+    struct stat found;
 
     if (file[0] == '.' || !dot || (strcmp(dot, ".yaml") != 0 && strcmp(dot, ".yml") != 0))
         return 0; /* an editor's leftovers, a README */
@@ -129,8 +115,10 @@ static int ask_file(struct cl_load *load, int dir, const char *file, struct cl_e
     cl_close_auto int fd = (int)syscall(SYS_openat2, dir, file, &how, sizeof(how));
     if (fd < 0)
         return cl_fail(err, CL_E_SYS, "open policies/%s", file);
-    if (check_owner(fd, file, S_IFREG, err) < 0)
+    if (cl_file_check_owner(fd, file, false, &found, err) < 0)
         return -1;
+    if (!S_ISREG(found.st_mode))
+        return cl_fail(err, CL_E_DENIED, "%s is not a regular file", file);
     return ask(load, name, fd, err);
 }
 
@@ -230,7 +218,7 @@ static void put_in_force(struct cl_load *load)
     struct cl_err err = CL_ERR_INIT;
     if (!first) {
         cl_fail(&err, CL_E_INPUT, "there is no policy %s", daemon->options.proved);
-        cl_daemon_stop(daemon, &err);
+        cl_daemon_stop(daemon, err.text);
         return;
     }
     cl_pool_start(first); /* others when a call wants them */
@@ -244,7 +232,7 @@ static void note_problem(struct cl_load *load, const char *text)
 }
 
 /* What was in force stays. */
-static void refuse(struct cl_load *load, const struct cl_err *why)
+static void refuse(struct cl_load *load, const char *why)
 {
     struct cl_daemon *daemon = load->peer.daemon;
 
@@ -253,17 +241,17 @@ static void refuse(struct cl_load *load, const struct cl_err *why)
         return;
     }
     cl_log(CL_ERROR, "load.refused", "generation=%u stays error=\"%s\"", daemon->generation,
-           why->text);
+           why);
     daemon->refused = load->problem;
     if (load->problem.count == 0)
-        snprintf(daemon->refused.text, sizeof(daemon->refused.text), "%s", why->text);
+        snprintf(daemon->refused.text, sizeof(daemon->refused.text), "%s", why);
     daemon->refused.count += load->problem.count == 0;
     daemon->refused.generation = daemon->generation;
     cl_front_send(&daemon->front, CL_M_PROBLEM, &daemon->refused, NULL);
 }
 
 /* `why` NULL: all were compiled. */
-static void conclude(struct cl_load *load, const struct cl_err *why)
+static void conclude(struct cl_load *load, const char *why)
 {
     struct cl_daemon *daemon = load->peer.daemon;
     bool is_again = load->is_again;
@@ -316,29 +304,24 @@ static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, str
     return 1;
 }
 
-static void on_lost(struct cl_peer *peer, const struct cl_err *why)
+static void on_lost(struct cl_peer *peer, const char *why)
 {
-    struct cl_err ended = CL_ERR_INIT;
-
-    cl_fail(&ended, CL_E_LOST, "cloche-policyc ended before it was done");
-    conclude(cl_list_entry(peer, struct cl_load, peer), why ? why : &ended);
+    conclude(cl_list_entry(peer, struct cl_load, peer),
+             why ? why : "cloche-policyc ended before it was done");
 }
 
 static void on_late(struct cl_timer *timer)
 {
-    struct cl_err err = CL_ERR_INIT;
-
-    cl_fail(&err, CL_E_LIMIT, "cloche-policyc took longer than %d s", LOAD_US / 1000000);
-    conclude(cl_list_entry(timer, struct cl_load, timer), &err);
+    conclude(cl_list_entry(timer, struct cl_load, timer),
+             "cloche-policyc took longer than 5 s");
 }
 
 /* The socket tells of its end; this only empties the place in the table. */
-static void on_exit_policyc(struct cl_child *child, const siginfo_t *how,
-                            const struct rusage *usage)
+static void on_exit_policyc(struct cl_child *child, const struct cl_exit *how)
 {
-    (void)child, (void)usage;
-    if (how->si_status != 0)
-        cl_log(CL_WARN, "load.exit", "code=%d status=%d", how->si_code, how->si_status);
+    (void)child;
+    if (how->status != 0)
+        cl_log(CL_WARN, "load.exit", "code=%d status=%d", how->code, how->status);
 }
 
 static struct cl_load *new_load(struct cl_daemon *daemon)
@@ -376,7 +359,7 @@ void cl_load_start(struct cl_daemon *daemon)
     }
     struct cl_load *load = new_load(daemon);
     if (cl_peer_start(&load->peer, &start, &err) < 0 || ask_all(load, &err) < 0) {
-        refuse(load, &err);
+        refuse(load, err.text);
         free_load(load);
         return;
     }

@@ -50,17 +50,6 @@ int cl_loop_open(struct cl_loop *loop, const sigset_t *mask, struct cl_err *err)
     return cl_loop_add(loop, &loop->on_clock, err);
 }
 
-void cl_loop_close(struct cl_loop *loop)
-{
-    const int fds[] = { loop->epoll, loop->signals, loop->clock };
-
-    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
-        if (fds[i] >= 0)
-            close(fds[i]);
-    }
-    loop->epoll = loop->signals = loop->clock = -1;
-}
-
 int cl_loop_add(struct cl_loop *loop, struct cl_watch *watch, struct cl_err *err)
 {
     struct epoll_event event = { .events = watch->events, .data.ptr = watch };

@@ -43,7 +43,6 @@ struct cl_loop {
 
 /* Also blocks the signals of `mask`: they arrive through loop->signals, which the caller adds. */
 int cl_loop_open(struct cl_loop *loop, const sigset_t *mask, struct cl_err *err);
-void cl_loop_close(struct cl_loop *loop);
 
 /* Watches watch->fd for watch->events until it is removed; remove it before closing the fd. */
 int cl_loop_add(struct cl_loop *loop, struct cl_watch *watch, struct cl_err *err);

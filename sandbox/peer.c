@@ -205,7 +205,7 @@ void cl_peer_on_event(struct cl_watch *watch, uint32_t events)
         if (done > 0)
             return;
         if (got <= 0 || done < 0) {
-            peer->on_lost(peer, got == 0 ? NULL : &err);
+            peer->on_lost(peer, got == 0 ? NULL : err.text);
             return;
         }
     }

@@ -24,7 +24,7 @@ struct cl_peer {
     int (*on_message)(struct cl_peer *peer, union cl_msg_any *msg, int *fds,
                       struct cl_err *err);
     /* It broke the protocol, or (`why` NULL) hung up. May free `peer`. */
-    void (*on_lost)(struct cl_peer *peer, const struct cl_err *why);
+    void (*on_lost)(struct cl_peer *peer, const char *why);
 };
 
 struct cl_start {

@@ -61,8 +61,7 @@ static uint32_t target_of(const struct cl_pool *pool)
 {
     uint32_t target =
         cl_pool_target(&pool->demand, pool->policy->pool_min, pool->policy->pool_max);
-    uint32_t probes =
-        cl_selftest_needs(pool->daemon, pool) ? cl_selftest_missing(pool->daemon) : 0;
+    uint32_t probes = cl_selftest_wants(pool);
 
     return target > probes ? target : probes;
 }
@@ -75,7 +74,7 @@ static void start_zygote(struct cl_pool *pool, struct cl_zygote **place)
 
     *place = cl_zygote_start(pool->daemon, pool, &err);
     if (!*place)
-        cl_pool_on_failure(pool, &err);
+        cl_pool_on_failure(pool, err.text);
 }
 
 static bool may_try(const struct cl_pool *pool)
@@ -97,7 +96,7 @@ static void on_start(struct cl_timer *timer)
     cl_pool_refill(pool);
 }
 
-void cl_pool_on_failure(struct cl_pool *pool, const struct cl_err *why)
+void cl_pool_on_failure(struct cl_pool *pool, const char *why)
 {
     struct cl_daemon *daemon = pool->daemon;
     uint64_t now = cl_clock_us(), delay;
@@ -111,7 +110,7 @@ void cl_pool_on_failure(struct cl_pool *pool, const struct cl_err *why)
     delay = cl_timer_patience(pool->failures++);
     cl_log(CL_WARN, "pool.failure",
            "policy=%s in_a_row=%u next_try_ms=%" PRIu64 " error=\"%s\"", pool->name,
-           pool->failures, delay / 1000, why->text);
+           pool->failures, delay / 1000, why);
     cl_timer_start(&daemon->loop, &pool->start, now + delay);
 }
 
@@ -125,7 +124,7 @@ void cl_pool_on_death(struct cl_pool *pool, struct cl_zygote *zygote)
         pool->zygote = NULL;
     cl_fail(&err, CL_E_LOST, "the zygote of policy %s died", pool->name);
     if (!pool->is_retired)
-        cl_pool_on_failure(pool, &err);
+        cl_pool_on_failure(pool, err.text);
 }
 
 /* One that is retired and dry. */
@@ -221,13 +220,12 @@ void cl_pool_on_spawned(struct cl_pool *pool, struct cl_spare *spare)
     pool->demand.refill_us = (pool->demand.refill_us * 7 + cl_clock_us() - spare->spawn_us) / 8;
     if (pool->demand.queued > 0)
         pool->demand.queued--;
-    if (cl_selftest_needs(pool->daemon, pool))
+    if (cl_selftest_wants(pool) > 0)
         cl_selftest_give(pool->daemon, spare);
     else
         offer(spare);
-    if (zygote == pool->zygote && zygote->ready - zygote->spawning >= pool->policy->pool_min)
-        retire_old(pool);
-    if (zygote->state == CL_ZYGOTE_DRY)
+    if (zygote->state == CL_ZYGOTE_DRY ||
+        (zygote == pool->zygote && zygote->ready - zygote->spawning >= pool->policy->pool_min))
         retire_old(pool);
     cl_pool_refill(pool);
     cl_daemon_check_ready(pool->daemon);
@@ -245,7 +243,7 @@ static bool is_wanted(const struct cl_pool *pool, const struct cl_zygote *zygote
     uint32_t most = pool->policy->pool_max;
 
     /* The self-test's probes are beside the policy's own bound: it may be as low as 1. */
-    if (cl_selftest_needs(daemon, pool))
+    if (cl_selftest_wants(pool) > 0)
         most += CL_SELFTEST_MAX;
     /* A worker that has answered holds its slot, memory and CPU until it is gone. */
     return zygote->ready < target_of(pool) && zygote->active < most &&
@@ -263,7 +261,7 @@ void cl_pool_refill(struct cl_pool *pool)
         return;
     while (is_wanted(pool, zygote)) {
         if (!cl_spare_spawn(zygote, &err)) {
-            cl_pool_on_failure(pool, &err);
+            cl_pool_on_failure(pool, err.text);
             return;
         }
     }

@@ -71,7 +71,7 @@ void cl_pool_offer_all(struct cl_daemon *daemon);
 void cl_pool_on_up(struct cl_pool *pool, struct cl_zygote *zygote);
 void cl_pool_on_spawned(struct cl_pool *pool, struct cl_spare *spare);
 /* A spare or a zygote failed before it was of use: the next try waits longer. */
-void cl_pool_on_failure(struct cl_pool *pool, const struct cl_err *why);
+void cl_pool_on_failure(struct cl_pool *pool, const char *why);
 /* `zygote` died, not asked to; its spares end as lost. */
 void cl_pool_on_death(struct cl_pool *pool, struct cl_zygote *zygote);
 /* One of its zygotes is buried. */

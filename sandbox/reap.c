@@ -34,24 +34,25 @@ static void set_limit(struct cl_msg_end *end, enum cl_limit limit, uint64_t valu
     end->used = used;
 }
 
-void cl_reap_name(const struct cl_reap_facts *facts, struct cl_msg_end *end)
+void cl_reap_name(const struct cl_exit *how, const struct cl_call_limits *limits,
+                  struct cl_msg_end *end)
 {
-    bool is_killed = facts->code == CLD_KILLED && facts->status == SIGKILL;
+    bool is_killed = how->code == CLD_KILLED && how->status == SIGKILL;
     bool is_out_of_memory = is_killed && end->oom_kills > 0;
 
     if (end->cause == CL_END_KILLED || end->cause == CL_END_LOST)
         return;
     if (is_out_of_memory || (end->cause == CL_END_LIMIT && end->limit == CL_LIMIT_MEMORY))
-        set_limit(end, CL_LIMIT_MEMORY, facts->memory_bytes, end->memory_peak_bytes);
+        set_limit(end, CL_LIMIT_MEMORY, limits->memory_bytes, end->memory_peak_bytes);
     else if (end->cause == CL_END_LIMIT && end->limit == CL_LIMIT_WALL)
-        set_limit(end, CL_LIMIT_WALL, facts->wall_ms, end->wall_us / 1000);
-    else if (end->cause == CL_END_LIMIT || (is_killed && end->cpu_us >= facts->cpu_ms * 1000))
-        set_limit(end, CL_LIMIT_CPU, facts->cpu_ms,
+        set_limit(end, CL_LIMIT_WALL, limits->wall_ms, end->wall_us / 1000);
+    else if (end->cause == CL_END_LIMIT || (is_killed && end->cpu_us >= limits->cpu_ms * 1000))
+        set_limit(end, CL_LIMIT_CPU, limits->cpu_ms,
                   end->cpu_us / 1000); /* or RLIMIT_CPU's kill */
     else
-        end->cause = facts->code == CLD_EXITED ? CL_END_EXITED : CL_END_SIGNALLED;
+        end->cause = how->code == CLD_EXITED ? CL_END_EXITED : CL_END_SIGNALLED;
     if (end->cause != CL_END_LIMIT)
-        end->status = facts->status;
+        end->status = how->status;
 }
 
 uint64_t cl_reap_cpu_check(uint64_t now_us, uint64_t used_us, uint64_t cpu_ms, uint32_t cores)
@@ -75,17 +76,11 @@ static uint64_t cpu_now(const struct cl_spare *spare)
     return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
 }
 
-static uint64_t cpu_of(const struct rusage *usage)
-{
-    return (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000 +
-           (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
-}
-
 static void count(const struct cl_spare *spare, uint64_t cpu_us, struct cl_msg_end *end)
 {
     struct cl_cgroup_usage usage = { 0, 0, 0 };
 
-    cl_cgroup_slot_usage(&spare->daemon->cgroups, &spare->slot->cgroup, &usage);
+    cl_cgroup_slot_usage(&spare->daemon->cgroups, spare->slot, &usage);
     end->spare = spare->id;
     end->memory_peak_bytes = usage.memory_peak_bytes;
     end->pids_refused = usage.pids_refused;
@@ -136,28 +131,20 @@ static bool is_failure(const struct cl_spare *spare, const struct cl_msg_end *en
             (end->cause == CL_END_EXITED && end->status != 0));
 }
 
-static void on_exit_worker(struct cl_child *child, const siginfo_t *how,
-                           const struct rusage *usage)
+static void on_exit_worker(struct cl_child *child, const struct cl_exit *how)
 {
     struct cl_spare *spare = cl_list_entry(child, struct cl_spare, child);
-    struct cl_reap_facts facts = {
-        .code = how->si_code,
-        .status = how->si_status,
-        .wall_ms = spare->wall_ms,
-        .cpu_ms = spare->cpu_ms,
-        .memory_bytes = spare->memory_bytes,
-    };
     struct cl_msg_end end = spare->verdict;
     struct cl_err err = CL_ERR_INIT;
 
     cl_timer_stop(&spare->timer);
     if (spare->state != CL_SPARE_ENDED) {
-        count(spare, cpu_of(usage), &end);
-        cl_reap_name(&facts, &end);
+        count(spare, how->cpu_us, &end);
+        cl_reap_name(how, &spare->limits, &end);
         if (is_failure(spare, &end)) {
             cl_fail(&err, CL_E_LOST, "a worker did not come up: %s %d",
                     end.cause == CL_END_EXITED ? "exit status" : "signal", end.status);
-            cl_pool_on_failure(spare->zygote->pool, &err);
+            cl_pool_on_failure(spare->zygote->pool, err.text);
         }
         tell(spare, &end);
     }
@@ -169,7 +156,7 @@ static void on_exit_worker(struct cl_child *child, const siginfo_t *how,
 static void strike(const struct cl_spare *spare)
 {
     /* The worker is init of its pid namespace: what is in there dies with it. */
-    if (spare->daemon->cgroups.ops->kill(&spare->slot->cgroup.group) < 0)
+    if (spare->daemon->cgroups.ops->kill(&spare->slot->group) < 0)
         syscall(SYS_pidfd_send_signal, spare->pidfd, SIGKILL, NULL, 0);
 }
 
@@ -223,9 +210,10 @@ static uint32_t cores_of(const struct cl_spare *spare)
 
 static void arm(struct cl_spare *spare, uint64_t cpu_us)
 {
-    uint64_t wall_at = spare->taken_us + spare->wall_ms * 1000;
+    uint64_t wall_at = spare->taken_us + spare->limits.wall_ms * 1000;
     uint64_t used = cpu_us > spare->cpu_base_us ? cpu_us - spare->cpu_base_us : 0;
-    uint64_t cpu_at = cl_reap_cpu_check(cl_clock_us(), used, spare->cpu_ms, cores_of(spare));
+    uint64_t cpu_at =
+        cl_reap_cpu_check(cl_clock_us(), used, spare->limits.cpu_ms, cores_of(spare));
 
     cl_timer_start(&spare->daemon->loop, &spare->timer, wall_at < cpu_at ? wall_at : cpu_at);
 }
@@ -235,9 +223,9 @@ static void on_deadline(struct cl_timer *timer)
     struct cl_spare *spare = cl_list_entry(timer, struct cl_spare, timer);
     uint64_t cpu_us = cpu_now(spare);
 
-    if (cl_clock_us() >= spare->taken_us + spare->wall_ms * 1000)
+    if (cl_clock_us() >= spare->taken_us + spare->limits.wall_ms * 1000)
         cl_reap_kill(spare, CL_END_LIMIT, CL_LIMIT_WALL, 0);
-    else if (cpu_us >= spare->cpu_base_us + spare->cpu_ms * 1000)
+    else if (cpu_us >= spare->cpu_base_us + spare->limits.cpu_ms * 1000)
         cl_reap_kill(spare, CL_END_LIMIT, CL_LIMIT_CPU, 0);
     else
         arm(spare, cpu_us);
@@ -255,13 +243,14 @@ static void on_overdue(struct cl_timer *timer)
 static int narrow(struct cl_spare *spare, const struct cl_msg_take *take, struct cl_err *err)
 {
     const struct cl_policy *policy = spare->zygote->pool->policy;
-    struct cl_cgroup_slot *slot = &spare->slot->cgroup;
+    struct cl_slot *slot = spare->slot;
     uint32_t processes = take->processes ? take->processes : policy->processes;
 
-    if (spare->memory_bytes == policy->memory_bytes && processes == policy->processes)
+    if (spare->limits.memory_bytes == policy->memory_bytes && processes == policy->processes)
         return 0;
     slot->narrowed = true;
-    return spare->daemon->cgroups.ops->slot_limit(slot, spare->memory_bytes, processes, err);
+    return spare->daemon->cgroups.ops->slot_limit(slot, spare->limits.memory_bytes, processes,
+                                                  err);
 }
 
 /* By now the worker may have run the call, even to its end, since TAKE and the call travel at the
@@ -310,9 +299,11 @@ void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take)
     spare->taken_us = cl_clock_us();
     if (spare->cpu_base_us == 0)
         set_base(spare, 1);
-    spare->wall_ms = take->wall_ms ? take->wall_ms : policy->wall_ms;
-    spare->cpu_ms = take->cpu_ms ? take->cpu_ms : policy->cpu_ms;
-    spare->memory_bytes = take->memory_bytes ? take->memory_bytes : policy->memory_bytes;
+    spare->limits = (struct cl_call_limits){
+        take->wall_ms ? take->wall_ms : policy->wall_ms,
+        take->cpu_ms ? take->cpu_ms : policy->cpu_ms,
+        take->memory_bytes ? take->memory_bytes : policy->memory_bytes,
+    };
     spare->timer.on_fire = on_deadline;
     if (spare->verdict.cause == 0)
         arm(spare, spare->cpu_base_us);

@@ -26,14 +26,10 @@ void cl_reap_kill(struct cl_spare *spare, enum cl_end_cause cause, enum cl_limit
 /* A spare without a process: END lost, slot free. */
 void cl_reap_abandon(struct cl_spare *spare);
 
-/* Everything known about an end; naming its cause is pure. */
-struct cl_reap_facts {
-    int code;                               /* CLD_EXITED, CLD_KILLED, CLD_DUMPED */
-    int status;                             /* exit status or signal */
-    uint64_t wall_ms, cpu_ms, memory_bytes; /* limits of the call */
-};
-/* `end` carries the counters and what was decided before (cause, limit, reason); fills the rest. */
-void cl_reap_name(const struct cl_reap_facts *facts, struct cl_msg_end *end);
+/* Names the cause of an end; pure. `end` carries the counters and what was decided before (cause,
+ * limit, reason); fills the rest. */
+void cl_reap_name(const struct cl_exit *how, const struct cl_call_limits *limits,
+                  struct cl_msg_end *end);
 
 /* When the CPU limit can be reached at the earliest. */
 uint64_t cl_reap_cpu_check(uint64_t now_us, uint64_t used_us, uint64_t cpu_ms, uint32_t cores);

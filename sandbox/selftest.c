@@ -92,17 +92,14 @@ static const char *judge(const struct cl_selftest_run *run, bool died, int32_t s
 static void finish(struct cl_daemon *daemon)
 {
     struct cl_selftest *test = &daemon->selftest;
-    struct cl_err err = CL_ERR_INIT;
 
     cl_timer_stop(&test->deadline);
     test->is_running = false;
     test->is_passed = !test->has_failed;
-    if (test->is_passed) {
+    if (test->is_passed)
         cl_daemon_check_ready(daemon);
-        return;
-    }
-    cl_fail(&err, CL_E_DENIED, "the jail does not hold: see the lines above");
-    cl_daemon_stop(daemon, &err);
+    else
+        cl_daemon_stop(daemon, "the jail does not hold: see the lines above");
 }
 
 /* One line; `cloche policy test` reads them. */
@@ -164,7 +161,7 @@ static bool is_complete(const struct cl_selftest_run *run)
 static void judge_answer(struct cl_selftest_run *run)
 {
     const struct cl_frame_probed *seen = &run->answer.frames.probed;
-    uint32_t uid = run->spare->slot->cgroup.number + 1;
+    uint32_t uid = run->spare->slot->number + 1;
     char text[96];
 
     if (!is_answer(run)) {
@@ -221,16 +218,7 @@ static void on_deadline(struct cl_timer *timer)
 
     cl_fail(&err, CL_E_LIMIT, "the self-test did not end in time: %u of %zu probes answered",
             test->done, test->count);
-    cl_daemon_stop(daemon, &err);
-}
-
-uint32_t cl_selftest_missing(const struct cl_daemon *daemon)
-{
-    uint32_t missing = 0;
-
-    for (size_t i = 0; i < daemon->selftest.count; i++)
-        missing += !daemon->selftest.runs[i].is_started;
-    return missing < CL_SELFTEST_MAX ? missing : CL_SELFTEST_MAX;
+    cl_daemon_stop(daemon, err.text);
 }
 
 struct cl_pool *cl_selftest_open(struct cl_daemon *daemon)
@@ -248,13 +236,18 @@ struct cl_pool *cl_selftest_open(struct cl_daemon *daemon)
     return pool;
 }
 
-bool cl_selftest_needs(const struct cl_daemon *daemon, const struct cl_pool *pool)
+uint32_t cl_selftest_wants(const struct cl_pool *pool)
 {
-    const struct cl_selftest *test = &daemon->selftest;
+    const struct cl_selftest *test = &pool->daemon->selftest;
+    uint32_t missing = 0;
 
     /* At a start one failure is enough; a proof tells them all. */
-    return !test->is_passed && (!test->has_failed || daemon->options.proved) &&
-           cl_selftest_missing(daemon) > 0 && pool == test->pool;
+    if (test->is_passed || (test->has_failed && !pool->daemon->options.proved) ||
+        pool != test->pool)
+        return 0;
+    for (size_t i = 0; i < test->count && missing < CL_SELFTEST_MAX; i++)
+        missing += !test->runs[i].is_started;
+    return missing;
 }
 
 /* Probes of calls that the policy grants need no worker. */

@@ -41,8 +41,7 @@ struct cl_selftest {
     struct cl_probe *probes; /* `count` of each, owned; NULL until a generation is loaded */
     struct cl_selftest_run *runs;
     size_t count;
-    struct cl_pool
-        *pool; /* whose workers are asked; a pool is never freed before the test is over */
+    struct cl_pool *pool; /* whose workers are asked; not freed before the test is over */
     struct cl_timer deadline;
     uint32_t done;
     bool is_running, is_passed, has_failed;
@@ -51,9 +50,8 @@ struct cl_selftest {
 /* Once policies are in force: whose jail is to be proved, and how. NULL when there is no policy
  * of the name that was asked for. */
 struct cl_pool *cl_selftest_open(struct cl_daemon *daemon);
-/* Whether the next spare of this pool is for the self-test. */
-bool cl_selftest_needs(const struct cl_daemon *daemon, const struct cl_pool *pool);
-uint32_t cl_selftest_missing(const struct cl_daemon *daemon);
+/* How many of the next spares of this pool are for the self-test, at most CL_SELFTEST_MAX. */
+uint32_t cl_selftest_wants(const struct cl_pool *pool);
 void cl_selftest_give(struct cl_daemon *daemon, struct cl_spare *spare);
 /* A probe's worker has ended, and how. */
 void cl_selftest_on_end(struct cl_daemon *daemon, const struct cl_spare *spare,

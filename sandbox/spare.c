@@ -52,16 +52,15 @@ static struct cl_slot *make_slot(struct cl_zygote *zygote, struct cl_err *err)
         return NULL;
     }
     cl_list_init(&slot->node);
-    slot->cgroup.number = zygote->slots;
-    slot->cgroup.owner = cl_idmap_zygote(zygote->peer.daemon->uid_base, zygote->k);
-    slot->cgroup.limits = (struct cl_cgroup_limits){
+    slot->number = zygote->slots;
+    slot->owner = cl_idmap_zygote(zygote->peer.daemon->uid_base, zygote->k);
+    slot->limits = (struct cl_cgroup_limits){
         .memory_bytes = policy->memory_bytes,
         .processes = policy->processes,
         .cpu_weight = policy->cpu_weight,
         .cpu_max_milli = policy->cpu_max_milli,
     };
-    if (cl_cgroup_slot_open(&zygote->peer.daemon->cgroups, &zygote->cgroup, &slot->cgroup,
-                            err) < 0)
+    if (cl_cgroup_slot_open(&zygote->peer.daemon->cgroups, &zygote->cgroup, slot, err) < 0)
         return NULL;
     zygote->slots++;
     return cl_take_ptr(&slot);
@@ -69,7 +68,7 @@ static struct cl_slot *make_slot(struct cl_zygote *zygote, struct cl_err *err)
 
 void cl_slot_free(struct cl_slot *slot)
 {
-    cl_cgroup_slot_close(&slot->cgroup);
+    cl_cgroup_slot_close(slot);
     free(slot);
 }
 
@@ -81,10 +80,10 @@ static struct cl_slot *take_slot(struct cl_zygote *zygote, struct cl_err *err)
     while (!cl_list_is_empty(&zygote->slots_free)) {
         struct cl_slot *slot = cl_list_entry(zygote->slots_free.next, struct cl_slot, node);
         cl_list_unlink(&slot->node);
-        if (cl_cgroup_slot_recycle(host, &zygote->cgroup, &slot->cgroup, err) == 0)
+        if (cl_cgroup_slot_recycle(host, &zygote->cgroup, slot, err) == 0)
             return slot;
-        cl_log(CL_WARN, "slot.lost", "zygote=%u slot=%u error=\"%s\"", zygote->k,
-               slot->cgroup.number, err->text);
+        cl_log(CL_WARN, "slot.lost", "zygote=%u slot=%u error=\"%s\"", zygote->k, slot->number,
+               err->text);
         cl_slot_free(slot); /* its number is not used again; the group goes with the zygote's */
     }
     return make_slot(zygote, err);
@@ -103,7 +102,7 @@ static void free_slot(struct cl_zygote *zygote, struct cl_slot *slot)
 static int send_spawn(struct cl_zygote *zygote, const struct cl_spare *spare, int job,
                       struct cl_err *err)
 {
-    const struct cl_cgroup_slot *slot = &spare->slot->cgroup;
+    const struct cl_slot *slot = spare->slot;
     bool is_v2 = zygote->peer.daemon->cgroups.ops == &cl_cgroup_v2;
     const struct cl_cgroup *group = is_v2 ? &slot->group : &slot->procs;
     struct cl_msg_spawn spawn = { .spare = spare->id,
@@ -193,9 +192,9 @@ void cl_spare_put(struct cl_spare *spare)
     const struct cl_cgroup_ops *ops = zygote->peer.daemon->cgroups.ops;
 
     CL_CHECK(spare->state == CL_SPARE_ENDED && spare->child.pid == 0);
-    if (zygote->state != CL_ZYGOTE_DEAD && !ops->slot_is_empty(&slot->cgroup)) {
+    if (zygote->state != CL_ZYGOTE_DEAD && !ops->slot_is_empty(slot)) {
         /* Only a worker that failed on its way in gets here: it was never adopted. */
-        ops->kill(&slot->cgroup.group);
+        ops->kill(&slot->group);
         spare->timer.on_fire = on_retry;
         cl_timer_start(&spare->daemon->loop, &spare->timer, cl_clock_us() + EMPTY_RETRY_US);
         return;

@@ -24,9 +24,8 @@ enum cl_spare_state {
     CL_SPARE_ENDED,        /* END was sent, or nobody waits for one; not gone yet */
 };
 
-struct cl_slot {
-    struct cl_list node; /* in the zygote's free list */
-    struct cl_cgroup_slot cgroup;
+struct cl_call_limits {
+    uint64_t wall_ms, cpu_ms, memory_bytes;
 };
 
 struct cl_spare {
@@ -48,7 +47,7 @@ struct cl_spare {
     uint64_t spawn_us;
     uint64_t taken_us;
     uint64_t cpu_base_us; /* what the worker had used when it parked; 0: not read yet */
-    uint64_t wall_ms, cpu_ms, memory_bytes; /* of this call */
+    struct cl_call_limits limits;
     struct cl_msg_end verdict; /* cause 0 until something is decided before the process ends */
 };
 

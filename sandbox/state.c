@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -165,92 +164,72 @@ int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err)
     return chdir("/") < 0 ? cl_fail(err, CL_E_SYS, "chdir /") : 0;
 }
 
-/* "127.0.0.1:8420" or "[::1]:8420" -> two strings. */
-static int split_address(const char *text, char host[64], char port[8], struct cl_err *err)
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+/* "127.0.0.1:8420" or "[::1]:8420"; `host` is all before the last colon. */
+static int parse_address(const char *text, union address *address, char host[64],
+                         struct cl_err *err)
 {
+    char plain[64] = "", port[8] = "";
+    bool is_v6 = text[0] == '[';
     int end = 0;
 
-    if ((sscanf(text, "%63[^][:]:%5[0-9]%n", host, port, &end) != 2 &&
-         sscanf(text, "[%63[^]]]:%5[0-9]%n", host, port, &end) != 2) ||
-        text[end] != '\0' || atoi(port) > 65535)
+    sscanf(text, is_v6 ? "[%63[^]]]:%5[0-9]%n" : "%63[^:]:%5[0-9]%n", plain, port, &end);
+    address->any.sa_family = is_v6 ? AF_INET6 : AF_INET;
+    void *place = is_v6 ? (void *)&address->v6.sin6_addr : (void *)&address->v4.sin_addr;
+    if (end == 0 || text[end] != '\0' || atoi(port) > 65535 ||
+        inet_pton(address->any.sa_family, plain, place) != 1)
         return cl_fail(err, CL_E_INPUT,
-                       "--listen %s: an address like 127.0.0.1:8420 or "
-                       "[::1]:8420 is wanted",
+                       "--listen %s: an address like 127.0.0.1:8420 or [::1]:8420 is wanted",
                        text);
+    address->v4.sin_port = htons((uint16_t)atoi(port)); /* the same place in both */
+    snprintf(host, 64, is_v6 ? "[%s]" : "%s", plain);
     return 0;
-}
-
-static void name_address(struct cl_state *state)
-{
-    struct sockaddr_storage bound;
-    socklen_t size = sizeof(bound);
-    char host[INET6_ADDRSTRLEN] = "", port[8] = "";
-
-    getsockname(state->listener, (struct sockaddr *)&bound, &size);
-    getnameinfo((struct sockaddr *)&bound, size, host, sizeof(host), port, sizeof(port),
-                NI_NUMERICHOST | NI_NUMERICSERV);
-    snprintf(state->address, sizeof(state->address),
-             bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-static void free_found(struct addrinfo **found)
-{
-    if (*found)
-        freeaddrinfo(*found);
 }
 
 int cl_state_listen(struct cl_state *state, const char *address, struct cl_err *err)
 {
-    const struct addrinfo wanted = {
-        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-        .ai_socktype = SOCK_STREAM,
-    };
-    CL_AUTO(free_found) struct addrinfo *found = NULL;
-    char host[64], port[8];
+    union address bound = { 0 };
+    socklen_t size = sizeof(bound);
     const int one = 1;
+    char host[64];
 
-    if (split_address(address, host, port, err) < 0)
+    if (parse_address(address, &bound, host, err) < 0)
         return -1;
-    int failed = getaddrinfo(host, port, &wanted, &found);
-    if (failed != 0)
-        return cl_fail(err, CL_E_INPUT, "--listen %s: %s", address, gai_strerror(failed));
-
-    state->listener = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    state->listener =
+        socket(bound.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (state->listener < 0)
         return cl_fail(err, CL_E_SYS, "--listen %s: make a socket", address);
     if (setsockopt(state->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-        bind(state->listener, found->ai_addr, found->ai_addrlen) < 0 ||
-        listen(state->listener, BACKLOG) < 0)
+        bind(state->listener, &bound.any, size) < 0 || listen(state->listener, BACKLOG) < 0 ||
+        getsockname(state->listener, &bound.any, &size) < 0)
         return cl_fail(err, CL_E_SYS,
                        errno == EADDRINUSE ? "%s is in use by another program"
                                            : "cannot listen on %s",
                        address);
-    name_address(state);
+    snprintf(state->address, sizeof(state->address), "%s:%u", host, ntohs(bound.v4.sin_port));
     return 0;
 }
 
 int cl_state_confine(struct cl_err *err)
 {
-    static const cap_value_t kept[] = {
-        CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_NET_ADMIN, CAP_CHOWN,
-    };
-    /* Never effective here: a child raises it to empty its own bounding set. */
-    static const cap_value_t for_children = CAP_SETPCAP;
-    cap_t wanted = cap_init();
+    /* SETPCAP is never effective here: a child raises it to empty its own bounding set. */
+    cap_t wanted = cap_from_text("cap_sys_admin,cap_setuid,cap_setgid,cap_kill,cap_net_admin,"
+                                 "cap_chown=ep cap_setpcap=p");
     int failed = 0;
 
     CL_CHECK(wanted);
     for (cap_value_t cap = 0; CAP_IS_SUPPORTED(cap); cap++) {
-        bool is_kept = false;
-        for (size_t i = 0; i < CL_COUNT(kept); i++)
-            is_kept = is_kept || kept[i] == cap;
-        if (!is_kept && cap_get_bound(cap) > 0)
+        cap_flag_value_t is_kept = CAP_CLEAR;
+        cap_get_flag(wanted, cap, CAP_EFFECTIVE, &is_kept);
+        if (is_kept == CAP_CLEAR && cap_get_bound(cap) > 0)
             failed |= cap_drop_bound(cap);
     }
     failed |= prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    failed |= cap_set_flag(wanted, CAP_PERMITTED, CL_COUNT(kept), kept, CAP_SET);
-    failed |= cap_set_flag(wanted, CAP_PERMITTED, 1, &for_children, CAP_SET);
-    failed |= cap_set_flag(wanted, CAP_EFFECTIVE, CL_COUNT(kept), kept, CAP_SET);
     failed |= cap_set_proc(wanted);
     cap_free(wanted);
     if (failed)

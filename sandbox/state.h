@@ -19,7 +19,7 @@ struct cl_state {
     int listener;                          /* made here, so that it outlives every API */
     int range;                             /* the lock of cl_idmap_claim */
     char instance[CL_STATE_INSTANCE_SIZE]; /* names cgroups; a hash of the directory's path */
-    char address[64];                      /* what is listened on, as in a URL */
+    char address[80];                      /* what is listened on, as in a URL */
 };
 
 /* Descriptors, signals, environment, limits: whatever started cloched leaves nothing behind. */

@@ -31,10 +31,8 @@ static void kill_inside(int dir)
     char *next;
 
     CL_CHECK(text);
-    if (faccessat(dir, "cgroup.kill", F_OK, 0) == 0 &&
-        cl_file_put(dir, "cgroup.kill", "1", &err) == 0)
-        return;
-    if (cl_file_get(dir, "cgroup.procs", text, PROCS_MAX, &err) < 0)
+    if (cl_file_put(dir, "cgroup.kill", "1", &err) == 0 ||
+        cl_file_get(dir, "cgroup.procs", text, PROCS_MAX, &err) < 0)
         return;
     for (char *at = text; *at; at = next) {
         long pid = strtol(at, &next, 10);
@@ -46,35 +44,21 @@ static void kill_inside(int dir)
     }
 }
 
-static int sweep(int dir, const char *name, unsigned depth);
-
-static int sweep_children(int dir, unsigned depth)
-{
-    cl_closedir_auto DIR *folder = NULL;
-    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct dirent *entry;
-    int left = 0;
-
-    folder = copy < 0 ? NULL : fdopendir(copy);
-    if (!folder)
-        return errno == ENOENT ? 0 : -1;
-    while ((entry = readdir(folder))) {
-        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-            left |= sweep(dir, entry->d_name, depth + 1);
-    }
-    return left;
-}
-
 static int sweep(int dir, const char *name, unsigned depth)
 {
     cl_close_auto int group =
         openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int left;
+    cl_closedir_auto DIR *folder = group < 0 ? NULL : fdopendir(dup(group));
+    struct dirent *entry;
+    int left = 0;
 
-    if (group < 0 || depth > DEPTH_MAX)
+    if (!folder || depth > DEPTH_MAX)
         return group < 0 && errno == ENOENT ? 0 : -1;
     kill_inside(group);
-    left = sweep_children(group, depth);
+    while ((entry = readdir(folder))) {
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+            left |= sweep(group, entry->d_name, depth + 1);
+    }
     /* EACCES: the outermost group, for who may not write above it. It is empty; that is enough. */
     if (left == 0 && unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT &&
         errno != EACCES)
@@ -135,10 +119,11 @@ static void drop_capabilities(void)
 /* Keeps the pipe, the locks and the groups' directories, at 3 and up; the rest closes. The locks
  * are shared with cloched by being open: a successor of the same name, or one that would use the
  * same uids, waits until the sweep is over. */
-static void keep_fds(struct cl_cgroup_host *host, int *pipe_end, struct cl_sweep_locks *locks)
+static void keep_fds(struct cl_cgroup_host *host, int *pipe_end, int *state_lock,
+                     int *range_lock)
 {
     int *const kept[] = { pipe_end,           &host->own.dirs[0], &host->own.dirs[1],
-                          &host->own.dirs[2], &locks->state,      &locks->range };
+                          &host->own.dirs[2], state_lock,         range_lock };
     int next = 3;
 
     for (size_t i = 0; i < CL_COUNT(kept); i++)
@@ -150,8 +135,8 @@ static void keep_fds(struct cl_cgroup_host *host, int *pipe_end, struct cl_sweep
     close_range((unsigned)next, ~0u, 0);
 }
 
-static _Noreturn void wait_and_sweep(struct cl_cgroup_host host, struct cl_sweep_locks locks,
-                                     int pipe_end)
+static _Noreturn void wait_and_sweep(struct cl_cgroup_host host, int pipe_end, int state_lock,
+                                     int range_lock)
 {
     struct cl_err err = CL_ERR_INIT;
     sigset_t all;
@@ -160,7 +145,7 @@ static _Noreturn void wait_and_sweep(struct cl_cgroup_host host, struct cl_sweep
     setsid();
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
-    keep_fds(&host, &pipe_end, &locks);
+    keep_fds(&host, &pipe_end, &state_lock, &range_lock);
     drop_capabilities();
     while (read(pipe_end, &byte, 1) < 0 && errno == EINTR)
         ;
@@ -174,7 +159,7 @@ void cl_sweep_now(void)
     cl_own_close(&held);
 }
 
-pid_t cl_sweep_start(const struct cl_cgroup_host *host, const struct cl_sweep_locks *locks,
+pid_t cl_sweep_start(const struct cl_cgroup_host *host, int state_lock, int range_lock,
                      struct cl_err *err)
 {
     int ends[2];
@@ -183,7 +168,7 @@ pid_t cl_sweep_start(const struct cl_cgroup_host *host, const struct cl_sweep_lo
         return cl_fail(err, CL_E_SYS, "make a pipe");
     pid_t pid = fork();
     if (pid == 0)
-        wait_and_sweep(*host, *locks, ends[0]);
+        wait_and_sweep(*host, ends[0], state_lock, range_lock);
     close(ends[0]);
     if (pid < 0) {
         close(ends[1]);

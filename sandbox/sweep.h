@@ -20,14 +20,9 @@ int cl_sweep_group(const struct cl_cgroup_host *host, const struct cl_cgroup *ab
 /* Until it is gone, at most `wait_ms`; blocks. */
 int cl_sweep_base(const struct cl_cgroup_host *host, unsigned wait_ms, struct cl_err *err);
 
-/* Open files whose flocks the sweeper shares, so that they are held until it is done. */
-struct cl_sweep_locks {
-    int state;
-    int range;
-};
-
-/* Forks the sweeper: it waits for cloched's death on a pipe, sweeps and exits. Returns its pid. */
-pid_t cl_sweep_start(const struct cl_cgroup_host *host, const struct cl_sweep_locks *locks,
+/* Forks the sweeper: it waits for cloched's death on a pipe, sweeps and exits. It shares the flocks
+ * of two open files, so that they are held until it is done. Returns its pid. */
+pid_t cl_sweep_start(const struct cl_cgroup_host *host, int state_lock, int range_lock,
                      struct cl_err *err);
 /* Lets the sweeper begin although cloched lives: its orderly end. */
 void cl_sweep_now(void);

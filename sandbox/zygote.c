@@ -62,9 +62,9 @@ static void on_failed(struct cl_zygote *zygote, struct cl_msg_failed *failed)
            zygote->pool->name, failed->err.text, failed->err.sys);
     if (spare && spare->zygote == zygote && spare->state == CL_SPARE_SPAWNING) {
         cl_reap_abandon(spare);
-        cl_pool_on_failure(zygote->pool, &failed->err);
+        cl_pool_on_failure(zygote->pool, failed->err.text);
     } else if (!failed->spare) {
-        cl_pool_on_failure(zygote->pool, &failed->err);
+        cl_pool_on_failure(zygote->pool, failed->err.text);
     }
 }
 
@@ -82,7 +82,7 @@ static void on_spawned(struct cl_zygote *zygote, const struct cl_msg_spawned *sp
         if (err.kind != CL_E_LOST) /* a worker of ours all the same */
             syscall(SYS_pidfd_send_signal, *pidfd, SIGKILL, NULL, 0);
         cl_reap_abandon(spare);
-        cl_pool_on_failure(zygote->pool, &err);
+        cl_pool_on_failure(zygote->pool, err.text);
         return;
     }
     zygote->spawning--;
@@ -119,11 +119,11 @@ static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, str
     }
 }
 
-static void on_lost(struct cl_peer *peer, const struct cl_err *why)
+static void on_lost(struct cl_peer *peer, const char *why)
 {
     if (why)
         cl_log(CL_ERROR, "zygote.protocol", "zygote=%u error=\"%s\"",
-               cl_list_entry(peer, struct cl_zygote, peer)->k, why->text);
+               cl_list_entry(peer, struct cl_zygote, peer)->k, why);
     cl_peer_hang_up(peer);
     cl_child_kill(&peer->child);
 }
@@ -157,7 +157,7 @@ static void on_control(struct cl_watch *watch, uint32_t events)
         recv(watch->fd, &byte, 1, MSG_PEEK | MSG_TRUNC) != 1)
         cl_peer_on_event(watch, events);
     else if (settle(zygote, &err) < 0)
-        on_lost(&zygote->peer, &err);
+        on_lost(&zygote->peer, err.text);
 }
 
 /* ---------------------------------------------------------------------------- start and end */
@@ -190,14 +190,11 @@ static void bury(struct cl_zygote *zygote)
 static void on_timer(struct cl_timer *timer)
 {
     struct cl_zygote *zygote = cl_list_entry(timer, struct cl_zygote, timer);
-    struct cl_err err = CL_ERR_INIT;
 
-    if (zygote->state == CL_ZYGOTE_DEAD) {
+    if (zygote->state == CL_ZYGOTE_DEAD)
         bury(zygote);
-        return;
-    }
-    cl_fail(&err, CL_E_LIMIT, "did not come up within %d s", START_US / 1000000);
-    on_lost(&zygote->peer, &err);
+    else
+        on_lost(&zygote->peer, "did not come up within 60 s");
 }
 
 static void free_slots(struct cl_zygote *zygote)
@@ -209,15 +206,13 @@ static void free_slots(struct cl_zygote *zygote)
     cl_cgroup_close(&zygote->cgroup);
 }
 
-static void on_exit_zygote(struct cl_child *child, const siginfo_t *how,
-                           const struct rusage *usage)
+static void on_exit_zygote(struct cl_child *child, const struct cl_exit *how)
 {
     struct cl_zygote *zygote = cl_list_entry(child, struct cl_zygote, peer.child);
     bool is_expected = zygote->state == CL_ZYGOTE_DRY;
 
-    (void)usage;
     cl_log(is_expected ? CL_INFO : CL_ERROR, "zygote.exit", "zygote=%u code=%d status=%d",
-           zygote->k, how->si_code, how->si_status);
+           zygote->k, how->code, how->status);
     /* What it still said comes first: a spare it told of is adopted before it is killed. */
     if (zygote->peer.watch.fd >= 0)
         on_control(&zygote->peer.watch, EPOLLIN);

@@ -9,10 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sandbox/base/own.h"
@@ -155,6 +153,19 @@ int cl_file_keyed_u64(const char *text, const char *key, uint64_t *value)
         return end && (*end == '\n' || *end == '\0') ? 0 : -1;
     }
     return -1;
+}
+
+int cl_file_check_owner(int fd, const char *name, bool is_sticky, struct stat *found,
+                        struct cl_err *err)
+{
+    if (fstat(fd, found) < 0)
+        return cl_fail(err, CL_E_SYS, "%s", name);
+    if (found->st_uid != geteuid())
+        return cl_fail(err, CL_E_DENIED, "%s belongs to uid %u, not to root", name,
+                       (unsigned)found->st_uid);
+    if ((found->st_mode & 022) && !(is_sticky && (found->st_mode & S_ISVTX)))
+        return cl_fail(err, CL_E_DENIED, "%s is writable by its group or by others", name);
+    return 0;
 }
 
 int cl_file_write_all(int fd, const void *bytes, size_t length, struct cl_err *err)

@@ -6,8 +6,10 @@
 #ifndef CL_BASE_FILE_H
 #define CL_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "sandbox/base/err.h"
@@ -24,6 +26,10 @@ int cl_file_dir(int dir, const char *name, mode_t make_mode, struct cl_err *err)
 /* The number after `key` and a space in a flat keyed text ("usage_usec 42\n..."). -1 if the key
  * is not there. */
 int cl_file_keyed_u64(const char *text, const char *key, uint64_t *value);
+/* DENIED unless an opened file is this user's and writable by nobody else (`is_sticky`: or, a
+ * directory, sticky). Fills `found`. */
+int cl_file_check_owner(int fd, const char *name, bool is_sticky, struct stat *found,
+                        struct cl_err *err);
 /* Write all bytes to an fd, retrying short writes and EINTR. */
 int cl_file_write_all(int fd, const void *bytes, size_t length, struct cl_err *err);
 

@@ -106,10 +106,11 @@ def instance_cgroups(service):
     """Names of this instance's cgroups, from where its workers are."""
     names = set()
     for pid in service.workers() + service.zygotes():
-        for line in open(f"/proc/{pid}/cgroup"):
-            for part in line.strip().split("/"):
-                if part.startswith("cloche."):
-                    names.add(part)
+        try:
+            lines = open(f"/proc/{pid}/cgroup").read().splitlines()
+        except OSError:
+            continue  # a worker that has just ended
+        names |= {part for line in lines for part in line.split("/") if part.startswith("cloche.")}
     return names
 
 

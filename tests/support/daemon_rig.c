@@ -27,7 +27,7 @@ void cl_daemon_check_ready(struct cl_daemon *daemon)
     (void)daemon;
 }
 
-void cl_daemon_stop(struct cl_daemon *daemon, const struct cl_err *why)
+void cl_daemon_stop(struct cl_daemon *daemon, const char *why)
 {
     (void)daemon, (void)why;
     rig.stops++;
@@ -35,7 +35,7 @@ void cl_daemon_stop(struct cl_daemon *daemon, const struct cl_err *why)
 
 /* --------------------------------------------------------------------------- cgroups of air */
 
-static int slot_limit(struct cl_cgroup_slot *slot, uint64_t memory, uint32_t processes,
+static int slot_limit(struct cl_slot *slot, uint64_t memory, uint32_t processes,
                       struct cl_err *err)
 {
     (void)slot, (void)err;
@@ -44,25 +44,25 @@ static int slot_limit(struct cl_cgroup_slot *slot, uint64_t memory, uint32_t pro
     return 0;
 }
 
-static int slot_prepare(struct cl_cgroup_slot *slot, struct cl_err *err)
+static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
 {
     (void)slot, (void)err;
     return 0;
 }
 
-static void slot_read(const struct cl_cgroup_slot *slot, struct cl_cgroup_usage *raw)
+static void slot_read(const struct cl_slot *slot, struct cl_cgroup_usage *raw)
 {
     (void)slot;
     *raw = rig.usage;
 }
 
-static bool slot_is_empty(const struct cl_cgroup_slot *slot)
+static bool slot_is_empty(const struct cl_slot *slot)
 {
     (void)slot;
     return rig.is_slot_empty;
 }
 
-static int slot_reset(struct cl_cgroup_slot *slot)
+static int slot_reset(struct cl_slot *slot)
 {
     (void)slot;
     return 0;
@@ -202,7 +202,9 @@ int rig_teardown(void **state)
     close(rig.zygote.peer.watch.fd);
     if (rig.daemon.front.peer.watch.fd >= 0)
         close(rig.daemon.front.peer.watch.fd);
-    cl_loop_close(&rig.daemon.loop);
+    close(rig.daemon.loop.clock);
+    close(rig.daemon.loop.signals);
+    close(rig.daemon.loop.epoll);
     free(rig.pool); /* its policy is part of the rig */
     return 0;
 }

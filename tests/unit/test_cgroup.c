@@ -107,7 +107,7 @@ static void path_is_below_what_is_mounted(void **state)
 
 static char folder[] = "/tmp/cgroup.XXXXXX";
 static int dir;
-static struct cl_cgroup_slot slot;
+static struct cl_slot slot;
 
 static void have(const char *name, const char *text)
 {
@@ -160,7 +160,7 @@ static int setup(void **state)
         slot.group.dirs[i] = dup(dir);
         slot.procs.dirs[i] = -1;
     }
-    slot.peak = slot.oom = slot.pids = -1;
+    memset(slot.counters, 0xff, sizeof(slot.counters));
     slot.owner = getuid();
     slot.limits = (struct cl_cgroup_limits){ 1 << 20, 2, 200, 500 };
     return 0;
@@ -220,6 +220,7 @@ static void v1_reads_counters(void **state)
     assert_false(cl_cgroup_v1.slot_is_empty(&slot));
     have("pids.current", "0\n");
     assert_true(cl_cgroup_v1.slot_is_empty(&slot));
+    unlinkat(dir, "cgroup.kill", 0);
     assert_int_equal(cl_cgroup_v1.kill(&slot.group), -1);
 }
 
@@ -267,14 +268,14 @@ static void v2_reads_counters_of_every_kernel(void **state)
     assert_int_equal(cl_cgroup_v2.slot_reset(&slot), 0); /* there is no peak to reset */
 
     have("memory.peak", "5000\n");
-    cl_own_close(&slot.peak);
-    slot.peak = openat(dir, "memory.peak", O_RDONLY | O_CLOEXEC);
+    cl_own_close(&slot.counters[CL_CG_PEAK]);
+    slot.counters[CL_CG_PEAK] = openat(dir, "memory.peak", O_RDONLY | O_CLOEXEC);
     cl_cgroup_v2.slot_read(&slot, &raw);
     assert_int_equal(raw.memory_peak_bytes, 5000);
     assert_int_equal(cl_cgroup_v2.slot_reset(&slot), -1); /* 5.19 to 6.11: made anew */
 
-    cl_own_close(&slot.peak);
-    slot.peak = openat(dir, "memory.peak", O_RDWR | O_CLOEXEC);
+    cl_own_close(&slot.counters[CL_CG_PEAK]);
+    slot.counters[CL_CG_PEAK] = openat(dir, "memory.peak", O_RDWR | O_CLOEXEC);
     assert_int_equal(cl_cgroup_v2.slot_reset(&slot), 0); /* from 6.12 */
 }
 

@@ -44,7 +44,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    cl_loop_close(&loop);
+    close(loop.clock);
+    close(loop.signals);
+    close(loop.epoll);
     return 0;
 }
 

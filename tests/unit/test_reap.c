@@ -13,20 +13,15 @@
 #include "sandbox/reap.h"
 #include "tests/support/daemon_rig.h"
 
-static const struct cl_reap_facts killed = {
-    .code = CLD_KILLED,
-    .status = SIGKILL,
-    .wall_ms = 100,
-    .cpu_ms = 50,
-    .memory_bytes = 4096,
-};
+static const struct cl_exit killed = { .code = CLD_KILLED, .status = SIGKILL };
+static const struct cl_call_limits limits = { 100, 50, 4096 };
 
 static void oom_kill_is_limit_memory(void **state)
 {
     struct cl_msg_end end = { .oom_kills = 1, .memory_peak_bytes = 4096 };
 
     (void)state;
-    cl_reap_name(&killed, &end);
+    cl_reap_name(&killed, &limits, &end);
     assert_int_equal(end.cause, CL_END_LIMIT);
     assert_int_equal(end.limit, CL_LIMIT_MEMORY);
     assert_int_equal(end.value, 4096);
@@ -35,13 +30,11 @@ static void oom_kill_is_limit_memory(void **state)
 
 static void oom_counter_without_a_kill_is_not_the_cause(void **state)
 {
-    struct cl_reap_facts facts = killed;
+    const struct cl_exit exited = { .code = CLD_EXITED, .status = 3 };
     struct cl_msg_end end = { .oom_kills = 1 };
 
     (void)state;
-    facts.code = CLD_EXITED;
-    facts.status = 3;
-    cl_reap_name(&facts, &end);
+    cl_reap_name(&exited, &limits, &end);
     assert_int_equal(end.cause, CL_END_EXITED);
     assert_int_equal(end.status, 3);
 }
@@ -54,10 +47,10 @@ static void our_deadlines_are_named(void **state)
     struct cl_msg_end cpu = { .cause = CL_END_LIMIT, .limit = CL_LIMIT_CPU, .cpu_us = 51000 };
 
     (void)state;
-    cl_reap_name(&killed, &wall);
+    cl_reap_name(&killed, &limits, &wall);
     assert_int_equal(wall.value, 100);
     assert_int_equal(wall.used, 101);
-    cl_reap_name(&killed, &cpu);
+    cl_reap_name(&killed, &limits, &cpu);
     assert_int_equal(cpu.limit, CL_LIMIT_CPU);
     assert_int_equal(cpu.value, 50);
     assert_int_equal(cpu.used, 51);
@@ -68,10 +61,10 @@ static void rlimit_cpu_is_limit_cpu_only_when_it_was_used_up(void **state)
     struct cl_msg_end over = { .cpu_us = 50000 }, under = { .cpu_us = 49999 };
 
     (void)state;
-    cl_reap_name(&killed, &over);
+    cl_reap_name(&killed, &limits, &over);
     assert_int_equal(over.cause, CL_END_LIMIT);
     assert_int_equal(over.limit, CL_LIMIT_CPU);
-    cl_reap_name(&killed, &under);
+    cl_reap_name(&killed, &limits, &under);
     assert_int_equal(under.cause, CL_END_SIGNALLED);
     assert_int_equal(under.status, SIGKILL);
 }
@@ -83,7 +76,7 @@ static void what_was_decided_before_stays(void **state)
                               .oom_kills = 1 };
 
     (void)state;
-    cl_reap_name(&killed, &end);
+    cl_reap_name(&killed, &limits, &end);
     assert_int_equal(end.cause, CL_END_KILLED);
     assert_int_equal(end.reason, CL_KILL_CANCELLED);
 }
