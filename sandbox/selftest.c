@@ -309,7 +309,7 @@ void cl_selftest_give(struct cl_daemon *daemon, struct cl_spare *spare)
         conclude(run, "no worker", "it went before it was asked");
         return;
     }
-    if (daemon->options.proved)
+    if (probe->meaning == CL_PROBE_OPEN)
         cl_timer_start(&daemon->loop, &run->patience, cl_clock_us() + PATIENCE_US);
 }
 

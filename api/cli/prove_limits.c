@@ -191,7 +191,7 @@ static int prove_files(struct cl_prove *prove, const struct cl_policy *policy)
 
     if (policy->files_bytes == 0)
         return cl_prove_call(prove, &none, "limits.files: there is no /tmp", nothing,
-                             ",\"files\":[{\"path\":\"a.txt\",\"content\":\"x\"}]");
+                             ",\"files\":[{\"path\":\"a.txt\",\"text\":\"x\"}]");
     if (!cl_prove_has_builtin(prove, "open"))
         return 0;
     snprintf(source, sizeof(source),
