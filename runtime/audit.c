@@ -12,6 +12,7 @@
 #include "runtime/attributes.h"
 #include "runtime/denial.h"
 #include "runtime/guard.h"
+#include "runtime/learn.h"
 #include "runtime/modules.h"
 #include "runtime/pyref.h"
 
@@ -119,6 +120,11 @@ void cl_audit_load(bool begins)
     loading += begins ? 1 : -1;
 }
 
+bool cl_audit_is_active(void)
+{
+    return is_active;
+}
+
 bool cl_audit_is_guarding(void)
 {
     return is_active && loading == 0;
@@ -181,8 +187,13 @@ static PyObject *name_of(const char *event, PyObject *args)
 
 static int refuse(const struct row *row, const char *event, PyObject *args)
 {
-    cl_pyref_auto PyObject *name = name_of(event, args);
+    cl_pyref_auto PyObject *name = NULL;
 
+    if (cl_learn_is_on()) { /* the kernel refuses what is behind it, and that is noted, too */
+        cl_learn_text("event", event);
+        return 0;
+    }
+    name = name_of(event, args);
     if (!name)
         return -1;
     if (strcmp(event, "open") == 0)

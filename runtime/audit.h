@@ -18,6 +18,9 @@ int cl_audit_prepare(const struct cl_policy *policy, struct cl_err *err);
 /* Refusing begins and ends with a call. */
 void cl_audit_set(bool is_active);
 
+/* Whether a call is being guarded now (not: our own warm-up). */
+bool cl_audit_is_active(void);
+
 /* Whether a call is being guarded now, and no library's module is being loaded. */
 bool cl_audit_is_guarding(void);
 

@@ -10,10 +10,12 @@
 
 #include "runtime/asker.h"
 #include "runtime/attributes.h"
+#include "runtime/audit.h"
 #include "runtime/boot.h"
 #include "runtime/denial.h"
 #include "runtime/guard.h"
 #include "runtime/known.h"
+#include "runtime/learn.h"
 #include "runtime/mapped.h"
 #include "runtime/report.h"
 #include "runtime/scopes.h"
@@ -24,6 +26,7 @@ static struct {
     PyObject *builtins; /* owned, for ever, like all here */
     PyObject *allowed;  /* set of whole dotted names */
     PyObject *parents;  /* set of the proper prefixes of those */
+    PyObject *removed;  /* dict: what the policy took out of builtins */
 } state;
 
 PyObject *cl_modules_builtins(void)
@@ -87,8 +90,22 @@ bool cl_modules_may_load(PyObject *name)
     return may;
 }
 
+static void note(const char *kind, PyObject *name)
+{
+    const char *text;
+
+    if (!cl_learn_is_on())
+        return;
+    text = PyUnicode_AsUTF8(name);
+    if (text)
+        cl_learn_text(kind, text);
+    else
+        PyErr_Clear();
+}
+
 static int refuse(PyObject *name)
 {
+    note("refused", name);
     return cl_denial_raise(PyExc_ImportError, "modules", name, "module '%U'", name);
 }
 
@@ -110,6 +127,8 @@ static int check_item(PyObject *package, PyObject *item, bool is_listed)
     found = PySet_Contains(state.allowed, whole);
     if (found == 0)
         found = PySet_Contains(state.parents, whole);
+    if (found == 1)
+        note("import", whole);
     if (found != 0)
         return found < 0 ? -1 : 0;
     if (!is_listed || (cl_mapped_has(whole) && !cl_view_has_part(whole)))
@@ -205,6 +224,8 @@ static PyObject *guarded_import(PyObject *self, PyObject *args, PyObject *keywor
         refuse(name);
     if (PyErr_Occurred())
         return NULL;
+    if (listed == 1)
+        note("import", name);
     if (PyTuple_GET_SIZE(tuple) == 0)
         return import_top(name);
     return import_from(name, tuple, listed == 1);
@@ -233,11 +254,12 @@ static PyObject *import_module(PyObject *self, PyObject *args, PyObject *keyword
     return module ? cl_view_public(name, module) : NULL;
 }
 
-/* What stands in for a builtin that the policy takes away; self is its name. */
+/* What stands in for a builtin that the policy takes away; self is its name. The warm-up before any
+ * call is our own code, and may use it. */
 static PyObject *removed_builtin(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    (void)args;
-    (void)keywords;
+    if (!cl_audit_is_active())
+        return PyObject_Call(PyDict_GetItem(state.removed, self), args, keywords);
     cl_denial_raise(PyExc_PermissionError, "builtins", self, "builtin '%U'", self);
     return NULL;
 }
@@ -250,18 +272,23 @@ static PyMethodDef import_module_def = { "import_module",
 static PyMethodDef removed_def = { "removed", (PyCFunction)(void (*)(void))removed_builtin,
                                    METH_VARARGS | METH_KEYWORDS, NULL };
 
+static int remove_builtin(const char *name)
+{
+    PyObject *b_builtin = PyDict_GetItemString(state.builtins, name);
+    cl_pyref_auto PyObject *text = PyUnicode_InternFromString(name);
+    cl_pyref_auto PyObject *stub = text ? PyCFunction_New(&removed_def, text) : NULL;
+
+    if (!stub || PyDict_SetItem(state.removed, text, b_builtin) < 0)
+        return -1;
+    return PyDict_SetItem(state.builtins, text, stub);
+}
+
 static int remove_builtins(const struct cl_policy *policy)
 {
     const char *name = NULL;
 
     while ((name = cl_policyview_text(policy, &policy->builtins_removed, name))) {
-        cl_pyref_auto PyObject *text = PyUnicode_InternFromString(name);
-        cl_pyref_auto PyObject *stub = text ? PyCFunction_New(&removed_def, text) : NULL;
-
-        if (!stub)
-            return -1;
-        if (PyDict_Contains(state.builtins, text) == 1 &&
-            PyDict_SetItem(state.builtins, text, stub) < 0)
+        if (PyDict_GetItemString(state.builtins, name) && remove_builtin(name) < 0)
             return -1;
     }
     return 0;
@@ -321,7 +348,8 @@ int cl_modules_prepare(const struct cl_policy *policy, struct cl_err *err)
 
     state.allowed = PySet_New(NULL);
     state.parents = PySet_New(NULL);
-    if (!state.allowed || !state.parents || allow("cloche") < 0)
+    state.removed = PyDict_New();
+    if (!state.allowed || !state.parents || !state.removed || allow("cloche") < 0)
         return cl_boot_failed(err, "prepare the import guard");
     while ((name = cl_policyview_text(policy, &policy->modules, name))) {
         if (allow(name) < 0)
