@@ -39,6 +39,15 @@ PEERS = {
 }
 # name -> (clients, gap in ms, share of --seconds)
 PATTERNS = {"1": (1, 0, 1), "2": (2, 0, 1), "8": (8, 0, 1), "gap30": (1, 30, 2)}
+# name -> (policy, source): calls that must not pay for an import. The first one is what they are held against.
+LIBRARIES = {
+    "plain": ("default", BODY["source"]),
+    "numpy": ("numeric", "import numpy as np\ndef main():\n    a = np.arange(100.0).reshape(10, 10) + np.eye(10)\n"
+                         "    return float(np.linalg.solve(a, np.ones(10)).sum())\n"),
+    "pandas": ("data", "import pandas as pd\ndef main():\n"
+                       "    rows = pd.DataFrame({'k': list('abab'), 'v': range(4)})\n"
+                       "    return rows.groupby('k').v.sum().tolist()\n"),
+}
 FIGURES = ("p50_us", "p95_us", "p99_us", "rate", "cpu_us")
 
 
@@ -123,6 +132,43 @@ def measure(rounds, seconds):
     return [case.result() for case in cases]
 
 
+def is_installed(library):
+    return library == "plain" or subprocess.run([PYTHON[0], "-I", "-c", f"import {library}"], check=False,
+                                                stderr=subprocess.DEVNULL).returncode == 0
+
+
+def with_examples(folder):
+    """A configuration with the shipped policies and the examples."""
+    policies = pathlib.Path(folder) / "policies"
+    policies.mkdir()
+    for file in (*(ROOT / "policies").glob("*.yaml"), *(ROOT / "policies/examples").glob("*.yaml")):
+        shutil.copy(file, policies)
+    return folder
+
+
+def measure_libraries(rounds, seconds):
+    """One client, back to back and every 30 ms, under the example policies; in turn, as everything here."""
+    names = [name for name in LIBRARIES if is_installed(name)]
+    seen = {(name, pattern): [] for pattern in ("1", "gap30") for name in names}
+    with tempfile.TemporaryDirectory() as folder, Service(config=with_examples(folder)) as service:
+        where = (*service.url.removeprefix("http://").rsplit(":", 1), service.state / "local.token")
+        for name in names:
+            policy, source = LIBRARIES[name]
+            (pathlib.Path(folder) / name).write_text(json.dumps({"source": source, "policy": policy}))
+            service.call(source, policy=policy)  # its zygote is up
+        for number in range(rounds):
+            for (name, pattern), found in seen.items():
+                progress(f"round {number + 1} of {rounds}: {name} {pattern}")
+                clients, gap_ms, share = PATTERNS[pattern]
+                found.append(load(clients, gap_ms, seconds * share, "http", *where, pathlib.Path(folder) / name))
+    progress("")
+    rows = [{"library": name, "pattern": pattern, "errors": sum(row["errors"] for row in found),
+             "p50_us": round(statistics.median(row["p50_us"] for row in found), 1)}
+            for (name, pattern), found in seen.items()]
+    plain = {row["pattern"]: row["p50_us"] for row in rows if row["library"] == "plain"}
+    return [{**row, "ratio": round(row["p50_us"] / plain[row["pattern"]], 2)} for row in rows]
+
+
 def pss_kib(pid):
     for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
@@ -194,6 +240,10 @@ def show(report, previous):
     for peer, patterns in report["ratios"].items():
         print(f"{peer} takes " + ", ".join(f"{row['p50']} x ({pattern})" for pattern, row in patterns.items())
               + " as long as Cloche at p50")
+    for row in report["libraries"]:
+        print(f"a {row['library']:6} call ({row['pattern']}): {row['p50_us'] / 1e3:.2f} ms at p50"
+              + (f", {row['ratio']} x a plain one" if row["library"] != "plain" else "")
+              + (f"  {row['errors']} ERRORS" if row["errors"] else ""))
     spares = report["spares"]
     print(f"a spare holds {spares['pss_kib_median']:.0f} KiB (PSS, {spares['parked']} parked)")
 
@@ -211,13 +261,14 @@ def main():
     results = measure(given.rounds, given.seconds)
     report = {"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": commit(),
               "machine": {"kernel": platform.release(), "cpus": os.cpu_count()}, "rounds": given.rounds,
-              "seconds": given.seconds, "results": results, "ratios": ratios(results), "spares": measure_spares()}
+              "seconds": given.seconds, "results": results, "ratios": ratios(results),
+              "libraries": measure_libraries(given.rounds, given.seconds), "spares": measure_spares()}
     if previous:
         latest.replace(OUT / "previous.json")
     latest.write_text(json.dumps(report, indent=1) + "\n")
     (OUT / "latest.svg").write_text(draw(report))
     show(report, previous)
-    if any(row["errors"] for row in results):
+    if any(row["errors"] for row in [*results, *report["libraries"]]):
         sys.exit("bench: some calls failed")
 
 
