@@ -126,15 +126,20 @@ static int open_token(struct cl_state *state, struct cl_err *err)
     return 0;
 }
 
-/* A dead predecessor's sweeper holds the lock until its cgroups, which have our name, are gone. */
+/* A dead predecessor's sweeper holds the lock until its cgroups, which have our name, are gone.
+ * That one is waited for; a living cloched has a record lock besides, which no child shares. */
 static int take_lock(int lock)
 {
+    struct flock own = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
     for (int waited_ms = 0; flock(lock, LOCK_EX | LOCK_NB) < 0; waited_ms += LOCK_RETRY_MS) {
-        if (errno != EWOULDBLOCK || waited_ms >= LOCK_WAIT_MS)
+        struct flock other = own;
+        if (errno != EWOULDBLOCK || waited_ms >= LOCK_WAIT_MS ||
+            fcntl(lock, F_GETLK, &other) < 0 || other.l_type != F_UNLCK)
             return -1;
         poll(NULL, 0, LOCK_RETRY_MS);
     }
-    return 0;
+    return fcntl(lock, F_SETLK, &own);
 }
 
 int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err)

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 #include "sandbox/state.h"
 
@@ -90,16 +92,63 @@ static void directory_that_others_may_write_is_refused(void **state)
     assert_fails(cl_state_open(&kept, folder, &err), &err, CL_E_DENIED);
 }
 
-static void second_holder_of_the_lock_is_refused(void **state)
+/* What a second process gets, and how soon. */
+static int open_elsewhere(uint64_t *took_us)
 {
     struct cl_state other = { -1, -1, -1, -1, -1, "", "" };
+    uint64_t since = cl_clock_us();
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        close_all(&kept); /* else it would hold the lock itself */
+        _exit(cl_state_open(&other, folder, &err) == 0 ? 0 : (int)err.kind);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    *took_us = cl_clock_us() - since;
+    return WEXITSTATUS(status);
+}
+
+static void second_holder_of_the_lock_is_refused_at_once(void **state)
+{
+    uint64_t took_us;
 
     (void)state;
     if (geteuid() != 0)
         skip();
     assert_works(cl_state_open(&kept, folder, &err), &err);
-    assert_fails(cl_state_open(&other, folder, &err), &err, CL_E_BUSY);
-    close_all(&other);
+    assert_int_equal(open_elsewhere(&took_us), CL_E_BUSY);
+    assert_in_range(took_us, 0, 2000000);
+}
+
+/* A sweeper shares the lock of a cloched that is gone. */
+static void lock_of_a_sweeper_is_waited_for(void **state)
+{
+    uint64_t took_us;
+    pid_t sweeper = 0;
+    int ends[2];
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (cl_state_open(&kept, folder, &err) < 0)
+            _exit(1);
+        sweeper = fork();
+        if (sweeper == 0)
+            usleep(300000);
+        else
+            (void)!write(ends[1], &sweeper, sizeof(sweeper));
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(read(ends[0], &sweeper, sizeof(sweeper)), sizeof(sweeper));
+    assert_int_equal(open_elsewhere(&took_us), 0);
+    assert_in_range(took_us, 100000, 4000000);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void instance_is_named_by_the_directory(void **state)
@@ -162,7 +211,8 @@ int main(void)
         CASE(token_is_made_once_and_private),
         CASE(token_that_others_may_read_is_refused),
         CASE(directory_that_others_may_write_is_refused),
-        CASE(second_holder_of_the_lock_is_refused),
+        CASE(second_holder_of_the_lock_is_refused_at_once),
+        CASE(lock_of_a_sweeper_is_waited_for),
         CASE(instance_is_named_by_the_directory),
         CASE(port_zero_picks_one_and_a_taken_one_is_refused),
         CASE(addresses_that_are_none_are_refused),
