@@ -7,6 +7,8 @@
 #include "policies/pack.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -146,9 +148,29 @@ static int put_spans(const struct cl_spec *spec, struct cl_buf *buf, struct cl_p
     return put_texts(buf, &policy->description, &spec->description, err);
 }
 
-static int put_steps(struct cl_buf *buf, struct cl_policy_span *span,
-                     const struct cl_filter *filter, struct cl_err *err)
+static bool is_learning;
+
+void cl_pack_learn(void)
 {
+    is_learning = true;
+}
+
+/* A trap does not make the call either; its error travels with it, 0 where the worker would end. */
+static void trap_refusals(struct cl_filter *filter)
+{
+    for (size_t i = 0; i < filter->count; i++) {
+        struct sock_filter *step = &filter->steps[i];
+        if (step->code == (BPF_RET | BPF_K) &&
+            (step->k & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO)
+            step->k = SECCOMP_RET_TRAP | (step->k & SECCOMP_RET_DATA);
+    }
+}
+
+static int put_steps(struct cl_buf *buf, struct cl_policy_span *span, struct cl_filter *filter,
+                     struct cl_err *err)
+{
+    if (is_learning)
+        trap_refusals(filter);
     return put_records(buf, span, filter->steps, filter->count, sizeof(filter->steps[0]), err);
 }
 
@@ -195,7 +217,7 @@ int cl_pack_make(const struct cl_spec *spec, struct cl_buf *buf, struct cl_err *
     memset(&policy, 0, sizeof(policy));
     policy.magic = CL_POLICY_MAGIC;
     policy.version = CL_POLICY_VERSION;
-    policy.flags = flags_of(spec);
+    policy.flags = flags_of(spec) | (is_learning ? CL_POLICY_LEARN : 0);
     memcpy(policy.name, spec->name, sizeof(policy.name));
     pack_numbers(spec, &policy);
 

@@ -11,6 +11,10 @@
  * cl_policyview_check. */
 int cl_pack_make(const struct cl_spec *spec, struct cl_buf *buf, struct cl_err *err);
 
+/* From now on policies are made for learning: what the filter refuses is told to the worker, which
+ * writes it down. It is refused all the same. */
+void cl_pack_learn(void);
+
 /* Puts the bytes into a memfd that nobody can change any more. Returns the fd. */
 int cl_pack_seal(const struct cl_buf *buf, struct cl_err *err);
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "policies/confine.h"
+#include "policies/pack.h"
 #include "policies/serve.h"
 #include "policies/verbs.h"
 #include "sandbox/base/fdpass.h"
@@ -30,8 +31,9 @@ static int serve(int count, char **args)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    (void)args;
-    if (count != 0)
+    if (count == 1 && strcmp(args[0], "--learn") == 0)
+        cl_pack_learn();
+    else if (count != 0)
         return CL_VERB_USAGE;
     cl_log_open("policyc", CL_INFO);
     if (cl_fdpass_check(CL_CONTROL_FD, SOCK_SEQPACKET, &err) < 0 || cl_confine_run(&err) < 0 ||

@@ -15,7 +15,7 @@ $(BUILD)/obj/runtime/sigsys.o: $(SYSCALL_NAMES)
 UNIT += test_emit test_intake test_sigsys
 test_emit_SRC := runtime/emit.c
 test_intake_SRC := runtime/intake.c
-test_sigsys_SRC := runtime/sigsys.c runtime/probe.c runtime/emit.c
+test_sigsys_SRC := runtime/sigsys.c runtime/learn.c runtime/probe.c runtime/emit.c
 UNIT += test_arena
 test_arena_SRC := runtime/arena.c
 test_arena_CFLAGS := $(cloche-zygote_CFLAGS)

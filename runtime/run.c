@@ -17,6 +17,7 @@
 #include "runtime/entry.h"
 #include "runtime/eval.h"
 #include "runtime/events.h"
+#include "runtime/learn.h"
 #include "runtime/mapped.h"
 #include "runtime/modules.h"
 #include "runtime/report.h"
@@ -34,6 +35,7 @@ int cl_run_prepare(const struct cl_policy *policy, struct cl_run_loaded *loaded,
 {
     report.policy = policy;
     cl_denial_open(policy->name);
+    cl_learn_prepare(policy);
     cl_asyncloop_prepare(policy);
     if (cl_boot_start(err) < 0 || cl_stdio_prepare(err) < 0)
         return -1;
@@ -174,6 +176,7 @@ static _Noreturn void run_eval(const struct cl_call *call)
     if (!cl_eval_is_open())
         cl_emit_denied(&head, "eval", "eval", "eval is not allowed by this policy");
     cl_audit_set(true);
+    cl_learn_start();
     value = cl_eval_run(call);
     if (!value)
         end_raised(call);
@@ -192,6 +195,7 @@ _Noreturn void cl_run_call(const struct cl_call *call)
     if (cl_entry_arguments(&entry, call) < 0)
         end_failed("read the arguments");
     cl_audit_set(true);
+    cl_learn_start();
     value = cl_entry_run(&entry, call);
     if (!value)
         end_raised(call);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reports a trapped system call as DENIED and ends the process.
- * Runs in: a worker, inside its SIGSYS handler: async-signal-safe, never returns.
+ * Runs in: a worker, inside its SIGSYS handler: async-signal-safe, never returns but under a
+ * learning policy.
  * Trusts: nothing: the call was not made whatever happens here. Code that replaces this handler
  * only loses the message.
  */
@@ -12,9 +13,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "runtime/emit.h"
+#include "runtime/learn.h"
 #include "sandbox/base/own.h"
 
 enum { NUMBER_MAX = 16, MESSAGE_MAX = 96, EXIT_DENIED = 1 };
@@ -56,7 +59,14 @@ static void append(char *text, const char *more)
     text[used + length] = '\0';
 }
 
-static _Noreturn void on_sigsys(int number, siginfo_t *info, void *context)
+/* The call was not made; its caller gets the error that the filter chose. */
+static void answer(ucontext_t *context, const siginfo_t *info)
+{
+    context->uc_mcontext.gregs[REG_RAX] =
+        -(greg_t)cl_learn_syscall(info->si_syscall, info->si_errno);
+}
+
+static void on_sigsys(int number, siginfo_t *info, void *context)
 {
     static const struct cl_frame_denied nowhere = { 0, 0, 0, 0, 0 };
     char digits[NUMBER_MAX];
@@ -65,9 +75,12 @@ static _Noreturn void on_sigsys(int number, siginfo_t *info, void *context)
     const char *name = is_native ? cl_sigsys_name(info->si_syscall) : NULL;
 
     (void)number;
-    (void)context;
     if (info->si_code != SYS_SECCOMP)
         _exit(EXIT_DENIED); /* sent by somebody, not by the filter */
+    if (is_native && cl_learn_is_on()) {
+        answer(context, info);
+        return;
+    }
     if (!name)
         name = number_text((unsigned)info->si_syscall, digits);
     append(message, name);

@@ -64,6 +64,8 @@ static const struct option {
       offsetof(struct cl_options, self_test) },
     { "--prove", "POLICY", "with --self-test: of this policy, every system call", OPTION_TEXT,
       offsetof(struct cl_options, proved) },
+    { "--learn", NULL, "workers note what is refused (cloche policy learn uses it)", OPTION_SET,
+      offsetof(struct cl_options, learn) },
     { "--version", NULL, "print the version", OPTION_VERSION, 0 },
     { "--help", NULL, "print this", OPTION_HELP, 0 },
 };

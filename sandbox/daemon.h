@@ -26,6 +26,7 @@ struct cl_options {
     uint64_t drain_ms;
     const char *proved; /* the policy whose jail --self-test proves; NULL: default, briefly */
     bool self_test;
+    bool learn; /* workers write down what is refused; of `cloche policy learn` alone */
 };
 
 struct cl_daemon {

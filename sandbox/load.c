@@ -276,7 +276,8 @@ static int keep_policy(struct cl_load *load, const struct cl_msg_compiled *msg, 
     if (!policy)
         return cl_err_context(err, "policyc made a broken policy %s", msg->name);
     if (!source || source->policy || strcmp(policy->name, msg->name) != 0 ||
-        policy->pool_max > CL_POLICY_SLOTS_MAX) {
+        policy->pool_max > CL_POLICY_SLOTS_MAX ||
+        !(policy->flags & CL_POLICY_LEARN) == load->peer.daemon->options.learn) {
         cl_policyview_close(policy);
         return cl_fail(err, CL_E_LOST, "policyc answered with policy %s", msg->name);
     }
@@ -344,7 +345,8 @@ static struct cl_load *new_load(struct cl_daemon *daemon)
 
 void cl_load_start(struct cl_daemon *daemon)
 {
-    static const char *const arguments[] = { "cloche-policyc", "serve", NULL };
+    const char *const arguments[] = { "cloche-policyc", "serve",
+                                      daemon->options.learn ? "--learn" : NULL, NULL };
     const struct cl_start start = {
         .program = CL_PROGRAM_POLICYC,
         .arguments = arguments,

@@ -65,11 +65,13 @@ int cl_served_start(struct cl_served *served, const char *state, const char *lis
         return cl_fail(err, CL_E_INPUT, "cloched is not there: run `make all`");
     if (pipe2(ends, O_CLOEXEC) < 0)
         return cl_fail(err, CL_E_SYS, "pipe");
-    const char *argv[] = { path,           "--state",
-                           state,          "--listen",
-                           listen,         "--log",
-                           "warn",         served->config ? "--config" : NULL,
-                           served->config, NULL };
+    const char *argv[] = {
+        path,           "--state", state,  "--listen",
+        listen,         "--log",   "warn", served->config ? "--config" : NULL,
+        served->config, NULL,      NULL
+    };
+    if (served->learns)
+        argv[served->config ? 9 : 7] = "--learn";
     served->log = ends[0];
     write_end = ends[1];
     sigprocmask(SIG_BLOCK, &set, NULL);

@@ -6,6 +6,7 @@
 #ifndef CL_CLI_SERVED_H
 #define CL_CLI_SERVED_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "sandbox/base/err.h"
@@ -15,6 +16,7 @@ struct cl_served {
     int pidfd, log, signals; /* owned */
     char url[256];           /* as it said when it was ready */
     const char *config;      /* borrowed; NULL: the built-in policies alone */
+    bool learns;             /* its workers write down what is refused */
     char line[4096];         /* what came of a log line so far */
     size_t line_length;
 };
