@@ -12,6 +12,7 @@
 #include "runtime/drive.h"
 #include "runtime/entry.h"
 #include "runtime/heap.h"
+#include "runtime/mersenne.h"
 #include "runtime/modules.h"
 #include "runtime/report.h"
 #include "sandbox/base/policyview.h"
@@ -187,6 +188,7 @@ int cl_warm_prepare(const struct cl_policy *policy, struct cl_err *err)
         if (run_bad(policy) < 0 || run_good() < 0)
             return cl_boot_failed(err, "warm up");
     }
+    cl_mersenne_prepare();
     if (forget_module() < 0 || freeze_heap() < 0)
         return cl_boot_failed(err, "warm up");
     return 0;
@@ -229,18 +231,6 @@ static int reseed_random(PyObject *seed)
     return done ? 0 : -1;
 }
 
-/* numpy's old global generator is copied by every clone; new ones ask the kernel. */
-static int reseed_numpy(PyObject *seed)
-{
-    PyObject *b_numpy = cl_pyref_module("numpy.random");
-    cl_pyref_auto PyObject *done = NULL;
-
-    if (!b_numpy)
-        return 0;
-    done = PyObject_CallMethod(b_numpy, "seed", "O", seed);
-    return done ? 0 : -1;
-}
-
 /* A clone that shares its random numbers with others must not run. */
 void cl_warm_reseed(const struct cl_policy *policy)
 {
@@ -248,7 +238,7 @@ void cl_warm_reseed(const struct cl_policy *policy)
 
     CL_CHECK(seed);
     CL_CHECK(reseed_random(seed) == 0);
-    CL_CHECK(reseed_numpy(seed) == 0);
+    CL_CHECK(cl_mersenne_reseed(is_open(policy, SYS_getrandom)) == 0);
 }
 
 /* Enough to walk parser, compiler, evaluation and both conversions once. */

@@ -108,6 +108,21 @@ static void legacy_random_numbers_differ_between_clones(void **state)
     case_end_fini(&second);
 }
 
+/* The worker's own way to seed leaves a generator that works as numpy's: the seeds of callers give
+ * what they always gave, and no call begins with the second half of a pair of normal numbers. */
+static void seeded_random_numbers_are_numpys(void **state)
+{
+    (void)state;
+    if (!is_there)
+        skip();
+    wants("[np.random.seed(5), np.random.rand(), np.random.RandomState(5).rand()]",
+          "[null,0.22199317108973948,0.22199317108973948]");
+    wants("np.random.get_state()[2:4]", "[624,0]");
+    wants("[bool(0.49 < np.random.rand(100000).mean() < 0.51),"
+          " len(set(np.random.randint(0, 2**31, 5000))) > 4990]",
+          "[true,true]");
+}
+
 /* to_csv imports a module of its own; what nothing has called is not there. */
 static void zygote_has_called_them_before_any_caller(void **state)
 {
@@ -129,6 +144,7 @@ int main(void)
         cmocka_unit_test(numeric_values_become_json),
         cmocka_unit_test(numeric_values_that_are_not_json_are_named),
         cmocka_unit_test(legacy_random_numbers_differ_between_clones),
+        cmocka_unit_test(seeded_random_numbers_are_numpys),
         cmocka_unit_test(zygote_has_called_them_before_any_caller),
     };
 
