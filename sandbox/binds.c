@@ -64,13 +64,9 @@ int cl_binds_check(const char *path, struct cl_err *err)
 
 int cl_binds_check_all(const struct cl_policy *policy, struct cl_err *err)
 {
-    const struct cl_policy_span *binds = &policy->binds;
-    const char *target = NULL;
+    const char *source = NULL, *target = NULL;
 
-    for (const char *source; (source = cl_policyview_text(policy, binds, target));) {
-        target = cl_policyview_text(policy, binds, source);
-        if (!target)
-            return cl_fail(err, CL_E_LOST, "policy %s: a bind without a target", policy->name);
+    while (cl_policyview_bind(policy, &source, &target)) {
         if (cl_binds_check(source, err) < 0)
             return cl_err_context(err, "policy %s: files.read_only", policy->name);
     }

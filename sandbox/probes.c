@@ -28,38 +28,32 @@
 
 /* Most of these end their worker. Pointers are NULL: a call that the filter lets through says
  * EFAULT or EINVAL, which is a failure here. */
-static const struct {
-    const char *name;
-    uint32_t kind;
-    uint32_t number;
-    uint64_t args[6];
-    uint32_t granted;
-} fixed[] = {
-    { "the jail itself", CL_PROBE_JAIL, 0, { 0 }, 0 },
-    { "socket AF_INET", CL_PROBE_SYSCALL, SYS_socket, { AF_INET, SOCK_STREAM }, 0 },
-    { "socket AF_VSOCK", CL_PROBE_SYSCALL, SYS_socket, { AF_VSOCK, SOCK_STREAM }, 0 },
-    { "openat",
-      CL_PROBE_SYSCALL,
-      SYS_openat,
-      { (uint64_t)AT_FDCWD, 0, O_RDONLY },
-      CL_TIER_TMP_FILES | CL_TIER_LATE_IMPORTS },
-    { "execve", CL_PROBE_SYSCALL, SYS_execve, { 0 }, 0 },
-    { "clone NEWUSER", CL_PROBE_SYSCALL, SYS_clone, { CLONE_NEWUSER | SIGCHLD }, 0 },
-    { "unshare", CL_PROBE_SYSCALL, SYS_unshare, { CLONE_NEWNS }, 0 },
-    { "setns", CL_PROBE_SYSCALL, SYS_setns, { CL_JOB_FD }, 0 },
-    { "mount", CL_PROBE_SYSCALL, SYS_mount, { 0, 0, 0, MS_REMOUNT }, 0 },
-    { "ptrace", CL_PROBE_SYSCALL, SYS_ptrace, { PTRACE_TRACEME }, 0 },
-    { "bpf", CL_PROBE_SYSCALL, SYS_bpf, { 0 }, 0 },
-    { "io_uring_setup", CL_PROBE_SYSCALL, SYS_io_uring_setup, { 1 }, 0 },
-    { "keyctl", CL_PROBE_SYSCALL, SYS_keyctl, { 0 }, 0 },
-    { "userfaultfd", CL_PROBE_SYSCALL, SYS_userfaultfd, { 0 }, 0 },
-    { "kill", CL_PROBE_SYSCALL, SYS_kill, { 1, 0 }, 0 },
-    { "setuid", CL_PROBE_SYSCALL, SYS_setuid, { 0 }, 0 },
-    { "init_module", CL_PROBE_SYSCALL, SYS_init_module, { 0 }, 0 },
-    { "perf_event_open", CL_PROBE_SYSCALL, SYS_perf_event_open, { 0 }, 0 },
-    { "process_vm_readv", CL_PROBE_SYSCALL, SYS_process_vm_readv, { 1 }, 0 },
-    { "mmap W+X", CL_PROBE_SYSCALL, SYS_mmap, { 0, 4096, RWX, ANYWHERE, (uint64_t)-1 }, 0 },
+/* clang-format off */
+#define CALL(number, ...) { CL_PROBE_SYSCALL, number, { __VA_ARGS__ }, "" }
+static const struct cl_probe fixed[] = {
+    { "the jail itself", { CL_PROBE_JAIL, 0, { 0 }, "" }, 0, CL_PROBE_CLOSED },
+    { "socket AF_INET", CALL(SYS_socket, AF_INET, SOCK_STREAM), 0, CL_PROBE_CLOSED },
+    { "socket AF_VSOCK", CALL(SYS_socket, AF_VSOCK, SOCK_STREAM), 0, CL_PROBE_CLOSED },
+    { "openat", CALL(SYS_openat, (uint64_t)AT_FDCWD, 0, O_RDONLY),
+      CL_TIER_TMP_FILES | CL_TIER_LATE_IMPORTS, CL_PROBE_CLOSED },
+    { "execve", CALL(SYS_execve, 0), 0, CL_PROBE_CLOSED },
+    { "clone NEWUSER", CALL(SYS_clone, CLONE_NEWUSER | SIGCHLD), 0, CL_PROBE_CLOSED },
+    { "unshare", CALL(SYS_unshare, CLONE_NEWNS), 0, CL_PROBE_CLOSED },
+    { "setns", CALL(SYS_setns, CL_JOB_FD), 0, CL_PROBE_CLOSED },
+    { "mount", CALL(SYS_mount, 0, 0, 0, MS_REMOUNT), 0, CL_PROBE_CLOSED },
+    { "ptrace", CALL(SYS_ptrace, PTRACE_TRACEME), 0, CL_PROBE_CLOSED },
+    { "bpf", CALL(SYS_bpf, 0), 0, CL_PROBE_CLOSED },
+    { "io_uring_setup", CALL(SYS_io_uring_setup, 1), 0, CL_PROBE_CLOSED },
+    { "keyctl", CALL(SYS_keyctl, 0), 0, CL_PROBE_CLOSED },
+    { "userfaultfd", CALL(SYS_userfaultfd, 0), 0, CL_PROBE_CLOSED },
+    { "kill", CALL(SYS_kill, 1, 0), 0, CL_PROBE_CLOSED },
+    { "setuid", CALL(SYS_setuid, 0), 0, CL_PROBE_CLOSED },
+    { "init_module", CALL(SYS_init_module, 0), 0, CL_PROBE_CLOSED },
+    { "perf_event_open", CALL(SYS_perf_event_open, 0), 0, CL_PROBE_CLOSED },
+    { "process_vm_readv", CALL(SYS_process_vm_readv, 1), 0, CL_PROBE_CLOSED },
+    { "mmap W+X", CALL(SYS_mmap, 0, 4096, RWX, ANYWHERE, (uint64_t)-1), 0, CL_PROBE_CLOSED },
 };
+/* clang-format on */
 
 /* Of the host, and in no jail unless a policy binds something there. */
 static const char *const hidden[] = { "/etc", "/proc", "/sys", "/root", "/home", "/var", "/run",
@@ -100,25 +94,15 @@ static bool is_unasked(uint32_t number)
     return number == 335 || number == 336;
 }
 
-static void fill_fixed(struct cl_probe *probe, size_t row)
-{
-    probe->name = fixed[row].name;
-    probe->kind = fixed[row].kind;
-    probe->number = fixed[row].number;
-    probe->granted = fixed[row].granted;
-    memcpy(probe->args, fixed[row].args, sizeof(probe->args));
-}
-
 static void fill_number(struct cl_probe *probe, const struct cl_policy *policy, uint32_t number)
 {
     *probe = (struct cl_probe){
-        .kind = CL_PROBE_SYSCALL,
-        .number = number,
+        .ask = { .kind = CL_PROBE_SYSCALL, .number = number },
         .meaning = is_listed(policy, number) ? CL_PROBE_OPEN : CL_PROBE_CLOSED,
     };
     for (size_t i = 0; i < CL_COUNT(arguments); i++) {
         if (arguments[i].number == number)
-            memcpy(probe->args, arguments[i].args, sizeof(probe->args));
+            memcpy(probe->ask.args, arguments[i].args, sizeof(probe->ask.args));
     }
 }
 
@@ -129,12 +113,10 @@ static void fill_path(struct cl_probe *probe, const char *path, enum cl_probe_me
 
     *probe = (struct cl_probe){
         .name = meaning == CL_PROBE_LOCKED ? "write below" : "see",
-        .kind = CL_PROBE_PATH,
-        .number = SYS_openat,
-        .args = { (uint64_t)AT_FDCWD, 0, flags, 0600 },
+        .ask = { CL_PROBE_PATH, SYS_openat, { (uint64_t)AT_FDCWD, 0, flags, 0600 }, "" },
         .meaning = meaning,
     };
-    snprintf(probe->path, sizeof(probe->path), "%s%s", path,
+    snprintf(probe->ask.path, sizeof(probe->ask.path), "%s%s", path,
              meaning == CL_PROBE_LOCKED ? "/.cloche" : "");
 }
 
@@ -144,10 +126,7 @@ static bool is_on_the_way(const struct cl_policy *policy, const char *path)
     const char *target = NULL;
     const size_t length = strlen(path);
 
-    while ((source = cl_policyview_text(policy, &policy->binds, target))) {
-        target = cl_policyview_text(policy, &policy->binds, source);
-        if (!target)
-            break;
+    while (cl_policyview_bind(policy, &source, &target)) {
         if (strncmp(target, path, length) == 0 && (target[length] == '/' || !target[length]))
             return true;
     }
@@ -160,10 +139,7 @@ static size_t fill_paths(struct cl_probe *probes, const struct cl_policy *policy
     const char *target = NULL;
     size_t count = 0;
 
-    while ((source = cl_policyview_text(policy, &policy->binds, target))) {
-        target = cl_policyview_text(policy, &policy->binds, source);
-        if (!target)
-            break;
+    while (cl_policyview_bind(policy, &source, &target)) {
         fill_path(&probes[count++], target, CL_PROBE_SEEN);
         fill_path(&probes[count++], target, CL_PROBE_LOCKED);
     }
@@ -184,8 +160,8 @@ struct cl_probe *cl_probes_make(const struct cl_policy *policy, size_t *count)
         most += CL_PROBES_SYSCALLS + policy->binds.count + CL_COUNT(hidden) + 1;
     probes = calloc(most, sizeof(*probes));
     CL_CHECK(probes);
-    for (*count = 0; *count < CL_COUNT(fixed); (*count)++)
-        fill_fixed(&probes[*count], *count);
+    memcpy(probes, fixed, sizeof(fixed));
+    *count = CL_COUNT(fixed);
     for (uint32_t number = 0; policy && number < CL_PROBES_SYSCALLS; number++) {
         if (!is_unasked(number))
             fill_number(&probes[(*count)++], policy, number);

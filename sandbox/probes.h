@@ -26,12 +26,9 @@ enum cl_probe_meaning {
 
 struct cl_probe {
     const char *name; /* NULL: the system call of that number, as the policy says */
-    uint32_t kind;    /* enum cl_probe_kind */
-    uint32_t number;
-    uint64_t args[6];
+    struct cl_frame_probe ask;
     uint32_t granted; /* tiers that allow the call: then it is not tried */
     enum cl_probe_meaning meaning;
-    char path[CL_FRAME_PROBE_PATH]; /* of CL_PROBE_PATH */
 };
 
 /* The fixed list alone, or (`policy` not NULL) followed by every number; at least one row. Owned

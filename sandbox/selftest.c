@@ -110,11 +110,11 @@ static void print(const struct cl_selftest_run *run, const char *seen, const cha
     char name[CL_FRAME_PROBE_PATH + 32];
 
     if (!probe->name)
-        snprintf(name, sizeof(name), "syscall %u %s", probe->number,
+        snprintf(name, sizeof(name), "syscall %u %s", probe->ask.number,
                  probe->meaning == CL_PROBE_OPEN ? "open" : "closed");
     else
-        snprintf(name, sizeof(name), "%s%s%s", probe->name, *probe->path ? " " : "",
-                 probe->path);
+        snprintf(name, sizeof(name), "%s%s%s", probe->name, *probe->ask.path ? " " : "",
+                 probe->ask.path);
     fprintf(to, "%s %s: %s%s%s\n", wrong ? "FAIL" : "ok", name, seen, wrong ? ", " : "",
             wrong ? wrong : "");
 }
@@ -141,7 +141,7 @@ static void conclude(struct cl_selftest_run *run, const char *seen, const char *
 static bool is_answer(const struct cl_selftest_run *run)
 {
     const struct cl_frame *head = &run->answer.frames.head;
-    bool is_call = probe_of(run)->kind != CL_PROBE_JAIL;
+    bool is_call = probe_of(run)->ask.kind != CL_PROBE_JAIL;
 
     return run->answer.frames.ready.type == CL_F_READY &&
            ((head->type == CL_F_DENIED && is_call) ||
@@ -168,7 +168,7 @@ static void judge_answer(struct cl_selftest_run *run)
         conclude(run, "an answer that is none", "the worker broke the protocol");
     } else if (run->answer.frames.head.type == CL_F_DENIED) {
         conclude(run, "denied by the filter", judge(run, true, SIGSYS, 0));
-    } else if (probe_of(run)->kind == CL_PROBE_JAIL) {
+    } else if (probe_of(run)->ask.kind == CL_PROBE_JAIL) {
         snprintf(text, sizeof(text), "pid %d uid %u gid %u caps %llx nnp %u fds %u", seen->pid,
                  seen->uid, seen->gid, (unsigned long long)seen->caps, seen->no_new_privs,
                  seen->fd_count);
@@ -291,16 +291,13 @@ void cl_selftest_give(struct cl_daemon *daemon, struct cl_spare *spare)
         cl_reap_kill(spare, CL_END_LOST, CL_LIMIT_NONE, 0);
         return;
     }
-    const struct cl_probe *probe = probe_of(run);
     struct {
         struct cl_frame head;
         struct cl_frame_probe body;
     } question = {
         .head = cl_frame_make(CL_F_PROBE, sizeof(question.body)),
-        .body = { .kind = probe->kind, .number = probe->number },
+        .body = probe_of(run)->ask,
     };
-    memcpy(question.body.args, probe->args, sizeof(probe->args));
-    snprintf(question.body.path, sizeof(question.body.path), "%s", probe->path);
     run->spare = spare;
     run->watch.fd = spare->job;
     if (send(spare->job, &question, sizeof(question), MSG_NOSIGNAL) != sizeof(question) ||
@@ -309,7 +306,7 @@ void cl_selftest_give(struct cl_daemon *daemon, struct cl_spare *spare)
         conclude(run, "no worker", "it went before it was asked");
         return;
     }
-    if (probe->meaning == CL_PROBE_OPEN)
+    if (probe_of(run)->meaning == CL_PROBE_OPEN)
         cl_timer_start(&daemon->loop, &run->patience, cl_clock_us() + PATIENCE_US);
 }
 

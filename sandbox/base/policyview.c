@@ -313,3 +313,12 @@ const void *cl_policyview_records(const struct cl_policy *policy,
 {
     return (const char *)policy + span->offset;
 }
+
+bool cl_policyview_bind(const struct cl_policy *policy, const char **source,
+                        const char **target)
+{
+    *source = cl_policyview_text(policy, &policy->binds, *target);
+    if (*source) /* there is a target for each: their number was checked */
+        *target = cl_policyview_text(policy, &policy->binds, *source);
+    return *source != NULL;
+}

@@ -5,6 +5,7 @@
 #ifndef CL_BASE_POLICYVIEW_H
 #define CL_BASE_POLICYVIEW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "policies/policy.h"
@@ -24,5 +25,9 @@ const char *cl_policyview_text(const struct cl_policy *policy,
 /* The start of a span of records. */
 const void *cl_policyview_records(const struct cl_policy *policy,
                                   const struct cl_policy_span *span);
+
+/* The next bind, after *target (NULL: the first). False when there is none. */
+bool cl_policyview_bind(const struct cl_policy *policy, const char **source,
+                        const char **target);
 
 #endif
