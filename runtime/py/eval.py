@@ -161,7 +161,7 @@ def a_tuple(node, scope):
 
 
 def a_set(node, scope):
-    return fill_set(a_list(node, scope), node)
+    return fill_set(elements(node.elts, scope, "'%s' object is not iterable"), node)
 
 
 def fill_set(values, node):

@@ -24,6 +24,11 @@ def lazy(args, named):
     return tuple(map(meter, args)), {name: meter(value) for name, value in named.items()}
 
 
+def lazy_first(args, named):
+    named = {name: meter(value) if name == "iterable" else value for name, value in named.items()}
+    return replace_first(args, meter), named
+
+
 def whole(args, named):
     """Takes all elements of its first argument, and looks at them no closer."""
     args = replace_first(args, settle)
@@ -36,10 +41,10 @@ def ordered(args, named):
     """Compares elements: sorted, min, max."""
     args = replace_first(args, settle)
     for value in args:
-        if type(value) in CONTAINERS:
-            before = len(value)
-            charge(8 * before)
-            tick(before * before.bit_length() >> 5)
+        if type(value) in SIZED:
+            count = len(value)
+            charge(16 * count)
+            tick(count * count.bit_length() >> 5)
             weigh(value)
     return args, named
 
@@ -130,7 +135,7 @@ def add_all(iterable, /, start=0):
 
 FUNCTIONS = {
     "abs": (plain, abs), "all": (lazy, all), "any": (lazy, any), "bool": (plain, bool), "chr": (plain, chr),
-    "dict": (to_dict, dict), "divmod": (quotient, divmod), "enumerate": (lazy, enumerate),
+    "dict": (to_dict, dict), "divmod": (quotient, divmod), "enumerate": (lazy_first, enumerate),
     "float": (to_float, float), "int": (to_int, int), "len": (plain, len), "list": (whole, list),
     "max": (ordered, max), "min": (ordered, min), "ord": (plain, ord), "pow": (power, pow), "range": (plain, range),
     "reversed": (plain, reversed), "round": (rounded, round), "set": (to_set, set), "sorted": (ordered, sorted),
@@ -230,7 +235,9 @@ def replaces(value, args, named):
 
 def joins(value, args, named):
     args = replace_first(args, settle)
-    if args and type(args[0]) in ITERABLE:
+    if args and type(args[0]) is str:
+        charge(4 * (1 + len(value)) * len(args[0]))
+    elif args and type(args[0]) in ITERABLE:
         items = args[0] if type(args[0]) in (list, tuple) else list(args[0])
         texts = [item for item in items if type(item) is str]
         charge(4 * (sum(map(len, texts)) + len(value) * len(texts)) + 8 * len(items))

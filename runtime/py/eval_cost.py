@@ -4,7 +4,7 @@
 Steps stand for time: one is about what the walker takes for one node. Bytes are what values may take
 together, those that are gone again included."""
 
-STEPS_MAX = 300_000
+STEPS_MAX = 200_000
 INT_BITS_MAX = 1 << 18  # enough for the longest number that JSON may carry, 65,536 digits
 ITEM_BYTES = 64         # one element of a container with what it refers to, roughly
 

@@ -173,7 +173,7 @@ def contains(container, needle):
 
 def found(iterator, needle):
     for item in iterator:
-        tick(1)
+        tick(2)
         pay_comparison(item, needle)
         if item is needle or item == needle:
             return True

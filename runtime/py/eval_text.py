@@ -22,9 +22,10 @@ def numbers_in(text):
         if char.isdecimal():
             run += char
         elif run:
+            digits = run.lstrip("0")
             # A number of more digits than these is refused by the formatter itself.
-            if not run[:-18].strip("0"):
-                yield int(run[-18:])
+            if len(digits) < 19:
+                yield int(digits or 0)
             run = ""
 
 
@@ -50,9 +51,9 @@ def number_at(text, at):
     end = at
     while end < len(text) and text[end] in "0123456789":
         end += 1
-    if text[at:end - 18].strip("0"):
-        return 0, end  # "width too big" is Python's own error
-    return int(text[max(at, end - 18):end] or 0), end
+    digits = text[at:end].lstrip("0")
+    # "width too big" is Python's own error
+    return int(digits or 0) if len(digits) < 19 else 0, end
 
 
 def skip_key(text, at):

@@ -154,6 +154,16 @@ class Check:
         for child in children(node):
             self.visit(child, names)
 
+    def row(self, node, names):
+        """a + b + c + ... without going deeper for each."""
+        parts = []
+        while type(node) is _ast.BinOp:
+            parts += (node.right, node.op)
+            node = node.left
+        self.visit(node, names)
+        for part in reversed(parts):
+            self.visit(part, names)
+
     def constant(self, node, names):
         if type(node.value) not in CONSTANTS:
             kind = type(node.value).__name__
@@ -237,7 +247,7 @@ class Check:
 
 
 SPECIAL = {_ast.Constant: Check.constant, _ast.Name: Check.name, _ast.Attribute: Check.attribute,
-           _ast.Call: Check.call}
+           _ast.Call: Check.call, _ast.BinOp: Check.row}
 
 
 def is_function(node, names):
