@@ -121,7 +121,7 @@ $(foreach t,$(FUZZERS),$(eval $(call fuzz_rules,$(t))))
 
 .PHONY: help
 help:  ## this table
-	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: all
 all: $(addprefix $(BIN)/,$(PROGRAMS))  ## release build into build/bin

@@ -10,6 +10,12 @@ bench:  ## measure latency, rate, CPU and memory against what people use instead
 	@$(MAKE) all $(BIN)/cloche-load
 	@CLOCHE_BIN=$(abspath $(BIN)) $(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
 
+.PHONY: bench-guard
+bench-guard:  ## what the Python guard costs: calls/s with it and without, in turn (root, a minute)
+	@$(MAKE) all $(BIN)/cloche-load
+	@$(MAKE) GUARD=off BUILD=build/noguard all
+	@CLOCHE_BIN=$(abspath $(BIN)) $(PYTHON) tests/bench/guard.py $(BENCH_ARGS) $(BIN) build/noguard/bin
+
 .PHONY: run
 run:  ## install what is missing, build, serve on 127.0.0.1:8420 and show one call (root)
 	@$(MAKE) deps
