@@ -74,13 +74,16 @@ static bool is_silent(const struct cl_conn *conn)
     return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
-/* Closes the connection that has had no request for the longest time. */
-static bool evict(struct cl_http_server *server)
+/* Closes the connection, of one host if `key` is given, that has had no request for the longest
+ * time. */
+static bool evict(struct cl_http_server *server, const struct in6_addr *key)
 {
     int looks = 0;
 
     cl_list_each (node, keep, &server->idle) {
         struct cl_conn *conn = cl_list_entry(node, struct cl_conn, idle);
+        if (key && memcmp(&conn->peer_key, key, sizeof(*key)) != 0)
+            continue;
         if (looks++ == EVICT_LOOKS)
             return false;
         if (!is_silent(conn))
@@ -121,17 +124,26 @@ static void name_peer(struct cl_conn *conn, const struct sockaddr *address)
         memcpy(conn->peer, "local", sizeof("local"));
 }
 
+/* Counts one more connection of this host, if need be in the place of an idle one. */
+static bool has_place(struct cl_http_server *server, const struct in6_addr *key)
+{
+    const uint32_t most = cap_of(server, key);
+
+    if (!cl_peers_add(&server->peers, key, most) &&
+        !(evict(server, key) && cl_peers_add(&server->peers, key, most)))
+        return false;
+    if (server->conn_count < server->caps.connections || evict(server, NULL))
+        return true;
+    cl_peers_remove(&server->peers, key);
+    return false;
+}
+
 static void take(struct cl_http_server *server, int fd, const struct sockaddr *address)
 {
     const struct in6_addr key = cl_peers_key(address);
     struct cl_err err = CL_ERR_INIT;
 
-    if (server->reserve < 0 || !cl_peers_add(&server->peers, &key, cap_of(server, &key))) {
-        turn_away(server, fd);
-        return;
-    }
-    if (server->conn_count >= server->caps.connections && !evict(server)) {
-        cl_peers_remove(&server->peers, &key);
+    if (server->reserve < 0 || !has_place(server, &key)) {
         turn_away(server, fd);
         return;
     }
@@ -181,7 +193,7 @@ static void on_resume(evutil_socket_t fd, short what, void *user)
 
 void cl_http_server_relieve(struct cl_http_server *server)
 {
-    evict(server);
+    evict(server, NULL);
     if (!server->is_draining)
         rest(server, RESUME_US);
 }

@@ -109,19 +109,43 @@ static void server_counts_connections_by_address(void **state)
     (void)state;
     peer_open(&peer, &caps);
     for (int round = 0; round < 3; round++) {
-        for (int i = 0; i < 3; i++) {
-            clients[i] = peer_connect(&peer);
-            peer_say(&clients[i], GET("/hello"));
-            assert_true(peer_hears(&clients[i], "\r\n\r\nhello", 1));
-        }
+        for (int i = 0; i < 3; i++)
+            clients[i] = busy_client(&peer, "GET /hello HT");
         clients[3] = peer_connect(&peer);
         assert_true(peer_hears_end(&clients[3]));
         assert_int_equal(peer_status(&clients[3]), 503);
+        for (int i = 0; i < 3; i++) {
+            peer_say(&clients[i], "TP/1.1\r\nHost: a\r\n\r\n");
+            assert_true(peer_hears(&clients[i], "\r\n\r\nhello", 1));
+        }
         for (int i = 0; i < 4; i++)
             peer_hang_up(&clients[i]);
         peer_turn_for(&peer, 20);
         assert_int_equal(cl_http_server_connections(peer.server), 0);
     }
+    peer_close(&peer);
+}
+
+static void server_makes_room_among_the_idle_ones_of_a_host(void **state)
+{
+    struct cl_http_caps caps = with_caps(100, 3);
+    struct peer_server peer;
+    struct peer_client clients[4];
+
+    (void)state;
+    peer_open(&peer, &caps);
+    clients[0] = busy_client(&peer, "GET /hello HT");
+    for (int i = 1; i < 4; i++) {
+        clients[i] = busy_client(&peer, GET("/hello"));
+        assert_true(peer_hears(&clients[i], "\r\n\r\nhello", 1));
+    }
+    assert_true(peer_hears_end(&clients[1]));
+    assert_int_equal(cl_http_server_connections(peer.server), 3);
+    assert_int_equal(cl_http_server_counts(peer.server)->evicted, 1);
+    assert_int_equal(cl_http_server_counts(peer.server)->turned_away, 0);
+    for (int i = 0; i < 4; i++)
+        peer_hang_up(&clients[i]);
+    peer_turn_for(&peer, 20);
     peer_close(&peer);
 }
 
@@ -346,6 +370,7 @@ int main(void)
         cmocka_unit_test(server_refuses_one_connection_too_many),
         cmocka_unit_test(server_closes_the_longest_idle_connection_for_a_new_one),
         cmocka_unit_test(server_counts_connections_by_address),
+        cmocka_unit_test(server_makes_room_among_the_idle_ones_of_a_host),
         cmocka_unit_test(server_survives_running_out_of_descriptors),
         cmocka_unit_test(server_has_a_reserve_again_and_again),
         cmocka_unit_test(server_does_not_spin_without_descriptors),
