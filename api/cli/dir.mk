@@ -8,4 +8,4 @@ test_cli_follow_SRC := api/cli/follow.c api/cli/outcome.c api/cli/json.c $(wildc
                        tests/support/verb_fail.c
 test_cli_options_SRC := api/cli/options.c
 # `policy test` tells system calls by name.
-$(BUILD)/obj/api/cli/prove_jail.o: $(BUILD)/gen/syscall_names.inc
+$(BUILD)/obj/api/cli/prove_jail.o $(BUILD)/obj/api/cli/learn_write.o: $(BUILD)/gen/syscall_names.inc

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "api/cli/install.h"
+#include "api/cli/learn.h"
 #include "api/cli/prove.h"
 #include "api/cli/verb.h"
 #include "sandbox/base/own.h"
@@ -29,6 +30,8 @@ static const struct row {
       "what it grants, and where each value is from" },
     { "diff", NULL, "A B [FILE...]", "what B opens and closes, compared with A" },
     { "test", cl_prove_run, "NAME|FILE [--json]", "prove each grant and refusal (needs root)" },
+    { "learn", cl_learn_run, "FILE.py [OPTION]...",
+      "run a file, propose a policy for it (needs root)" },
     { "list", NULL, "", "the policies that are built in" },
     { "reference", NULL, "", "all keys, as markdown" },
 };

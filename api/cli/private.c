@@ -262,9 +262,12 @@ int cl_private_serve(struct cl_private *own, struct cl_err *err)
 
 void cl_private_stop(struct cl_private *own)
 {
+    const bool learns = own->served.learns;
+
     cl_service_close(&own->service);
     cl_served_fini(&own->served);
     own->served = (struct cl_served)CL_SERVED_INIT;
+    own->served.learns = learns;
 }
 
 int cl_private_post(struct cl_private *own, const char *path, const struct cl_buf *body,

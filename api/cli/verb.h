@@ -35,7 +35,7 @@ struct cl_args {
     const char *url, *token_file, *output;
     const char *entry, *policy, *stdin_file, *context;
     struct cl_texts args, kwargs, limits;
-    bool is_streamed;
+    bool is_streamed, is_dangerous;
     const char *state, *listen;
 };
 
