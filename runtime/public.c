@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/modules.h"
+#include "sandbox/base/policyview.h"
 
 /* Public by their names, but roads to every module, frame or import. A policy that wants one says
  * so under `names`. */
@@ -158,4 +159,29 @@ PyObject *cl_public_copy(PyObject *dict)
     if (cl_modules_allows(name) && copy_public(copy, b_name, dict) < 0)
         return NULL;
     return cl_take_ptr(&copy);
+}
+
+static PyObject *names_tuple(const char *text)
+{
+    cl_pyref_auto PyObject *joined = PyUnicode_FromString(text);
+    cl_pyref_auto PyObject *comma = PyUnicode_FromString(",");
+    cl_pyref_auto PyObject *list = joined && comma ? PyUnicode_Split(joined, comma, -1) : NULL;
+
+    return list ? PyList_AsTuple(list) : NULL;
+}
+
+PyObject *cl_public_names(const struct cl_policy *policy)
+{
+    cl_pyref_auto PyObject *all = PyDict_New();
+    const char *rule = NULL;
+
+    while (all && (rule = cl_policyview_text(policy, &policy->names, rule))) {
+        const char *equals = strchrnul(rule, '=');
+        cl_pyref_auto PyObject *module = PyUnicode_FromStringAndSize(rule, equals - rule);
+        cl_pyref_auto PyObject *names = names_tuple(*equals ? equals + 1 : equals);
+
+        if (!module || !names || PyDict_SetItem(all, module, names) < 0)
+            return NULL;
+    }
+    return cl_take_ptr(&all);
 }

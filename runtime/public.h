@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "policies/policy.h"
 #include "runtime/pyref.h"
 
 /* One module as it is looked at. All borrowed. */
@@ -38,5 +39,8 @@ bool cl_public_is_live(const struct cl_public *from, PyObject *item);
 /* A dict with the public names of a module's dict (none, where the policy does not list the module),
  * without modules. Owned. */
 PyObject *cl_public_copy(PyObject *dict);
+
+/* The policy's `names`: a dict of module -> tuple of names. Owned. */
+PyObject *cl_public_names(const struct cl_policy *policy);
 
 #endif

@@ -10,7 +10,6 @@
 
 #include "runtime/denial.h"
 #include "runtime/public.h"
-#include "sandbox/base/policyview.h"
 
 static struct {
     PyObject *names;             /* dict: module -> tuple of the policy's names */
@@ -352,35 +351,16 @@ PyObject *cl_view_items(PyObject *name, PyObject *items)
 
 /* -------------------------------------------------------------------------------------- start */
 
-static PyObject *names_tuple(const char *text)
-{
-    cl_pyref_auto PyObject *joined = PyUnicode_FromString(text);
-    cl_pyref_auto PyObject *comma = PyUnicode_FromString(",");
-    cl_pyref_auto PyObject *list = joined && comma ? PyUnicode_Split(joined, comma, -1) : NULL;
-
-    return list ? PyList_AsTuple(list) : NULL;
-}
-
 int cl_view_prepare(const struct cl_policy *policy, PyObject *allowed, PyObject *parents)
 {
-    const char *rule = NULL;
-
     state.allowed = allowed;
     state.parents = parents;
-    state.names = PyDict_New();
+    state.names = cl_public_names(policy);
     state.views = PyDict_New();
     state.replaced = PyDict_New();
     state.open = PySet_New(NULL);
     if (!state.names || !state.views || !state.replaced || !state.open)
         return -1;
-    while ((rule = cl_policyview_text(policy, &policy->names, rule))) {
-        const char *equals = strchrnul(rule, '=');
-        cl_pyref_auto PyObject *module = PyUnicode_FromStringAndSize(rule, equals - rule);
-        cl_pyref_auto PyObject *names = names_tuple(*equals ? equals + 1 : equals);
-
-        if (!module || !names || PyDict_SetItem(state.names, module, names) < 0)
-            return -1;
-    }
     return 0;
 }
 
