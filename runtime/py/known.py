@@ -9,7 +9,7 @@ modules they find are those that the caller could import.
 import sys
 
 
-OWN = ("dataclasses", "typing")  # dataclasses asks for these two by itself, and for private names
+OWN = ("dataclasses", "typing")  # dataclasses asks for these two by itself
 
 
 class Modules:
@@ -17,8 +17,9 @@ class Modules:
         self.own = own
 
     def get(self, name, default=None):
-        is_free = name in self.own or not is_guarding()
-        module = sys.modules.get(name) if is_free else public(name)
+        module = public(name) if is_guarding() else sys.modules.get(name)
+        if module is None and name in self.own:
+            module = sys.modules.get(name)
         return default if module is None else module
 
     def __getitem__(self, name):

@@ -83,6 +83,113 @@ static void caller_may_compile_and_look_at_its_own_functions(void **state)
                  "[2,2,0,null,\"main\",true]");
 }
 
+/* A library's function, frame or builtin leads to its module; the caller's own do not. */
+static void attributes_that_lead_to_a_library_are_denied(void **state)
+{
+    static const char *const rows[][2] = {
+        { "json.loads.__globals__", "__globals__" },
+        { "json.loads.__builtins__", "__builtins__" },
+        { "json.loads.__code__", "__code__" },
+        { "json.dumps.__kwdefaults__", "__kwdefaults__" },
+        { "functools.singledispatch(len).register.__closure__", "__closure__" },
+        { "setattr(json.loads, '__code__', main.__code__)", "__code__" },
+        { "delattr(json.loads, '__defaults__')", "__defaults__" },
+        { "len.__self__", "__self__" },
+        { "object.__subclasses__()", "__subclasses__" },
+        { "operator.attrgetter('__globals__')(json.loads)", "__globals__" },
+        { "asyncio.sleep(0).cr_frame", "cr_frame" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CL_COUNT(rows); i++) {
+        char source[512];
+
+        snprintf(source, sizeof(source),
+                 "import asyncio, functools, json, operator\ndef main():\n    return %s",
+                 rows[i][0]);
+        wants_denied(source, "introspection", rows[i][1]);
+    }
+    wants_result("class Plugin: pass\nclass A(Plugin): pass\n"
+                 "def outer(x=1, *, y=2):\n    def inner(): return x\n    return inner\n"
+                 "def main():\n    f = outer()\n    f.__code__ = f.__code__\n"
+                 "    outer.__defaults__ = (3,)\n"
+                 "    return [f.__globals__ is globals(), f.__closure__[0].cell_contents,\n"
+                 "        outer.__kwdefaults__, Plugin.__subclasses__() == [A],\n"
+                 "        [].append.__self__, outer()()]",
+                 "[true,1,{\"y\":2},true,[],3]");
+}
+
+/* Code that looks at an attribute by a name that it was handed, looks in the name of who handed it. */
+static void library_is_no_messenger(void **state)
+{
+    (void)state;
+    wants_denied("import json, string\ndef main():\n"
+                 "    return string.Formatter().get_field('0.__globals__', (json.loads,), {})",
+                 "introspection", "__globals__");
+    wants_denied("import functools, json\nclass H: pass\ndef main():\n"
+                 "    functools.update_wrapper(H(), json.loads, ('__globals__',), ())",
+                 "introspection", "__globals__");
+    wants_denied("import json\ndef main():\n"
+                 "    exec('f.__globals__', {'__builtins__': {}, 'f': json.loads})",
+                 "introspection", "__globals__");
+    wants_result("import functools, json\n@functools.wraps(json.loads)\ndef f(): return 1\n"
+                 "def main(): return [f(), f.__name__]",
+                 "[1,\"loads\"]");
+}
+
+/* eval() and its kin, called by a library, would work on the library's own names. */
+static void scopes_of_libraries_are_out_of_reach(void **state)
+{
+    (void)state;
+    wants_denied(
+        "import json\ndef main(): return json.JSONDecoder(parse_float=eval).decode('[1.5]')",
+        "introspection", "eval");
+    wants_denied("import heapq\ndef main(): return next(heapq.merge(iter(globals, None)))",
+                 "introspection", "globals");
+    wants_denied("import contextlib\ndef main():\n"
+                 "    with contextlib.ExitStack() as s: s.callback(exec, 'import os')",
+                 "introspection", "exec");
+    wants_result("import typing\nclass C:\n    x: 'int'\n    y: 'typing.List[C]'\n"
+                 "def main():\n    h = typing.get_type_hints(C)\n"
+                 "    return [h['x'] is int, h['y'] == typing.List[C], eval('1 + 1'),\n"
+                 "        sorted(vars()), eval('x', {'x': 3}), list(map(eval, ['2']))]",
+                 "[true,true,2,[\"h\"],3,[2]]");
+    wants_denied("import typing\ndef f(x: '__import__(\"os\")'): pass\n"
+                 "def main(): typing.get_type_hints(f, globalns={})",
+                 "modules", "os");
+}
+
+/* Whoever is told a module's name finds what the caller could import. */
+static void modules_by_name_are_the_callers(void **state)
+{
+    (void)state;
+    wants_error("import logging, enum\ndef main():\n"
+                "    enum.Enum._convert_('X', 'os', lambda n: n == 'sys')",
+                "KeyError", "os");
+    wants_error("import contextlib\nclass R(contextlib.redirect_stdout): _stream = 'nosuch'\n"
+                "def main(): R(None).__enter__()",
+                "AttributeError", "nosuch");
+    wants_denied("import contextlib\nclass R(contextlib.redirect_stdout): _stream = 'modules'\n"
+                 "def main(): R(None).__enter__()",
+                 "names", "modules");
+    wants_result("import contextlib, enum, dataclasses, typing\n"
+                 "@dataclasses.dataclass\nclass D:\n    a: 'typing.ClassVar[int]' = 1\n"
+                 "    b: 'int' = 2\nclass E(enum.Flag):\n    A = 1\n    B = 2\n"
+                 "class Out:\n    text = ''\n    def write(self, t): Out.text += t\n"
+                 "    def flush(self): pass\n"
+                 "def main():\n    with contextlib.redirect_stdout(Out()): print('x', end='')\n"
+                 "    return [dataclasses.asdict(D()), (E.A | E.B).value, Out.text]",
+                 "[{\"b\":2},3,\"x\"]");
+}
+
+static int open_plain(void **state)
+{
+    static const struct case_policy policy = CASE_DEFAULT;
+
+    (void)state;
+    return wants_open(&policy);
+}
+
 static int open_leaky(void **state)
 {
     static const struct case_policy policy = {
@@ -146,10 +253,17 @@ int main(void)
         cmocka_unit_test(libraries_may_do_what_the_caller_may_not),
         cmocka_unit_test(caller_may_compile_and_look_at_its_own_functions),
     };
+    const struct CMUnitTest plain[] = {
+        cmocka_unit_test(attributes_that_lead_to_a_library_are_denied),
+        cmocka_unit_test(library_is_no_messenger),
+        cmocka_unit_test(scopes_of_libraries_are_out_of_reach),
+        cmocka_unit_test(modules_by_name_are_the_callers),
+    };
     const struct CMUnitTest roomy[] = {
         cmocka_unit_test(policy_that_lists_a_module_opens_its_events),
     };
 
     return cmocka_run_group_tests(tight, open_leaky, wants_close) +
+           cmocka_run_group_tests(plain, open_plain, wants_close) +
            cmocka_run_group_tests(roomy, open_roomy, wants_close);
 }
