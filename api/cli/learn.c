@@ -119,9 +119,11 @@ static bool add_modules(struct learn *learn)
 {
     const size_t before = learn->modules.count;
 
-    for (size_t i = 0; i < learn->seen.refused.count; i++)
-        cl_words_add(&learn->modules, learn->seen.refused.items[i],
-                     strlen(learn->seen.refused.items[i]));
+    for (size_t i = 0; i < learn->seen.refused.count; i++) {
+        const char *name = learn->seen.refused.items[i];
+        if (cl_learn_exists(name))
+            cl_words_add(&learn->modules, name, strlen(name));
+    }
     return learn->modules.count > before;
 }
 

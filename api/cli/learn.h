@@ -31,6 +31,9 @@ bool cl_words_has(const struct cl_words *words, const char *text);
 void cl_words_fini(struct cl_words *words);
 void cl_learned_fini(struct cl_learned *seen);
 
+/* Whether a policy may list it: `name` was taken by cl_words_add. */
+bool cl_learn_exists(const char *module);
+
 /* Posts one call as a stream and gathers what it told; the numbers are of this run alone. */
 int cl_learn_watch(struct cl_private *own, const struct cl_buf *body, struct cl_learned *seen,
                    struct cl_err *err);

@@ -148,7 +148,8 @@ static void take_denied(struct cl_learned *seen, struct cl_json denied)
         return;
     copy_text(cl_json_member(denied, "name"), name, sizeof(name));
     cl_words_add(&seen->refused, name, strlen(name));
-    cl_words_add(&seen->imports, name, strlen(name));
+    if (cl_learn_exists(name))
+        cl_words_add(&seen->imports, name, strlen(name));
 }
 
 static void take_end(struct watch *watch, struct cl_json event)

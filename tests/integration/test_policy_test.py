@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cloche policy test` is green for what is shipped, and red for what is broken on purpose."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from service import BIN, ROOT, SLOW
+
+SHIPPED = ["default", "strict"] + sorted(str(p) for p in (ROOT / "policies/examples").glob("*.yaml"))
+
+
+def prove(policy, *options):
+    done = subprocess.run([BIN / "cloche", "policy", "test", policy, "--json", *options], text=True,
+                          capture_output=True, timeout=120 * SLOW)
+    return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
+
+
+def failures(report):
+    return [(one["kind"], one["what"], one["seen"]) for one in report["proved"] if not one["ok"]]
+
+
+def write(folder, name, text):
+    file = folder / f"{name}.yaml"
+    file.write_text(text)
+    return str(file)
+
+
+def sources_of(policy):
+    """Host folders that a policy file binds, as `explain` shows them."""
+    shown = subprocess.run([BIN / "cloche", "policy", "explain", policy], text=True, capture_output=True)
+    line = next((line for line in shown.stdout.splitlines() if line.startswith("files.read_only")), "")
+    return [word for word in line.split("#")[0].split()[1::2] if word.startswith("/")]
+
+
+@pytest.mark.parametrize("policy", SHIPPED, ids=lambda p: pathlib.Path(p).stem)
+def test_shipped_policy_keeps_its_word(policy):
+    missing = [source for source in sources_of(policy) if not os.path.isdir(source)]
+    if missing:
+        pytest.skip(f"{missing} of the example is not on this host")
+    code, report, said = prove(policy)
+    assert report, said
+    assert failures(report) == [] and code == 0
+    assert report["ok"] > 500, "every system call has its probe"
+
+
+def test_module_that_does_not_exist_is_red(tmp_path):
+    code, report, said = prove(write(tmp_path, "wrong", "version: 1\npython: {modules: [no_such_module]}\n"))
+    assert code == 1, said
+    assert [what for _, what, _ in failures(report)] == ["the jail starts"]
+    assert "no_such_module" in said
+
+
+def test_denied_call_that_a_tier_needs_is_red(tmp_path):
+    text = ("version: 1\npython: {modules: [time]}\n"
+            "syscalls: {tiers: [compute, time], deny: [clock_nanosleep]}\n")
+    code, report, said = prove(write(tmp_path, "wrong", text))
+    assert code == 1, said
+    assert "tier time: a sleep ends" in [what for _, what, _ in failures(report)]
+
+
+def test_bind_whose_source_lacks_is_red(tmp_path):
+    text = ("version: 1\nfiles:\n  read_only: [{source: /nowhere/at/all, target: /models}]\n"
+            "syscalls: {tiers: [compute, late_imports]}\n")
+    code, report, said = prove(write(tmp_path, "wrong", text))
+    assert code == 1 and [what for _, what, _ in failures(report)] == ["the jail starts"]
+    assert "/nowhere" in said
+
+
+def test_bind_is_seen_and_locked(tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    for folder in [models, *models.parents]:
+        if folder != pathlib.Path("/") and not folder.stat().st_mode & 1:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    text = (f"version: 1\nfiles:\n  read_only: [{{source: {models}, target: /models}}]\n"
+            "syscalls: {tiers: [compute, late_imports]}\n")
+    code, report, said = prove(write(tmp_path, "shown", text))
+    assert report and code == 0, (said, report and failures(report))
+    told = {one["what"]: one["seen"] for one in report["proved"]}
+    assert told["see /models"] == "success"
+    assert "write below /models/.cloche" in told and list(models.iterdir()) == []
+
+
+def test_names_are_proved(tmp_path):
+    text = "version: 1\npython: {modules: [uuid], names: {uuid: [UUID, NAMESPACE_URL]}}\n"
+    code, report, said = prove(write(tmp_path, "names", text))
+    assert report and code == 0, (said, report and failures(report))
+    assert any(one["what"].startswith("names of uuid") for one in report["proved"])
+
+
+def test_errno_policy_is_proved(tmp_path):
+    text = "version: 1\nsyscalls: {on_violation: errno}\n"
+    code, report, said = prove(write(tmp_path, "soft", text))
+    assert report and code == 0, (said, report and failures(report))
+    assert any(one["what"] == "on_violation errno" for one in report["proved"])
+
+
+def test_broken_policy_is_exit_2(tmp_path):
+    code, report, said = prove(write(tmp_path, "wrong", "version: 1\nlimits: {walls: 3s}\n"))
+    assert code == 2 and report is None and "walls" in said
+
+
+def test_policy_that_is_not_there_is_exit_2(tmp_path):
+    code, report, said = prove(str(tmp_path / "absent.yaml"))
+    assert code == 2 and report is None and "absent.yaml" in said
+
+
+def test_without_root_it_says_so():
+    done = subprocess.run([BIN / "cloche", "policy", "test", "default"], text=True, capture_output=True,
+                          user=65534, group=65534, extra_groups=[])
+    assert done.returncode == 2 and "root" in done.stderr and done.stderr.count("\n") == 1
