@@ -141,6 +141,7 @@ static void a_call_without_room_never_starts(void **state)
     request("POST", "");
     x.may_reserve = 10;
     call(BODY);
+    assert_int_equal(api_fake_read(worker, (uint8_t[16]){ 0 }, 16), 0);
     assert_non_null(strstr(x.headers, "Retry-After: 1\n"));
     expect_problem(503, "no-memory");
     while (api_fake_hear(&fake, &msg))
