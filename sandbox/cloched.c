@@ -261,8 +261,7 @@ static int check_kernel(struct cl_err *err)
 
     if (access("/proc/self/ns/user", F_OK) < 0 || access("/proc/self/ns/cgroup", F_OK) < 0 ||
         access("/proc/self/ns/pid", F_OK) < 0)
-        return cl_fail(err, CL_E_DENIED,
-                       "this kernel has not all namespaces (user, pid, cgroup)");
+        return cl_fail(err, CL_E_DENIED, "this kernel lacks namespaces: user, pid or cgroup");
     if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
         return cl_fail(err, CL_E_DENIED, "this kernel has no seccomp filters");
     if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
@@ -393,7 +392,6 @@ int main(int count, char **args)
     cl_log_open("cloched", (enum cl_log_level)cl_log_level_parse(daemon->options.log));
     daemon->state =
         (struct cl_state){ .dir = -1, .lock = -1, .token = -1, .listener = -1, .range = -1 };
-    daemon->cgroups.base = (struct cl_cgroup)CL_CGROUP_INIT;
     if (prepare(daemon, &err) < 0 || start(daemon, &err) < 0 ||
         cl_loop_run(&daemon->loop, &err) < 0)
         cl_daemon_stop(daemon, err.text);
