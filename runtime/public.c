@@ -92,21 +92,23 @@ static size_t top_of(const char **name)
     return strcspn(*name, ".");
 }
 
-/* Functions and classes say where they were defined. */
+/* Functions and classes say where they were defined; of another value its class says it
+ * (numpy.abs is one, and numpy's `__all__` leaves it out for the sake of the built-in abs). */
 static bool is_foreign(const struct cl_public *from, PyObject *value, bool is_strict)
 {
     cl_pyref_auto PyObject *module = NULL;
     const char *home, *own;
     size_t length;
+    bool says = PyType_Check(value) || PyFunction_Check(value) || PyCFunction_Check(value);
 
-    if (!PyType_Check(value) && !PyFunction_Check(value) && !PyCFunction_Check(value))
-        return is_strict && !is_plain(value);
-    module = PyObject_GetAttrString(value, "__module__");
+    if (!says && (!is_strict || is_plain(value)))
+        return false;
+    module = PyObject_GetAttrString(says ? value : (PyObject *)Py_TYPE(value), "__module__");
     home = module && PyUnicode_CheckExact(module) ? PyUnicode_AsUTF8(module) : NULL;
     own = PyUnicode_AsUTF8(from->name);
     PyErr_Clear();
     if (!home || !own || (!is_strict && home[0] == '_'))
-        return false;
+        return !says;
     length = top_of(&home);
     return length != top_of(&own) || strncmp(home, own, length) != 0;
 }

@@ -73,6 +73,7 @@ static void numeric_values_become_json(void **state)
           "[{\"x\":1,\"y\":\"a\"},{\"x\":2,\"y\":\"b\"}]");
     wants("[pd.Series([1, 2]), pd.Index(['a']), pd.Timestamp('2026-01-05')]",
           "[[1,2],[\"a\"],\"2026-01-05T00:00:00\"]");
+    wants("[np.abs(-1.5), np.round(1.26, 1), np.max([1, 3])]", "[1.5,1.3,3]");
     wants("[np.arange(5).sum(), np.linalg.norm([3, 4]), pd.DataFrame({'a': [2, 1]})"
           ".sort_values('a')['a'].tolist()]",
           "[10,5.0,[1,2]]");
