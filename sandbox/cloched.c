@@ -332,6 +332,7 @@ static int prepare(struct cl_daemon *daemon, struct cl_err *err)
 
 static int start(struct cl_daemon *daemon, struct cl_err *err)
 {
+    static const int handled[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
     static struct cl_watch signals;
     sigset_t mask;
 
@@ -341,10 +342,8 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
     cl_front_init(&daemon->front, daemon);
     daemon->spares_max = count_spares();
     sigemptyset(&mask);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGINT);
-    sigaddset(&mask, SIGHUP);
-    sigaddset(&mask, SIGCHLD);
+    for (size_t i = 0; i < CL_COUNT(handled); i++)
+        sigaddset(&mask, handled[i]);
     if (cl_loop_open(&daemon->loop, &mask, err) < 0)
         return -1;
     signals = (struct cl_watch){ daemon->loop.signals, EPOLLIN, on_signal };
@@ -384,11 +383,10 @@ int main(int count, char **args)
     struct cl_err err = CL_ERR_INIT;
     int parsed = parse_options(count, args, &err);
 
-    if (parsed != 0) {
-        if (parsed < 0)
-            fprintf(stderr, "cloched: %s\n", err.text);
+    if (parsed < 0)
+        fprintf(stderr, "cloched: %s\n", err.text);
+    if (parsed != 0)
         return parsed < 0 ? 2 : 0;
-    }
     cl_log_open("cloched", (enum cl_log_level)cl_log_level_parse(daemon->options.log));
     daemon->state =
         (struct cl_state){ .dir = -1, .lock = -1, .token = -1, .listener = -1, .range = -1 };
