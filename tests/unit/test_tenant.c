@@ -122,6 +122,21 @@ static void nothing_is_in_force_before_loaded(void **state)
     assert_int_equal(changes, 1);
 }
 
+static void refused_reload_is_known_until_one_is_not(void **state)
+{
+    const struct cl_msg_problem msg = { .generation = 1, .count = 2, .text = "mine.yaml:3" };
+
+    (void)state;
+    load_two(1, 2000);
+    assert_null(cl_tenancy_problem(tenancy));
+    cl_tenancy_on_problem(tenancy, &msg);
+    assert_string_equal(cl_tenancy_problem(tenancy)->text, "mine.yaml:3");
+    assert_int_equal(cl_tenancy_generation(tenancy), 1);
+    assert_non_null(by(TOKEN_A));
+    load_two(2, 2000);
+    assert_null(cl_tenancy_problem(tenancy));
+}
+
 static void tokens_and_policies_belong_to_one_tenant(void **state)
 {
     const struct cl_tenant *a;
@@ -306,6 +321,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         CASE(nothing_is_in_force_before_loaded),
+        CASE(refused_reload_is_known_until_one_is_not),
         CASE(tokens_and_policies_belong_to_one_tenant),
         CASE(the_default_is_called_so_or_told_first),
         CASE(next_walks_live_pools_of_one_or_all),
