@@ -51,8 +51,8 @@ def name(node, scope):
             if at is scope:
                 raise UnboundLocalError(
                     f"cannot access local variable '{word}' where it is not associated with a value")
-            raise NameError(f"cannot access free variable '{word}' where it is not associated with a value in "
-                            "enclosing scope")
+            raise NameError(f"cannot access free variable '{word}' where it is not associated with a value "
+                            "in enclosing scope")
         at = at.outer
     raise Denied("eval.name", word, f"the name '{word}' has no value", node)
 
@@ -129,7 +129,8 @@ def item(node, scope):
 
 
 def a_slice(node, scope):
-    return slice(*(None if part is None else value_of(part, scope) for part in (node.lower, node.upper, node.step)))
+    parts = node.lower, node.upper, node.step
+    return slice(*(None if part is None else value_of(part, scope) for part in parts))
 
 
 # -------------------------------------------------------------------------------------------- displays
@@ -284,7 +285,9 @@ def generator(node, scope):
 
 def qualified(function, value):
     """As Python's own messages name what is called."""
-    return f"{type(value).__name__}.{function.attr}()" if type(function) is _ast.Attribute else f"{function.id}()"
+    if type(function) is _ast.Attribute:
+        return f"{type(value).__name__}.{function.attr}()"
+    return f"{function.id}()"
 
 
 def named_arguments(node, scope, label):
@@ -343,8 +346,9 @@ def no_method(value, function):
 HANDLERS = {
     _ast.Constant: constant, _ast.Name: name, _ast.JoinedStr: joined, _ast.FormattedValue: formatted,
     _ast.BinOp: binary, _ast.UnaryOp: unary_operator, _ast.BoolOp: boolean, _ast.Compare: comparison,
-    _ast.IfExp: conditional, _ast.Subscript: item, _ast.Slice: a_slice, _ast.List: a_list, _ast.Tuple: a_tuple,
-    _ast.Set: a_set, _ast.Dict: a_dict, _ast.ListComp: list_comprehension, _ast.SetComp: set_comprehension,
+    _ast.IfExp: conditional, _ast.Subscript: item, _ast.Slice: a_slice, _ast.List: a_list,
+    _ast.Tuple: a_tuple, _ast.Set: a_set, _ast.Dict: a_dict, _ast.ListComp: list_comprehension,
+    _ast.SetComp: set_comprehension,
     _ast.DictComp: dict_comprehension, _ast.GeneratorExp: generator, _ast.Call: call,
 }
 

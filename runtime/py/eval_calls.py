@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The functions and methods that restricted eval can call: Python's own, each behind a guard that pays for the
-call and gives back the arguments, in which iterators have become lists."""
+"""The functions and methods that restricted eval can call: Python's own, each behind a guard that pays for
+the call and gives back the arguments, in which iterators have become lists."""
 
 from eval_cost import (CONTAINERS, ITERABLE, ITEM_BYTES, SIZED, charge, charge_int, crowd, length,
                        meter, product, settle, tick, weigh)
@@ -38,8 +38,9 @@ def whole(args, named):
 
 
 def ordered(args, named):
-    """Compares elements: sorted, min, max."""
-    args = replace_first(args, settle)
+    """Compares elements of one argument, or several arguments: sorted, min, max."""
+    if len(args) == 1:
+        args = replace_first(args, settle)
     for value in args:
         if type(value) in SIZED:
             count = len(value)
@@ -137,9 +138,10 @@ FUNCTIONS = {
     "abs": (plain, abs), "all": (lazy, all), "any": (lazy, any), "bool": (plain, bool), "chr": (plain, chr),
     "dict": (to_dict, dict), "divmod": (quotient, divmod), "enumerate": (lazy_first, enumerate),
     "float": (to_float, float), "int": (to_int, int), "len": (plain, len), "list": (whole, list),
-    "max": (ordered, max), "min": (ordered, min), "ord": (plain, ord), "pow": (power, pow), "range": (plain, range),
-    "reversed": (plain, reversed), "round": (rounded, round), "set": (to_set, set), "sorted": (ordered, sorted),
-    "str": (to_text, str), "sum": (plain, sum), "tuple": (whole, tuple), "zip": (lazy, zip),
+    "max": (ordered, max), "min": (ordered, min), "ord": (plain, ord), "pow": (power, pow),
+    "range": (plain, range), "reversed": (plain, reversed), "round": (rounded, round), "set": (to_set, set),
+    "sorted": (ordered, sorted), "str": (to_text, str), "sum": (plain, sum), "tuple": (whole, tuple),
+    "zip": (lazy, zip),
 }
 
 
@@ -280,20 +282,21 @@ def table(guard, names):
 METHODS = {
     str: {
         **table(grows, "capitalize casefold lower swapcase title upper"),
-        **table(walks, "isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace "
-                       "istitle isupper removeprefix removesuffix"),
+        **table(walks, "isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable "
+                       "isspace istitle isupper removeprefix removesuffix"),
         **table(pads, "center ljust rjust zfill"), **table(expands, "expandtabs"),
         **table(finds, "count endswith find index startswith"), **table(finds_last, "rfind rindex"),
         **table(splits, "partition split"), **table(splits_last, "rpartition rsplit"),
-        **table(splits_lines, "splitlines"), **table(strips, "lstrip rstrip strip"), **table(replaces, "replace"),
-        **table(joins, "join"),
+        **table(splits_lines, "splitlines"), **table(strips, "lstrip rstrip strip"),
+        **table(replaces, "replace"), **table(joins, "join"),
     },
     list: {**table(copies, "copy"), **table(scans, "count index")},
     tuple: table(scans, "count index"),
     range: table(scans, "count index"),
     dict: {**table(copies, "copy"), **table(looks_up, "get"), **table(free, "items keys values")},
     set: {**table(copies, "copy"),
-          **table(joins_sets, "difference intersection isdisjoint issubset issuperset symmetric_difference union")},
+          **table(joins_sets, "difference intersection isdisjoint issubset issuperset symmetric_difference "
+                              "union")},
     int: table(free, "as_integer_ratio bit_count bit_length conjugate"),
     float: table(free, "as_integer_ratio conjugate hex is_integer"),
     complex: table(free, "conjugate"),

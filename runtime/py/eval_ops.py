@@ -6,8 +6,8 @@ import _operator as op
 
 import _ast
 
-from eval_cost import (CONTAINERS, INT_BITS_MAX, ITERATORS, SCALARS, VALUES, budget, charge, charge_int, crowd,
-                       gather, length, meter, product, tick, weigh)
+from eval_cost import (CONTAINERS, INT_BITS_MAX, ITERATORS, SCALARS, VALUES, budget, charge, charge_int,
+                       crowd, gather, length, meter, product, tick, weigh)
 from eval_text import charge_percent
 
 WHOLE = frozenset({int, bool})

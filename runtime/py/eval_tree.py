@@ -18,13 +18,14 @@ CONSTANTS = frozenset({str, int, float, complex, bool, type(None)})
 NODES = frozenset({
     _ast.Expression, _ast.Constant, _ast.Name, _ast.Load, _ast.Store, _ast.BinOp, _ast.UnaryOp, _ast.BoolOp,
     _ast.And, _ast.Or, _ast.Compare, _ast.In, _ast.NotIn, _ast.IfExp, _ast.JoinedStr, _ast.FormattedValue,
-    _ast.List, _ast.Tuple, _ast.Set, _ast.Dict, _ast.Starred, _ast.Subscript, _ast.Slice, _ast.Call, _ast.keyword,
-    _ast.Attribute, _ast.ListComp, _ast.SetComp, _ast.DictComp, _ast.GeneratorExp, _ast.comprehension,
+    _ast.List, _ast.Tuple, _ast.Set, _ast.Dict, _ast.Starred, _ast.Subscript, _ast.Slice, _ast.Call,
+    _ast.keyword, _ast.Attribute, _ast.ListComp, _ast.SetComp, _ast.DictComp, _ast.GeneratorExp,
+    _ast.comprehension,
     *BINARY, *UNARY, *COMPARE})
 COMPREHENSIONS = frozenset({_ast.ListComp, _ast.SetComp, _ast.DictComp, _ast.GeneratorExp})
 # Nodes that only belong to the one around them do not count as a level.
-PARTS = frozenset({_ast.Constant, _ast.Name, _ast.Attribute, _ast.keyword, _ast.comprehension, _ast.FormattedValue,
-                   _ast.Starred, _ast.Slice, _ast.Expression})
+PARTS = frozenset({_ast.Constant, _ast.Name, _ast.Attribute, _ast.keyword, _ast.comprehension,
+                   _ast.FormattedValue, _ast.Starred, _ast.Slice, _ast.Expression})
 PHRASES = {
     "Lambda": "a lambda", "NamedExpr": "an assignment expression", "Await": "await", "Yield": "yield",
     "YieldFrom": "yield from", "MatMult": "the operator @",
@@ -187,7 +188,8 @@ class Check:
             self.visit(function.value, names)
         elif kind is not _ast.Name:
             self.visit(function, names)
-            raise self.deny("eval.call", self.source.text(function), node, "calling what is no name or method")
+            name = self.source.text(function)
+            raise self.deny("eval.call", name, node, "calling what is no name or method")
         elif function.id in names:
             raise self.deny("eval.call", function.id, node, f"calling the value '{function.id}'")
         elif function.id not in FUNCTIONS:
@@ -269,8 +271,9 @@ def is_name(text):
 def check_context(context):
     for name in context:
         if name.startswith("_") or name in FUNCTIONS or not is_name(name):
-            raise Denied("eval.name", name, f"a name of the context is an identifier without a leading underscore "
-                                            f"that restricted eval does not use itself: {name[:TEXT_MAX]!a}")
+            raise Denied("eval.name", name, "a name of the context is an identifier without a leading "
+                                            "underscore that restricted eval does not use itself: "
+                                            f"{name[:TEXT_MAX]!a}")
 
 
 def read(text, context):

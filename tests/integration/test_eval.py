@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Restricted eval against the real service: CPython's own eval() is the oracle for what it answers, and what it
-must not do is refused by name, within a second, and leaves the service as it was."""
+"""Restricted eval against the real service: CPython's own eval() is the oracle for what it answers, and
+what it must not do is refused by name, within a second, and leaves the service as it was."""
 
 import builtins
 import concurrent.futures
@@ -14,11 +14,12 @@ import sys
 import warnings
 
 import pytest
-from eval_cases import CONTEXT, ERRORS, LIMITS, LONG, REFUSALS, VALUES
+from eval_cases import CONTEXT, ERRORS, VALUES
+from eval_refusals import LIMITS, LONG, REFUSALS
 from service import BIN, SLOW
 
-FUNCTIONS = ("abs all any bool chr dict divmod enumerate float int len list max min ord pow range reversed round set "
-             "sorted str sum tuple zip").split()
+FUNCTIONS = ("abs all any bool chr dict divmod enumerate float int len list max min ord pow range reversed "
+             "round set sorted str sum tuple zip").split()
 DIGITS = 65536  # the longest number that the service takes in or gives out
 SECOND = 1.0
 
@@ -30,7 +31,8 @@ def lines(text):
 # ----------------------------------------------------------------------------------------------- asking
 
 def post(cloche, expression, context=CONTEXT, **body):
-    return cloche.http.post("/v1/eval", json={"expression": expression, "context": context, "policy": "calc", **body})
+    body = {"expression": expression, "context": context, "policy": "calc", **body}
+    return cloche.http.post("/v1/eval", json=body)
 
 
 def ask(cloche, expression, context=CONTEXT, **body):
@@ -148,8 +150,9 @@ def test_context_values_are_json_and_nothing_of_them_is_kept(cloche):
 
 
 def test_answers_can_be_streamed(cloche):
-    with cloche.http.stream("POST", "/v1/eval", json={"expression": "n + 1", "context": {"n": 1}, "policy": "calc"},
-                            headers={"Accept": "application/x-ndjson"}) as answer:
+    body = {"expression": "n + 1", "context": {"n": 1}, "policy": "calc"}
+    headers = {"Accept": "application/x-ndjson"}
+    with cloche.http.stream("POST", "/v1/eval", json=body, headers=headers) as answer:
         events = [json.loads(line) for line in answer.iter_lines() if line.strip()]
     assert [event["event"] for event in events] == ["started", "end"]
     assert events[-1]["result"] == 2
@@ -220,15 +223,16 @@ def test_context_names_are_identifiers(cloche, name):
     assert answer.json()["pointer"] == f"/context/{name}"
 
 
-@pytest.mark.parametrize("name", ["len", "str", "if", "None", "lambda", "ﬁ", "ｏpen", "é\u0301", "ª", "a·", "😀", "x" * 300])
+@pytest.mark.parametrize("name", [
+    "len", "str", "if", "None", "lambda", "ﬁ", "ｏpen", "e\u0301", "ª", "😀", "x" * 300])
 def test_context_names_are_what_python_reads(cloche, name):
-    envelope = ask(cloche, "1", {name: 1})
-    fits = name.isidentifier() and __import__("unicodedata").normalize("NFKC", name) == name and len(name) < 257
-    if fits and name not in FUNCTIONS and not __import__("keyword").iskeyword(name):
-        assert envelope["result"] == 1
-    else:
-        assert envelope["denied"]["rule"] == "eval.name", envelope
-        assert envelope["denied"]["name"][:200] == name[:200]
+    denied = ask(cloche, "1", {name: 1})["denied"]
+    assert denied["rule"] == "eval.name" and denied["name"][:200] == name[:200]
+
+
+@pytest.mark.parametrize("name", ["é", "a·", "名前", "x" * 256, "lens", "ifs", "open", "type"])
+def test_other_names_are_good(cloche, name):
+    assert ask(cloche, name, {name: 1})["result"] == 1
 
 
 def test_a_policy_without_eval_has_none(cloche):
@@ -250,23 +254,27 @@ def test_bodies_are_checked(cloche, body, pointer):
 # ------------------------------------------------------------------------------------------- by chance
 
 TOKEN = re.compile(r"""[a-z_é]+|\d+(?:\.\d+)?|'[^'\\]*'|\*\*|//|<<|>>|[<>=!]=|.""", re.DOTALL)
-PIECES = ["n", "f", "s", "xs", "words", "user", "rows", "big", "none", "flag", "empty", "0", "1", "-1", "2.5", "''", "'a'",
-          "[]", "()", "{}", "None", "True", "x", "range(3)", "{1, 2}", "len", "10**20", "[n, s]", "zip(xs, s)", "1j"]
-OPERATORS = "+ - * / // % ** << >> & | ^ < <= == != > in is and or , if else for".split() + ["not in", "is not"]
-SHAPES = ["({a}) {o} ({b})", "[{a} for x in ({b})]", "f'{{{a}!r:>9}}'", "({a})[{b}]", "({a})[:{b}]", "sorted({a})",
-          "str({a})", "list({a})", "'%s %r' % ({a}, {b})", "max({a}, {b})", "sum({a}, {b})", "{{{a}: {b}}}", "int({a})",
-          "({a}) if ({b}) else n", "dict(zip({a}, {b}))", "round({a}, {b})", "pow({a}, {b}, 7)", "[*({a}), {b}]",
-          "', '.join({a})", "divmod({a}, {b})", "not ({a}) and ({b})", "({a}).count({b})", "bool({a}), ({b}).index({a})"]
+PIECES = ["n", "f", "s", "xs", "words", "user", "rows", "big", "none", "flag", "empty", "0", "1", "-1", "2.5",
+          "''", "'a'", "[]", "()", "{}", "None", "True", "x", "range(3)", "{1, 2}", "len", "10**20", "[n, s]",
+          "zip(xs, s)", "1j"]
+OPERATORS = ["not in", "is not",
+             *"+ - * / // % ** << >> & | ^ < <= == != > in is and or , if else for".split()]
+SHAPES = ["({a}) {o} ({b})", "[{a} for x in ({b})]", "f'{{{a}!r:>9}}'", "({a})[{b}]", "({a})[:{b}]",
+          "sorted({a})", "str({a})", "list({a})", "'%s %r' % ({a}, {b})", "max({a}, {b})", "sum({a}, {b})", "{{{a}: {b}}}",
+          "int({a})", "({a}) if ({b}) else n", "dict(zip({a}, {b}))", "round({a}, {b})", "pow({a}, {b}, 7)",
+          "[*({a}), {b}]", "', '.join({a})", "divmod({a}, {b})", "not ({a}) and ({b})", "({a}).count({b})",
+          "bool({a}), ({b}).index({a})"]
 
 
-def mutate(chance, expressions):
-    if chance.random() < 0.5:
+def mutate(chance):
+    if chance.random() < 0.7:
         # No f-string may meet another one's quotes.
-        parts = [one for one in chance.choices(expressions, k=2) if "'" not in one and "\n" not in one and "\r" not in one]
+        parts = [one for one in chance.choices(VALUES, k=2) if not set(one) & set("'\n\r#")]
         parts += chance.choices(PIECES, k=2)
-        return chance.choice(SHAPES).format(a=parts[0], b=parts[1], o=chance.choice(OPERATORS[:20]))
-    tokens = TOKEN.findall(chance.choice(expressions))
-    for _ in range(chance.randint(1, 3)):
+        chance.shuffle(parts)
+        return chance.choice(SHAPES).format(a=parts[0], b=parts[1], o=chance.choice(OPERATORS[:22]))
+    tokens = TOKEN.findall(chance.choice(VALUES + ERRORS))
+    for _ in range(chance.randint(1, 2)):
         at = chance.randrange(len(tokens)) if tokens else 0
         kind = chance.randrange(4)
         if kind == 0:
@@ -286,13 +294,13 @@ def has_address(value):
 
 def test_mutants_are_answered_as_by_cpython_or_refused(cloche):
     chance = random.Random(20261121)
-    mutants = [mutate(chance, VALUES + ERRORS) for _ in range(500)]
+    mutants = [mutate(chance) for _ in range(500)]
     pairs = ask_all(cloche, mutants)
     verdicts = [envelope["verdict"] for _, envelope in pairs]
     assert set(verdicts) <= {"ok", "error", "denied", "limit"}
     # What Cloche answers is small enough to be asked of CPython in this process.
     answered = [pair for pair in pairs if pair[1]["verdict"] in ("ok", "error")]
-    assert len(answered) > 250 and verdicts.count("ok") > 80 and verdicts.count("denied") > 20
+    assert verdicts.count("ok") > 120 and verdicts.count("error") > 120 and verdicts.count("denied") > 10
     found = [text for text in differences(answered) if not has_address(text)]
     assert not [text for text in found if "ResultError" not in text]
     still_works(cloche)
@@ -302,8 +310,8 @@ def test_mutants_are_answered_as_by_cpython_or_refused(cloche):
 
 def command(cloche, *arguments):
     environment = {**os.environ, "CLOCHE_URL": cloche.url, "CLOCHE_TOKEN": cloche.token}
-    return subprocess.run([BIN / "cloche", "eval", "-p", "calc", *arguments], capture_output=True, text=True, timeout=60,
-                          env=environment)
+    return subprocess.run([BIN / "cloche", "eval", "-p", "calc", *arguments], capture_output=True, text=True,
+                          timeout=60, env=environment)
 
 
 def test_the_command_prints_the_value(cloche):

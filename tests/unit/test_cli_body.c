@@ -169,6 +169,42 @@ static void body_refuses_a_file_that_is_not_there(void **state)
     refused(&twice, "can't both");
 }
 
+static void eval_sends_expression_context_policy_and_limits(void **state)
+{
+    struct cl_args args = { .operand = "'\xc3\xa9' + \"x\"",
+                            .context = " {\"x\": 1.50}",
+                            .policy = "calc",
+                            .limits = { { "wall=1s" }, 1 } };
+    struct cl_args bare = { .operand = "" };
+    struct cl_buf CL_AUTO(cl_buf_fini) body = CL_BUF_INIT(1 << 10);
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(cl_body_make_eval(&body, &args, &err), 0);
+    cl_buf_put(&body, "", 1, &err);
+    assert_string_equal((const char *)body.bytes,
+                        "{\"expression\":\"'\xc3\xa9' + \\\"x\\\"\",\"policy\":\"calc\","
+                        "\"limits\":{\"wall\":\"1s\"},\"context\":{\"x\": 1.50}}");
+    cl_buf_clear(&body);
+    assert_int_equal(cl_body_make_eval(&body, &bare, &err), 0);
+    cl_buf_put(&body, "", 1, &err);
+    assert_string_equal((const char *)body.bytes, "{\"expression\":\"\"}");
+}
+
+static void eval_refuses_what_is_neither_utf8_nor_json(void **state)
+{
+    struct cl_args text = { .operand = "ok\xff" };
+    struct cl_args context = { .operand = "1", .context = "{x: 1}" };
+    struct cl_buf CL_AUTO(cl_buf_fini) body = CL_BUF_INIT(1 << 10);
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(cl_body_make_eval(&body, &text, &err), -1);
+    assert_non_null(strstr(err.text, "the expression: not UTF-8 at byte 2"));
+    assert_int_equal(cl_body_make_eval(&body, &context, &err), -1);
+    assert_non_null(strstr(err.text, "-c is not JSON"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +218,8 @@ int main(void)
         cmocka_unit_test(body_refuses_pairs_without_a_name),
         cmocka_unit_test(body_refuses_a_source_that_is_not_utf8),
         cmocka_unit_test(body_refuses_a_file_that_is_not_there),
+        cmocka_unit_test(eval_sends_expression_context_policy_and_limits),
+        cmocka_unit_test(eval_refuses_what_is_neither_utf8_nor_json),
     };
     int failed;
     int fd;
