@@ -2,15 +2,18 @@
 """Policies that are edited while Cloche runs: the next call sees them, a broken file changes nothing but what
 /readyz says, and no call is lost or sees two generations at once."""
 
+import contextlib
+import json
 import os
 import pathlib
 import signal
+import subprocess
 import threading
 import time
 
 import httpx
 import pytest
-from service import SLOW, Service, wait_until
+from service import BIN, SLOW, Service, wait_until
 
 RUN = "def main(): return 1"
 
@@ -210,6 +213,19 @@ def reload_for(service, file, seconds, first):
     return number
 
 
+@contextlib.contextmanager
+def crowd(service, folder, seconds):
+    """450 calls a second, of small programs under a policy that no edit touches. Its figures."""
+    (folder / "body").write_text(json.dumps({"source": "def main(): return 1"}))
+    address, port = service.url.removeprefix("http://").rsplit(":", 1)
+    command = [BIN / "cloche-load", "-c", 9, "-g", 20 * SLOW, "-t", seconds, "http", address, port,
+               service.state / "local.token", folder / "body"]
+    figures = {}
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True) as process:
+        yield figures
+        figures.update(json.loads(process.communicate(timeout=60 * SLOW)[0]))
+
+
 def test_reload_under_load_loses_no_call_and_mixes_no_generations(tmp_path):
     policies = tmp_path / "config/policies"
     policies.mkdir(parents=True)
@@ -217,7 +233,7 @@ def test_reload_under_load_loses_no_call_and_mixes_no_generations(tmp_path):
     file.write_text(generation(0))
     with Service(config=tmp_path / "config") as service:
         [api] = service.api()
-        with Probes(service, rate=200 / SLOW) as probes:
+        with crowd(service, tmp_path, 13 * SLOW) as figures, Probes(service, rate=50 / SLOW) as probes:
             number = reload_for(service, file, 3 * SLOW, 1)  # everything has its size once
             before = {pid: resident(pid) for pid in (service.pid, api)}
             warm = len(probes.seen)
