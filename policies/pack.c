@@ -6,6 +6,7 @@
  */
 #include "policies/pack.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -155,13 +156,16 @@ void cl_pack_learn(void)
     is_learning = true;
 }
 
-/* A trap does not make the call either; its error travels with it, 0 where the worker would end. */
+/* A trap does not make the call either; its error travels with it, 0 where the worker would end.
+ * After ENOSYS libraries make another call, which is noted; pthread_create makes its first try with
+ * all signals blocked, where a trap would kill. */
 static void trap_refusals(struct cl_filter *filter)
 {
     for (size_t i = 0; i < filter->count; i++) {
         struct sock_filter *step = &filter->steps[i];
         if (step->code == (BPF_RET | BPF_K) &&
-            (step->k & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO)
+            (step->k & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO &&
+            (step->k & SECCOMP_RET_DATA) != ENOSYS)
             step->k = SECCOMP_RET_TRAP | (step->k & SECCOMP_RET_DATA);
     }
 }

@@ -6,9 +6,12 @@
  */
 #include "runtime/tame.h"
 
+#include <errno.h>
 #include <stdbool.h>
+#include <sys/syscall.h>
 
 #include "runtime/denial.h"
+#include "runtime/learn.h"
 #include "runtime/pyref.h"
 
 static PyObject *system_name; /* what uname() answers; owned, for ever */
@@ -22,7 +25,11 @@ static PyObject *refuse_thread(PyObject *self, PyObject *args, PyObject *keyword
     (void)self;
     (void)args;
     (void)keywords;
-    if (name)
+    /* pthread_create blocks the signal that would tell of the refused call. */
+    if (cl_learn_is_on()) {
+        cl_learn_syscall(SYS_clone, EPERM);
+        PyErr_SetString(PyExc_RuntimeError, "can't start new thread");
+    } else if (name)
         cl_denial_raise(PyExc_RuntimeError, "processes", name, "starting a thread");
     return NULL;
 }

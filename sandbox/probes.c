@@ -162,6 +162,11 @@ struct cl_probe *cl_probes_make(const struct cl_policy *policy, size_t *count)
     CL_CHECK(probes);
     memcpy(probes, fixed, sizeof(fixed));
     *count = CL_COUNT(fixed);
+    /* `syscalls.allow` may open by name what a tier opens, too. */
+    for (size_t i = 0; policy && i < *count; i++) {
+        if (probes[i].granted && is_listed(policy, probes[i].ask.number))
+            probes[i].meaning = CL_PROBE_OPEN;
+    }
     for (uint32_t number = 0; policy && number < CL_PROBES_SYSCALLS; number++) {
         if (!is_unasked(number))
             fill_number(&probes[(*count)++], policy, number);
