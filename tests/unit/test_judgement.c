@@ -14,6 +14,7 @@
 #include "sandbox/idmap.h"
 #include "sandbox/load.h"
 #include "sandbox/netns.h"
+#include "sandbox/probes.h"
 #include "sandbox/selftest.h"
 
 static struct cl_err err;
@@ -31,6 +32,30 @@ static void refused_call_passes_and_any_other_fails(void **state)
     assert_null(cl_selftest_judge_call(true, SIGSYS, 0));
     assert_non_null(cl_selftest_judge_call(true, SIGKILL, 0));
     assert_non_null(cl_selftest_judge_call(true, 0, 0));
+}
+
+static void open_call_passes_unless_it_is_refused(void **state)
+{
+    (void)state;
+    assert_null(cl_selftest_judge_open(false, 0, 0));
+    assert_null(cl_selftest_judge_open(false, 0, EFAULT));
+    assert_null(cl_selftest_judge_open(true, SIGSEGV, 0));
+    assert_non_null(cl_selftest_judge_open(true, SIGSYS, 0));
+    assert_non_null(cl_selftest_judge_open(false, 0, EPERM));
+    assert_non_null(cl_selftest_judge_open(false, 0, ENOSYS));
+}
+
+static void path_passes_only_as_the_policy_has_it(void **state)
+{
+    (void)state;
+    assert_true(cl_probes_accept(CL_PROBE_SEEN, 0));
+    assert_false(cl_probes_accept(CL_PROBE_SEEN, ENOENT));
+    assert_false(cl_probes_accept(CL_PROBE_SEEN, EACCES));
+    assert_true(cl_probes_accept(CL_PROBE_LOCKED, EROFS));
+    assert_false(cl_probes_accept(CL_PROBE_LOCKED, 0));
+    assert_false(cl_probes_accept(CL_PROBE_LOCKED, ENOENT));
+    assert_true(cl_probes_accept(CL_PROBE_ABSENT, ENOENT));
+    assert_false(cl_probes_accept(CL_PROBE_ABSENT, 0));
 }
 
 static void jail_passes_only_when_all_of_it_is_right(void **state)
@@ -128,6 +153,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused_call_passes_and_any_other_fails),
+        cmocka_unit_test(open_call_passes_unless_it_is_refused),
+        cmocka_unit_test(path_passes_only_as_the_policy_has_it),
         cmocka_unit_test(jail_passes_only_when_all_of_it_is_right),
         cmocka_unit_test(network_is_empty_when_nothing_is_up_or_has_an_address),
         cmocka_unit_test(a_fresh_network_namespace_is_empty),

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 
 #include "runtime/emit.h"
+#include "runtime/learn.h"
 #include "runtime/probe.h"
 #include "runtime/sigsys.h"
 #include "sandbox/base/own.h"
@@ -151,11 +152,44 @@ static void names_cover_the_table(void **state)
     assert_null(cl_sigsys_name(UNNAMED));
 }
 
+/* ---------------------------------------------------------------------------------- learning */
+
+static void learn_twice(void)
+{
+    struct cl_policy policy;
+
+    memset(&policy, 0, sizeof(policy));
+    policy.flags = CL_POLICY_LEARN;
+    cl_learn_prepare(&policy);
+    if (syscall(SYS_ptrace, 0, 0, 0, 0) != -1 || errno != EPERM)
+        _exit(43); /* nothing of the caller runs yet: refused, and not told */
+    cl_learn_start();
+    for (int i = 0; i < 2; i++) {
+        if (syscall(SYS_ptrace, 0, 0, 0, 0) != -1 || errno != EPERM)
+            _exit(44);
+    }
+}
+
+static void learning_worker_goes_on_without_the_call_and_tells_once(void **state)
+{
+    static const char note[] = "learn syscall 101";
+    const size_t head = sizeof(struct cl_frame) + sizeof(struct cl_frame_log);
+    char bytes[512];
+    size_t length;
+
+    (void)state;
+    assert_int_equal(run_filtered(learn_twice, bytes, sizeof(bytes), &length), 42);
+    assert_int_equal(length, head + sizeof(note) - 1);
+    assert_memory_equal(bytes + head, note, sizeof(note) - 1);
+}
+
 /* ------------------------------------------------------------------------------------ probes */
 
 static void probe_allowed(void)
 {
-    struct cl_frame_probe probe = { CL_PROBE_SYSCALL, SYS_lseek, { 999, 0, SEEK_CUR } };
+    struct cl_frame_probe probe = { .kind = CL_PROBE_SYSCALL,
+                                    .number = SYS_lseek,
+                                    .args = { 999, 0, SEEK_CUR } };
     struct cl_frame_probed probed;
 
     cl_probe_run(&probe, &probed);
@@ -175,7 +209,7 @@ static void probe_answers_from_the_init_of_a_jail_only(void **state)
 
 static void probe_refused(void)
 {
-    struct cl_frame_probe probe = { CL_PROBE_SYSCALL, SYS_mount, { 0 } };
+    struct cl_frame_probe probe = { .kind = CL_PROBE_SYSCALL, .number = SYS_mount };
     struct cl_frame_probed probed;
 
     cl_probe_run(&probe, &probed);
@@ -190,7 +224,7 @@ static void probe_of_a_refused_call_is_denied(void **state)
 static void probe_of_the_jail_tells_what_was_seen_at_entry(void **state)
 {
     const struct cl_jail_seen seen = { 0x5, 1, 7, 8 };
-    struct cl_frame_probe probe = { CL_PROBE_JAIL, 0, { 0 } };
+    struct cl_frame_probe probe = { .kind = CL_PROBE_JAIL };
     struct cl_frame_probed before, after;
 
     (void)state;
@@ -215,6 +249,7 @@ int main(void)
         cmocka_unit_test(trapped_foreign_call_is_denied_by_number),
         cmocka_unit_test(sent_signal_is_no_refusal),
         cmocka_unit_test(names_cover_the_table),
+        cmocka_unit_test(learning_worker_goes_on_without_the_call_and_tells_once),
         cmocka_unit_test(probe_answers_from_the_init_of_a_jail_only),
         cmocka_unit_test(probe_of_a_refused_call_is_denied),
         cmocka_unit_test(probe_of_the_jail_tells_what_was_seen_at_entry),
