@@ -208,7 +208,7 @@ static void payload_larger_than_the_buffer_is_gathered(void **state)
 
 static void probes_come_before_the_call(void **state)
 {
-    struct cl_frame_probe probe = { CL_PROBE_JAIL, 21, { 0 } };
+    struct cl_frame_probe probe = { CL_PROBE_JAIL, 21, { 0 }, "" };
 
     (void)state;
     put_frame(CL_F_PROBE, &probe, sizeof(probe));
