@@ -288,6 +288,10 @@ void cl_dispatch_on_end(struct cl_dispatch *dispatch, const struct cl_msg_end *e
 
     if (!spare)
         return;
+    /* cloched counts what it has made for those who wait, up to the pool's bound: of the others
+     * it has to be told again when there is room for them. */
+    if (spare->pool->queued > 0)
+        cl_jailclient_send_want(dispatch->client, spare->pool->index, spare->pool->queued);
     if (!job) {
         cl_spare_free(spare);
         return;
