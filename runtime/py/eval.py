@@ -4,11 +4,11 @@ what may be in the tree, eval_ops.py and eval_calls.py pay for what is done."""
 
 import _ast
 
-from eval_calls import FUNCTIONS, METHODS, call_function, call_method
+from eval_calls import METHODS, call_function, call_method
 from eval_cost import GENERATOR, ITEM_BYTES, Crowd, Denied, budget, charge, gather, tick
 from eval_ops import BINARY, compare, subscript, unary, unpack
 from eval_text import format_value
-from eval_tree import check, read
+from eval_tree import check, read, takes_function
 
 MAPPINGS = (dict,)
 
@@ -20,7 +20,7 @@ class Scope:
     def __init__(self, values, local, outer):
         self.values, self.local, self.outer = values, local, outer
 
-    def knows(self, name):
+    def __contains__(self, name):
         scope = self
         while scope is not None:
             if name in scope.values or name in scope.local:
@@ -294,7 +294,7 @@ def named_arguments(node, scope, label):
     named = {}
     for keyword in node.keywords:
         if keyword.arg is not None:
-            more = {keyword.arg: argument(keyword.value, scope, keyword.arg)}
+            more = {keyword.arg: argument(node, keyword, scope)}
         else:
             more = value_of(keyword.value, scope)
             budget.node = keyword
@@ -311,10 +311,10 @@ def named_arguments(node, scope, label):
     return named
 
 
-def argument(node, scope, word):
-    if word == "key" and type(node) is _ast.Name and node.id in FUNCTIONS and not scope.knows(node.id):
-        return lambda *args, **named: call_function(node.id, args, named)
-    return value_of(node, scope)
+def argument(node, keyword, scope):
+    if takes_function(node, keyword, scope):
+        return lambda value: call_function(keyword.value.id, (value,), {})
+    return value_of(keyword.value, scope)
 
 
 def call(node, scope):

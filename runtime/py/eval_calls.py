@@ -4,8 +4,8 @@ the call and gives back the arguments, in which iterators have become lists."""
 
 from eval_cost import (CONTAINERS, ITERABLE, ITEM_BYTES, SIZED, charge, charge_int, crowd, length,
                        meter, product, settle, tick, weigh)
-from eval_ops import (WHOLE, pay_find, pay_find_last, pay_power, pay_power_modulo, pay_quotient, pay_scan,
-                      pay_sum)
+from eval_ops import (WHOLE, pay_find, pay_find_last, pay_power, pay_power_modulo, pay_quotient, pay_range,
+                      pay_scan, pay_sum)
 from eval_text import text_of
 
 NUMBERS = frozenset({int, bool, float, complex})
@@ -16,6 +16,18 @@ def replace_first(args, new):
 
 
 def plain(args, named):
+    return args, named
+
+
+def absolute(args, named):
+    for value in args:
+        if type(value) in WHOLE:
+            charge_int(value.bit_length())
+    return args, named
+
+
+def to_range(args, named):
+    pay_range(*args)
     return args, named
 
 
@@ -135,13 +147,14 @@ def add_all(iterable, /, start=0):
 
 
 FUNCTIONS = {
-    "abs": (plain, abs), "all": (lazy, all), "any": (lazy, any), "bool": (plain, bool), "chr": (plain, chr),
-    "dict": (to_dict, dict), "divmod": (quotient, divmod), "enumerate": (lazy_first, enumerate),
+    "abs": (absolute, abs), "all": (lazy, all), "any": (lazy, any), "bool": (plain, bool),
+    "chr": (plain, chr), "dict": (to_dict, dict), "divmod": (quotient, divmod),
+    "enumerate": (lazy_first, enumerate),
     "float": (to_float, float), "int": (to_int, int), "len": (plain, len), "list": (whole, list),
     "max": (ordered, max), "min": (ordered, min), "ord": (plain, ord), "pow": (power, pow),
-    "range": (plain, range), "reversed": (plain, reversed), "round": (rounded, round), "set": (to_set, set),
-    "sorted": (ordered, sorted), "str": (to_text, str), "sum": (plain, sum), "tuple": (whole, tuple),
-    "zip": (lazy, zip),
+    "range": (to_range, range), "reversed": (plain, reversed), "round": (rounded, round),
+    "set": (to_set, set), "sorted": (ordered, sorted), "str": (to_text, str), "sum": (plain, sum),
+    "tuple": (whole, tuple), "zip": (lazy, zip),
 }
 
 
@@ -248,10 +261,12 @@ def joins(value, args, named):
 
 
 def scans(value, args, named):
-    if type(value) is range and args and type(args[0]) not in WHOLE:
+    if type(value) is not range:
+        pay_scan(value, *args[:1])
+        return args, named
+    pay_range(value.start, value.stop, value.step)
+    if args and type(args[0]) not in WHOLE:
         tick(length(value))
-    elif type(value) is not range and args:
-        pay_scan(value, args[0])
     return args, named
 
 

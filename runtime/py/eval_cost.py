@@ -110,7 +110,9 @@ def weigh_scalar(value, is_text):
         bits = value.bit_length()
         tick(bits * bits >> 19 if is_text else bits >> 12)
         return (bits >> 1) + 2
-    if is_text and kind in ITERATORS:
+    if kind is range:
+        return sum(weigh_scalar(number, is_text) for number in (value.start, value.stop, value.step)) + 16
+    if is_text and kind not in SCALARS:
         raise Denied("eval.call", kind.__name__, f"the text of a {kind.__name__} object is not shown")
     return 64
 

@@ -76,7 +76,19 @@ def pay_power_modulo(base, exponent, modulus):
     if type(base) in WHOLE and type(exponent) in WHOLE and type(modulus) in WHOLE:
         words = (bits_of(modulus) >> 5) + 1
         start = (bits_of(base) >> 5) + 1
+        charge_int(bits_of(modulus))
         tick(product(start, words) + (bits_of(exponent) + 64) * (1 + product(words, 2 * words)))
+
+
+def pay_shift_right(first, places):
+    if type(first) in WHOLE and type(places) in WHOLE:
+        charge_int(max(bits_of(first) - max(places, 0), 0))
+
+
+def pay_range(*numbers):
+    """Before a range of these is made or asked: it divides them."""
+    bits = max((bits_of(number) for number in numbers if type(number) in WHOLE), default=0)
+    tick(product(bits >> 5, bits >> 5))
 
 
 def pay_shift(first, places):
@@ -100,16 +112,12 @@ def pay_bits(first, second):
         pay_sets(first, second)
 
 
-def pay_nothing(first, second):
-    pass
-
-
 BINARY = {
     _ast.Add: (pay_sum, op.add), _ast.Sub: (pay_difference, op.sub), _ast.Mult: (pay_product, op.mul),
     _ast.Div: (pay_quotient, op.truediv), _ast.FloorDiv: (pay_quotient, op.floordiv),
     _ast.Mod: (pay_remainder, op.mod), _ast.Pow: (pay_power, op.pow), _ast.LShift: (pay_shift, op.lshift),
-    _ast.RShift: (pay_nothing, op.rshift), _ast.BitOr: (pay_bits, op.or_), _ast.BitXor: (pay_bits, op.xor),
-    _ast.BitAnd: (pay_bits, op.and_),
+    _ast.RShift: (pay_shift_right, op.rshift), _ast.BitOr: (pay_bits, op.or_),
+    _ast.BitXor: (pay_bits, op.xor), _ast.BitAnd: (pay_bits, op.and_),
 }
 
 UNARY = {_ast.UAdd: op.pos, _ast.USub: op.neg, _ast.Invert: op.inv, _ast.Not: op.not_}
@@ -131,7 +139,7 @@ def pay_comparison(first, second):
         tick(min(len(first), len(second)) >> 6)
 
 
-def pay_scan(items, needle):
+def pay_scan(items, needle=None):
     """Before each element is compared with `needle`."""
     count = len(items)
     tick(count >> 3)
@@ -160,6 +168,7 @@ def contains(container, needle):
     if kind is str:
         pay_find(container, needle)
     elif kind is range:
+        pay_range(container.start, container.stop, container.step)
         if type(needle) not in WHOLE:
             return any(item == needle for item in meter(container))
     elif kind in (list, tuple) or kind is VALUES:
@@ -202,6 +211,8 @@ def subscript(value, index):
     kind = type(value)
     if kind is dict:
         weigh(index)
+    elif kind is range:
+        pay_range(value.start, value.stop, value.step)
     elif type(index) is slice and kind in SEQUENCES:
         part = range(*index.indices(len(value)))
         charge(length(part) * ELEMENT_BYTES[kind] + 64)

@@ -26,6 +26,7 @@ COMPREHENSIONS = frozenset({_ast.ListComp, _ast.SetComp, _ast.DictComp, _ast.Gen
 # Nodes that only belong to the one around them do not count as a level.
 PARTS = frozenset({_ast.Constant, _ast.Name, _ast.Attribute, _ast.keyword, _ast.comprehension,
                    _ast.FormattedValue, _ast.Starred, _ast.Slice, _ast.Expression})
+TAKE_KEY = frozenset({"sorted", "min", "max"})
 PHRASES = {
     "Lambda": "a lambda", "NamedExpr": "an assignment expression", "Await": "await", "Yield": "yield",
     "YieldFrom": "yield from", "MatMult": "the operator @",
@@ -205,7 +206,7 @@ class Check:
                 raise SyntaxError(f"keyword argument repeated: {keyword.arg}", self.syntax_place(keyword))
             if keyword.arg:
                 seen.add(keyword.arg)
-            if not (keyword.arg == "key" and is_function(keyword.value, names)):
+            if not takes_function(node, keyword, names):
                 self.visit(keyword.value, names)
 
     def syntax_place(self, node):
@@ -252,9 +253,11 @@ SPECIAL = {_ast.Constant: Check.constant, _ast.Name: Check.name, _ast.Attribute:
            _ast.Call: Check.call, _ast.BinOp: Check.row}
 
 
-def is_function(node, names):
-    """A function that may be handed over as `key=`."""
-    return type(node) is _ast.Name and node.id in FUNCTIONS and node.id not in names
+def takes_function(call, keyword, names):
+    """Whether this is the `key=` of a call that compares, and is a function of ours by its name."""
+    value = keyword.value
+    return keyword.arg == "key" and type(call.func) is _ast.Name and call.func.id in TAKE_KEY and \
+        type(value) is _ast.Name and value.id in FUNCTIONS and value.id not in names
 
 
 def is_name(text):

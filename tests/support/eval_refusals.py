@@ -109,6 +109,12 @@ _
 _x
 [x for __x in xs]
 [0 for __class__ in xs]
+dict(key=len)
+dict(key=len)['key']
+[dict(key=str)]
+'a'.split(key=len)
+sum(xs, key=len)
+list(key=len)
 sorted(xs, key=type)
 sorted(xs, key=open)
 f'{os}'
@@ -308,6 +314,10 @@ f'{"é" * 10**7!a}'
 ('ß' * 10**7).upper()
 [[0] * 1000] * 10**9
 xs + xs * 10**9
+[abs(y) for y in [-10**65000] for x in range(10**4)]
+[y >> 1 for y in [10**65000] for x in range(10**4)]
+[-y for y in [10**65000] for x in range(10**4)]
+[y & y - 1 for y in [10**65000] for x in range(10**4)]
 """,
     "cpu": """
 [x for x in range(10**9)]
@@ -320,6 +330,10 @@ sum(x for x in range(10**12))
 [0 for a in range(99) for b in range(99) for c in range(99) for d in range(99)]
 any(x < 0 for x in range(10**10))
 all(x >= 0 for x in range(10**10))
+[str(range(10**60000)) for x in range(1000)]
+[range(0, 10**65000, 10**32000 + 1) for x in range(10**4)]
+[x in y for y in [range(0, 10**65000, 10**32000 + 1)] for x in range(10**4)]
+[y[x] for y in [range(0, 10**65000, 10**32000 + 1)] for x in range(10**4)]
 any(range(-10**10, 0)) and all(range(1, 10**10))
 all(range(1, 10**12))
 -1 in (x for x in range(10**10))
