@@ -398,7 +398,7 @@ def attempt():
 escape("eval_called_by_copy", """
 import copy
 class Made:
-    def __reduce_ex__(self, protocol): return eval, ("weakref",)
+    def __reduce_ex__(self, protocol): return eval, ("__builtins__",)
 def attempt():
     return copy.copy(Made())
 """)
