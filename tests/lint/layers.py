@@ -19,7 +19,8 @@ OWN = {
     "runtime": ["runtime/", "sandbox/base/", "sandbox/enter/enter.h", "sandbox/enter/clone.h",
                 "policies/policy.h"],
     "api": ["api/", "sandbox/base/", "policies/policy.h"],
-    "api/cli": ["api/cli/", "sandbox/base/", "api/jsonscan.h", "api/quantity.h"],
+    "api/cli": ["api/cli/", "sandbox/base/", "api/jsonscan.h", "api/quantity.h",
+                "policies/policy.h"],
     "tests": ["tests/", "sandbox/", "policies/", "runtime/", "api/"],
     "fuzz": ["tests/support/", "sandbox/", "policies/", "runtime/", "api/"],
 }
