@@ -331,12 +331,12 @@ def test_host_data_reads_the_file_of_the_host(cloche):
             data = pathlib.Path("/data")
             text = (data / "GPL-3").read_text()
             return {"text": text, "names": sorted(p.name for p in data.iterdir()), "is": os.path.isdir("/data"),
-                    "isnt": os.path.exists("/data/nowhere"), "etc": os.path.exists("/etc")}
+                    "none": os.path.exists("/data/nowhere"), "etc": os.path.exists("/etc")}
         """
     got = result(cloche, "host-data", source)
     assert got["text"] == (LICENCES / "GPL-3").read_text()
     assert got["names"] == sorted(path.name for path in LICENCES.iterdir())
-    assert got["is"] and not got["isnt"] and not got["etc"]
+    assert got["is"] and not got["none"] and not got["etc"]
 
 
 def test_host_data_refuses_to_write_there_and_to_read_elsewhere(cloche):
