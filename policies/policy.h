@@ -47,7 +47,6 @@ enum cl_policy_flag {
     CL_POLICY_LEARN = 1 << 7, /* no key: only of a cloched that was told to learn */
 };
 
-/* One read-only directory of the host: two strings in `texts` of the span, source then target. */
 struct cl_policy {
     uint32_t magic;
     uint32_t version;
