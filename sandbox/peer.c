@@ -138,6 +138,8 @@ static _Noreturn void run_child(const struct cl_peer *peer, const struct cl_star
     struct cl_err ignored = CL_ERR_INIT;
 
     setsid(); /* a signal of the terminal is cloched's to answer */
+    /* Its own copy of cloched's end would keep it waiting for a cloched that is gone. */
+    close(peer->watch.fd);
     if (!start->enter || start->enter(peer, control, &failed.err) == 0)
         become(start, peer->daemon->programs[start->program], control, parent, &failed.err);
     if (start->enter)
