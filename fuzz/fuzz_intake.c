@@ -49,6 +49,9 @@ static void drop_call(void)
     drop_all(call.file_content, call.file_count, CL_CALL_FILES_MAX);
     drop_all(call.artifact, call.artifact_count, CL_CALL_ARTIFACTS_MAX);
     drop_all(call.env, call.env_count, CL_CALL_ENV_MAX);
+    drop_all(call.module_name, call.module_count, CL_CALL_MODULES_MAX);
+    drop_all(call.module_source, call.module_count, CL_CALL_MODULES_MAX);
+    drop_all(call.module_code, call.module_count, CL_CALL_MODULES_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
@@ -66,7 +69,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 
     int got = cl_intake_call(&intake, &call, count_probe, &err);
     CL_CHECK(got >= 0 || (err.kind != CL_E_NONE && err.text[0] != '\0'));
-    CL_CHECK(got != 1 || (call.source.bytes && call.head.depth <= CL_DEPTH_MAX));
+    CL_CHECK(got != 1 || call.head.depth <= CL_DEPTH_MAX);
+    CL_CHECK(got != 1 || call.source.bytes ||
+             ((call.head.flags & CL_CALL_FUNCTION) && call.entry.bytes && call.module_count));
     drop_call();
     close(pair[0]);
     return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes the first inputs of the base fuzzers: one good frame or message of every kind, and
- * policies, good and nearly good.
+ * policies and tenants, good and nearly good.
  * Runs in: `make seeds`.
  * Trusts: its command line.
  */
@@ -15,6 +15,7 @@
 #include "sandbox/base/own.h"
 #include "sandbox/base/wire.h"
 #include "tests/support/policy_sample.h"
+#include "tests/support/tenant_sample.h"
 
 static void write_seed(int dir, const char *name, const void *bytes, size_t length)
 {
@@ -31,8 +32,11 @@ static void write_seed(int dir, const char *name, const void *bytes, size_t leng
 /* Lengths that are right for some frame; the fuzzer finds the others. */
 static void write_frames(int dir)
 {
-    static const uint32_t lengths[] = { 0, 2, sizeof(struct cl_frame_call),
+    static const uint32_t lengths[] = { 0,
+                                        2,
+                                        sizeof(struct cl_frame_call),
                                         sizeof(struct cl_frame_probe),
+                                        sizeof(struct cl_frame_module) + 1,
                                         CL_FRAME_OUTPUT_MAX + 1 };
 
     for (unsigned type = CL_F_CALL; type <= CL_F_FAILED; type++) {
@@ -99,24 +103,45 @@ static void write_policies(int dir)
     write_seed(dir, "cut", &sample, sizeof(sample.head));
 }
 
+static void write_tenants(int dir)
+{
+    struct cl_tenant_file tenant;
+
+    tenant_sample_init(&tenant);
+    write_seed(dir, "good", &tenant, sizeof(tenant));
+    tenant.token_count = 3;
+    write_seed(dir, "half-token", &tenant, sizeof(tenant));
+    tenant_sample_init(&tenant);
+    memset(tenant.functions_dir, '/', sizeof(tenant.functions_dir));
+    write_seed(dir, "endless-dir", &tenant, sizeof(tenant));
+    tenant_sample_init(&tenant);
+    tenant.quota.rate.window_s = 0;
+    write_seed(dir, "no-window", &tenant, sizeof(tenant));
+    write_seed(dir, "cut", &tenant, sizeof(tenant) - 1);
+}
+
 int main(int argc, char **argv)
 {
     struct cl_err err = CL_ERR_INIT;
     cl_close_auto int corpus = -1;
     cl_close_auto int wire = -1;
     cl_close_auto int policyview = -1;
+    cl_close_auto int tenantview = -1;
 
     corpus = cl_file_dir(AT_FDCWD, argc == 2 ? argv[1] : "fuzz/corpus", 0, &err);
     if (corpus >= 0)
         wire = cl_file_dir(corpus, "fuzz_wire", 0755, &err);
     if (wire >= 0)
         policyview = cl_file_dir(corpus, "fuzz_policyview", 0755, &err);
-    if (policyview < 0) {
+    if (policyview >= 0)
+        tenantview = cl_file_dir(corpus, "fuzz_tenantview", 0755, &err);
+    if (tenantview < 0) {
         fprintf(stderr, "%s\n", err.text);
         return EXIT_FAILURE;
     }
 
     write_wire(wire);
     write_policies(policyview);
+    write_tenants(tenantview);
     return 0;
 }

@@ -13,7 +13,12 @@ struct cl_bytes {
     size_t length;
 };
 
-enum { CL_CALL_FILES_MAX = 256, CL_CALL_ARTIFACTS_MAX = 64, CL_CALL_ENV_MAX = 64 };
+enum {
+    CL_CALL_FILES_MAX = 256,
+    CL_CALL_ARTIFACTS_MAX = 64,
+    CL_CALL_ENV_MAX = 64,
+    CL_CALL_MODULES_MAX = 1024,
+};
 
 struct cl_call {
     struct cl_frame_call head;
@@ -22,6 +27,7 @@ struct cl_call {
     struct cl_bytes args;
     struct cl_bytes kwargs;
     struct cl_bytes stdin_text;
+    size_t module_count; /* here, where every call looks: the arrays below stay untouched */
     struct cl_bytes file_path[CL_CALL_FILES_MAX];
     struct cl_bytes file_content[CL_CALL_FILES_MAX];
     size_t file_count;
@@ -29,6 +35,9 @@ struct cl_call {
     size_t artifact_count;
     struct cl_bytes env[CL_CALL_ENV_MAX];
     size_t env_count;
+    struct cl_bytes module_name[CL_CALL_MODULES_MAX];
+    struct cl_bytes module_source[CL_CALL_MODULES_MAX];
+    struct cl_bytes module_code[CL_CALL_MODULES_MAX];
 };
 
 #endif

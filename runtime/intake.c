@@ -34,6 +34,7 @@ static const struct slot slots[] = {
     { CL_F_FILE, MANY(CL_CALL_FILES_MAX, file_content, file_count) },
     { CL_F_ARTIFACT, MANY(CL_CALL_ARTIFACTS_MAX, artifact, artifact_count) },
     { CL_F_ENV, MANY(CL_CALL_ENV_MAX, env, env_count) },
+    { CL_F_MODULE, MANY(CL_CALL_MODULES_MAX, module_code, module_count) },
 };
 
 /* One read(2). Returns what it read, 0 at the end of the stream. */
@@ -134,6 +135,25 @@ static int read_path(struct cl_intake *intake, size_t *length, struct cl_bytes *
     return read_text(intake, file.path_length, path, err);
 }
 
+/* MODULE: its name and source, then what is left of the frame is the code. */
+static int read_module(struct cl_intake *intake, size_t *length, struct cl_call *call,
+                       size_t index, struct cl_err *err)
+{
+    struct cl_frame_module module;
+
+    if (read_exactly(intake, &module, sizeof(module), err) < 0)
+        return -1;
+    *length -= sizeof(module); /* cl_frame_check has seen that it is there */
+    if (module.name_length == 0 || module.name_length > CL_FRAME_MODULE_NAME ||
+        *length != (uint64_t)module.name_length + module.source_length + module.code_length)
+        return cl_fail(err, CL_E_LOST, "a module of %u, %u and %u bytes", module.name_length,
+                       module.source_length, module.code_length);
+    *length = module.code_length;
+    if (read_text(intake, module.name_length, &call->module_name[index], err) < 0)
+        return -1;
+    return read_text(intake, module.source_length, &call->module_source[index], err);
+}
+
 static int read_slot(struct cl_intake *intake, const struct slot *slot, size_t length,
                      struct cl_call *call, struct cl_err *err)
 {
@@ -146,6 +166,8 @@ static int read_slot(struct cl_intake *intake, const struct slot *slot, size_t l
                        slot->type);
     size_t index = (*count)++;
     if (slot->type == CL_F_FILE && read_path(intake, &length, &call->file_path[index], err) < 0)
+        return -1;
+    if (slot->type == CL_F_MODULE && read_module(intake, &length, call, index, err) < 0)
         return -1;
     return read_text(intake, length, &text[index], err);
 }
@@ -183,7 +205,11 @@ static int read_start(struct cl_intake *intake, struct cl_call *call,
 static int check_complete(const struct cl_intake *intake, const struct cl_call *call,
                           struct cl_err *err)
 {
-    if (!call->source.bytes)
+    const bool is_function = call->head.flags & CL_CALL_FUNCTION;
+
+    if (is_function && (call->source.bytes || !call->entry.bytes || !call->module_count))
+        return cl_fail(err, CL_E_LOST, "a function has ENTRY and MODULE, and no SOURCE");
+    if (!is_function && !call->source.bytes)
         return cl_fail(err, CL_E_LOST, "a call without SOURCE");
     if (call->head.depth > CL_DEPTH_MAX)
         return cl_fail(err, CL_E_LOST, "a call with depth %u", call->head.depth);

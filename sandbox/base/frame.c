@@ -31,6 +31,7 @@ static const struct frame_rule frame_rules[] = {
     { CL_F_ENV, false, false, 2, CL_FRAME_ENV_MAX },
     { CL_F_GO, false, false, 0, 0 },
     { CL_F_PROBE, false, false, FIXED(cl_frame_probe) },
+    { CL_F_MODULE, false, false, sizeof(struct cl_frame_module) + 1, CL_FRAME_IN_MAX },
     { CL_F_READY, true, false, 0, 0 },
     { CL_F_STDOUT, true, false, 0, CL_FRAME_OUTPUT_MAX },
     { CL_F_STDERR, true, false, 0, CL_FRAME_OUTPUT_MAX },

@@ -22,6 +22,7 @@ enum {
     CL_FRAME_ENV_MAX = 128 << 10,   /* most bytes of one NAME=value */
     CL_FRAME_TEXTS_MAX = 256 << 10, /* most bytes of the texts of one ERROR, DENIED, LIMIT */
     CL_FRAME_PROBE_PATH = 512,      /* room for the path of a PROBE */
+    CL_FRAME_MODULE_NAME = 64,      /* most bytes of a MODULE's name */
     CL_JOB_FD = 3,                  /* the worker's only socket */
     CL_DEPTH_MAX = 64,              /* nesting of any JSON value that crosses a border */
 };
@@ -47,6 +48,7 @@ enum cl_frame_type {
     CL_F_ENV = 9,      /* many: NAME=value */
     CL_F_GO = 10,      /* empty: start */
     CL_F_PROBE = 11,   /* cloched's self-test instead of a call: struct cl_frame_probe */
+    CL_F_MODULE = 12,  /* many: struct cl_frame_module, name, source, marshalled code */
 
     /* worker -> API */
     CL_F_READY = 64,    /* empty, once, first: the jail is complete and the worker is parked */
@@ -66,8 +68,10 @@ enum cl_frame_type {
 };
 
 enum cl_call_flags {
-    CL_CALL_STREAM = 1 << 0, /* send items and output at once */
-    CL_CALL_EVAL = 1 << 1,   /* SOURCE is one restricted expression, KWARGS its context */
+    CL_CALL_STREAM = 1 << 0,   /* send items and output at once */
+    CL_CALL_EVAL = 1 << 1,     /* SOURCE is one restricted expression, KWARGS its context */
+    CL_CALL_FUNCTION = 1 << 2, /* no SOURCE: ENTRY is module.name, a MODULE has that module */
+    CL_CALL_INSPECT = 1 << 3,  /* SOURCE is read, never run; ENTRY is the module's name */
 };
 
 struct cl_frame_call {
@@ -81,6 +85,14 @@ struct cl_frame_call {
 struct cl_frame_file {
     uint32_t path_length; /* path, then content, follow */
     uint32_t mode;        /* 0 */
+};
+
+/* A module that the call may import, under its name. The code is what an INSPECT of the same source
+ * answered; it may be empty, and one that this interpreter can't read is made again. */
+struct cl_frame_module {
+    uint32_t name_length; /* 1 to CL_FRAME_MODULE_NAME */
+    uint32_t source_length;
+    uint32_t code_length;
 };
 
 struct cl_frame_log {

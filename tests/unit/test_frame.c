@@ -28,6 +28,7 @@ static const struct {
     { CL_F_ENV, false, false, 2, 131072 },
     { CL_F_GO, false, false, 0, 0 },
     { CL_F_PROBE, false, false, sizeof(struct cl_frame_probe), sizeof(struct cl_frame_probe) },
+    { CL_F_MODULE, false, false, 13, 16777216 },
     { CL_F_READY, true, false, 0, 0 },
     { CL_F_STDOUT, true, false, 0, 65536 },
     { CL_F_STDERR, true, false, 0, 65536 },

@@ -55,6 +55,11 @@ static void forget_call(void)
         forget(&call.artifact[i]);
     for (size_t i = 0; i < call.env_count; i++)
         forget(&call.env[i]);
+    for (size_t i = 0; i < call.module_count; i++) {
+        forget(&call.module_name[i]);
+        forget(&call.module_source[i]);
+        forget(&call.module_code[i]);
+    }
 }
 
 static int teardown(void **state)
@@ -360,6 +365,93 @@ static void file_whose_path_does_not_fit_fails_lost(void **state)
     assert_refused(CL_E_LOST);
 }
 
+static void put_module(const char *name, const char *source, const char *code)
+{
+    const struct cl_frame_module module = { (uint32_t)strlen(name), (uint32_t)strlen(source),
+                                            (uint32_t)strlen(code) };
+    char bytes[256];
+
+    memcpy(bytes, &module, sizeof(module));
+    stpcpy(stpcpy(stpcpy(bytes + sizeof(module), name), source), code);
+    put_frame(CL_F_MODULE, bytes, sizeof(module) + strlen(bytes + sizeof(module)));
+}
+
+static void put_function(const char *entry)
+{
+    struct cl_frame_call function = head;
+
+    function.flags = CL_CALL_FUNCTION;
+    put_frame(CL_F_CALL, &function, sizeof(function));
+    if (entry)
+        put_text(CL_F_ENTRY, entry);
+}
+
+static void modules_of_a_function_are_gathered(void **state)
+{
+    (void)state;
+    put_function("prices.net");
+    put_module("prices", "import tax\n", "code");
+    put_module("tax", "", "");
+    put_text(CL_F_GO, "");
+
+    assert_int_equal(take(), 1);
+    assert_null(call.source.bytes);
+    assert_int_equal(call.module_count, 2);
+    assert_text(&call.module_name[0], "prices");
+    assert_text(&call.module_source[0], "import tax\n");
+    assert_text(&call.module_code[0], "code");
+    assert_text(&call.module_name[1], "tax");
+    assert_text(&call.module_source[1], "");
+    assert_text(&call.module_code[1], "");
+}
+
+static void function_without_its_parts_fails_lost(void **state)
+{
+    (void)state;
+    put_function("prices.net");
+    put_text(CL_F_GO, "");
+    assert_refused(CL_E_LOST);
+    put_function(NULL);
+    put_module("prices", "", "");
+    put_text(CL_F_GO, "");
+    assert_refused(CL_E_LOST);
+    put_function("prices.net");
+    put_module("prices", "", "");
+    put_text(CL_F_SOURCE, "x");
+    put_text(CL_F_GO, "");
+    assert_refused(CL_E_LOST);
+}
+
+static void module_whose_lengths_do_not_fit_fails_lost(void **state)
+{
+    static const struct cl_frame_module wrong[] = {
+        { 0, 1, 3 },  { 1, 1, 1 },
+        { 1, 1, 3 },  { 1, UINT32_MAX, 4 }, /* wraps in 32 bits */
+        { 65, 0, 0 }, { UINT32_MAX, UINT32_MAX, UINT32_MAX },
+    };
+    char bytes[sizeof(struct cl_frame_module) + 4] = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < CL_COUNT(wrong); i++) {
+        memcpy(bytes, &wrong[i], sizeof(wrong[i]));
+        put_call();
+        put_frame(CL_F_MODULE, bytes, sizeof(bytes));
+        assert_refused(CL_E_LOST);
+    }
+}
+
+static void modules_over_their_cap_fail_lost(void **state)
+{
+    (void)state;
+    put_function("m.f");
+    call.module_count = CL_CALL_MODULES_MAX - 1;
+    put_module("m", "", "");
+    put_module("n", "", "");
+    shutdown(pair[1], SHUT_WR);
+    assert_fails(take(), &err, CL_E_LOST);
+    assert_text(&call.module_name[CL_CALL_MODULES_MAX - 1], "m");
+}
+
 static void call_over_the_total_cap_fails_limit(void **state)
 {
     struct cl_frame large = { CL_FRAME_MAGIC, CL_F_ENV, 100 };
@@ -391,6 +483,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_depth_fails_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(file_whose_path_does_not_fit_fails_lost, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(modules_of_a_function_are_gathered, setup, teardown),
+        cmocka_unit_test_setup_teardown(function_without_its_parts_fails_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(module_whose_lengths_do_not_fit_fails_lost, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(modules_over_their_cap_fail_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(call_over_the_total_cap_fails_limit, setup, teardown),
     };
 
