@@ -52,6 +52,15 @@ def took(envelope):
     return envelope["usage"]["cpu_us"] / 1e6
 
 
+def ends_in_time(cloche, expression, envelope):
+    """Within a second by the clock as well; when others kept the machine from it, one of two more tries has to."""
+    for _ in range(2):
+        if envelope["usage"]["wall_us"] / 1e6 < SECOND * SLOW:
+            return True
+        envelope = ask(cloche, expression)
+    return envelope["usage"]["wall_us"] / 1e6 < SECOND * SLOW
+
+
 def still_works(cloche):
     assert ask(cloche, "1 + 1")["result"] == 2
 
@@ -177,6 +186,7 @@ def test_a_rule_refuses(cloche, rule):
         assert denied["message"].split(": ", 1)[-1][:20] in expression or "shown" in denied["message"] or \
             "of a" in denied["message"], (expression, denied)
         assert took(envelope) < SECOND * SLOW, expression
+        assert ends_in_time(cloche, expression, envelope), expression
     still_works(cloche)
 
 
@@ -187,6 +197,7 @@ def test_a_bomb_is_a_limit(cloche, limit):
         found = envelope["limit"]
         assert found["name"] == limit and found["line"] == 1 and found["message"], (expression, found)
         assert took(envelope) < SECOND * SLOW, (expression, envelope["usage"])
+        assert ends_in_time(cloche, expression, envelope), expression
         assert envelope["usage"]["memory_peak_bytes"] < 100 << 20, (expression, envelope["usage"])
     still_works(cloche)
 
