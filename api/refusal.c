@@ -34,6 +34,9 @@ static const struct cl_refusal_row rows[CL_R_COUNT_] = {
                                503 },
     [CL_R_NO_MEMORY] = { "no-memory", "There is no memory for this now", 503 },
     [CL_R_NOT_READY] = { "not-ready", "The service is not ready", 503 },
+    [CL_R_STORE_FULL] = { "store-full", "There is no room to keep this", 507 },
+    [CL_R_STORE_BUSY] = { "store-busy", "Too much waits to be stored", 503 },
+    [CL_R_STORE_FAILED] = { "store-failed", "This could not be stored", 503 },
 };
 
 const struct cl_refusal_row *cl_refusal_row(enum cl_refusal_kind kind)

@@ -30,6 +30,9 @@ enum cl_refusal_kind {
     CL_R_POLICY_RELOADED,
     CL_R_NO_MEMORY,
     CL_R_NOT_READY,
+    CL_R_STORE_FULL,
+    CL_R_STORE_BUSY,
+    CL_R_STORE_FAILED,
     CL_R_COUNT_
 };
 

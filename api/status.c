@@ -45,6 +45,7 @@ static const struct cl_status statuses[] = {
     { 504, "Gateway Timeout", "late", "A part of the service did not answer in time", 1 },
     { 505, "HTTP Version Not Supported", "http-version", "This version of HTTP is not spoken",
       0 },
+    { 507, "Insufficient Storage", "store-full", "There is no room to keep this", 0 },
 };
 
 static const struct {
