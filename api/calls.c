@@ -230,31 +230,42 @@ static void log_failed(const struct cl_job *job)
            cl_err_kind_name(err.kind), err.text);
 }
 
-static void on_done(void *self, struct cl_job *job, const struct cl_verdict *verdict)
+struct cl_envelope cl_calls_envelope(const struct cl_job *job, const struct cl_verdict *verdict)
 {
-    struct cl_app *app = self;
-    struct cl_envelope envelope = {
+    return (struct cl_envelope){
         .id = job->name,
         .verdict = verdict,
         .stream = &job->stream,
         .metadata = &job->request.metadata,
         .end = &job->end,
-        .queue_us = job->taken_us - job->arrived_us,
+        .queue_us = job->taken_us ? job->taken_us - job->arrived_us : 0,
         .policy = job->policy,
         .generation = job->generation,
     };
+}
+
+void cl_calls_note_end(struct cl_app *app, const struct cl_job *job,
+                       const struct cl_verdict *verdict)
+{
     const uint64_t total_us = cl_clock_us() - job->arrived_us;
 
     log_failed(job);
-    if (job->exchange)
-        cl_exchange_reserve(job->exchange, 0); /* it ends here; the answer counts by itself */
-    cl_reply_end(&job->reply, job->exchange, &envelope);
     cl_metrics_count_call(&app->metrics, verdict->kind, total_us);
     cl_log(CL_INFO, "call.end",
            "id=%s tenant=%s policy=%s verdict=%s wall_us=%" PRIu64 " cpu_us=%" PRIu64
            " total_us=%" PRIu64,
            job->name, job->pool->tenant->name, job->policy, cl_verdict_name(verdict->kind),
            job->end.wall_us, job->end.cpu_us, total_us);
+}
+
+static void on_done(void *self, struct cl_job *job, const struct cl_verdict *verdict)
+{
+    struct cl_envelope envelope = cl_calls_envelope(job, verdict);
+
+    if (job->exchange)
+        cl_exchange_reserve(job->exchange, 0); /* it ends here; the answer counts by itself */
+    cl_reply_end(&job->reply, job->exchange, &envelope);
+    cl_calls_note_end(self, job, verdict);
 }
 
 const struct cl_dispatch_calls cl_calls_jobs = {

@@ -89,6 +89,8 @@ struct cl_job *cl_job_new(struct cl_dispatch *dispatch, struct cl_pool *pool,
     cl_list_init(&job->in_age);
     job->pool = pool;
     pool->users++;
+    job->calls = dispatch->calls;
+    job->self = dispatch->self;
     job->request = *request;
     *request = (struct cl_request){ 0 };
     job->flags = flags;
@@ -122,7 +124,7 @@ void cl_job_refuse(struct cl_dispatch *dispatch, struct cl_job *job,
 {
     cl_queue_remove(dispatch, job);
     cl_idtable_take(&dispatch->jobs, job->id); /* from here on nobody finds it */
-    dispatch->calls->on_refused(dispatch->self, job, why);
+    job->calls->on_refused(job->self, job, why);
     cl_job_free(dispatch, job);
 }
 
@@ -152,6 +154,24 @@ void cl_dispatch_resume(struct cl_dispatch *dispatch, uint64_t id)
     job->is_paused = false;
     cl_spare_read(job->spare, true);
     cl_lease_settle(dispatch, job);
+}
+
+bool cl_dispatch_withdraw(struct cl_dispatch *dispatch, struct cl_job *job)
+{
+    if (job->state != CL_JOB_NEW && job->state != CL_JOB_QUEUED)
+        return false;
+    cl_queue_remove(dispatch, job);
+    return true;
+}
+
+void cl_dispatch_cancel(struct cl_dispatch *dispatch, struct cl_job *job)
+{
+    const struct cl_verdict verdict = { .kind = CL_V_CANCELLED };
+
+    CL_CHECK(job->state == CL_JOB_NEW);
+    cl_idtable_take(&dispatch->jobs, job->id); /* from here on nobody finds it */
+    job->calls->on_done(job->self, job, &verdict);
+    cl_job_free(dispatch, job);
 }
 
 void cl_dispatch_abandon(struct cl_dispatch *dispatch, uint64_t id, bool runs_on)
@@ -298,7 +318,7 @@ void cl_dispatch_on_end(struct cl_dispatch *dispatch, const struct cl_msg_end *e
     }
     job->end = *end;
     job->has_end = true;
-    if (!job->exchange && end->cause == CL_END_KILLED)
+    if (!job->exchange && job->calls == dispatch->calls && end->cause == CL_END_KILLED)
         job->is_dry = true;
     cl_lease_settle(dispatch, job);
 }

@@ -60,7 +60,10 @@ struct cl_job {
     struct cl_list in_pool; /* pool->jobs while queued */
     struct cl_list in_age;  /* all queued, oldest first */
     struct cl_pool *pool;
-    struct cl_exchange *exchange; /* NULL: the client is gone */
+    const struct cl_dispatch_calls *calls; /* who is told: the dispatcher's, or an errand's */
+    void *self;                            /* of the calls */
+    struct cl_exchange *exchange;          /* NULL: the client is gone, or an errand */
+    bool is_errand;                        /* wanted without a client */
     struct cl_request request;
     uint32_t flags; /* enum cl_call_flags */
     char policy[CL_NAME_MAX];
@@ -96,7 +99,12 @@ struct cl_job *cl_job_find(const struct cl_dispatch *dispatch, uint64_t id);
 uint64_t cl_dispatch_submit(struct cl_dispatch *dispatch, struct cl_job *job);
 /* The client took what was sent. */
 void cl_dispatch_resume(struct cl_dispatch *dispatch, uint64_t id);
-/* The client is gone: its call is cancelled, or runs on unheard. */
+/* Out of the queue, or not yet submitted: it stays as new. False: it has a worker. */
+bool cl_dispatch_withdraw(struct cl_dispatch *dispatch, struct cl_job *job);
+/* Ends such a job as cancelled, through on_done. */
+void cl_dispatch_cancel(struct cl_dispatch *dispatch, struct cl_job *job);
+/* The client is gone: its call is cancelled, or runs on unheard. An errand with a worker hears of
+ * its end. */
 void cl_dispatch_abandon(struct cl_dispatch *dispatch, uint64_t id, bool runs_on);
 
 /* What cloched says. */

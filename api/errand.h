@@ -62,4 +62,7 @@ void cl_errand_cancel(struct cl_app *app, uint64_t id);
 /* From here on nobody hears of it: its owner goes away. It is cancelled. */
 void cl_errand_forget(struct cl_app *app, uint64_t id);
 
+/* When the process or a test ends; before the dispatcher is freed. */
+void cl_errands_free(struct cl_app *app);
+
 #endif

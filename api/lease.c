@@ -51,7 +51,7 @@ void cl_lease_start(struct cl_dispatch *dispatch, struct cl_job *job, struct cl_
     cl_jailclient_send_take(dispatch->client, &take);
     if (job->state == CL_JOB_RUNNING)
         cl_lease_send(dispatch, job);
-    dispatch->calls->on_start(dispatch->self, job);
+    job->calls->on_start(job->self, job);
 }
 
 void cl_lease_send(struct cl_dispatch *dispatch, struct cl_job *job)
@@ -150,7 +150,7 @@ void cl_lease_recv(struct cl_dispatch *dispatch, struct cl_job *job)
     cl_stream_feed(&job->stream, dispatch->scratch, (size_t)length);
     if (job->stream.state != before)
         on_state(dispatch, job);
-    if (!dispatch->calls->on_progress(dispatch->self, job) && !job->is_dry) {
+    if (!job->calls->on_progress(job->self, job) && !job->is_dry) {
         job->is_paused = true;
         cl_spare_read(job->spare, false);
     }
@@ -165,8 +165,9 @@ static bool may_try_again(const struct cl_job *job)
                            stream->chatter_bytes + stream->item_bytes + stream->file_count == 0;
 
     /* A pool that a reload has retired gets no more spares: there the call is lost. */
-    return was_unread && is_silent && job->exchange && job->attempts < ATTEMPTS_MAX &&
-           job->pool->is_live && job->end.cause != CL_END_LIMIT;
+    return was_unread && is_silent && (job->exchange || job->is_errand) &&
+           job->state != CL_JOB_OVER && job->attempts < ATTEMPTS_MAX && job->pool->is_live &&
+           job->end.cause != CL_END_LIMIT;
 }
 
 static void release(struct cl_dispatch *dispatch, struct cl_job *job)
@@ -209,7 +210,7 @@ static void finish(struct cl_dispatch *dispatch, struct cl_job *job)
     release(dispatch, job);
     cl_queue_note_done(job->pool, cl_clock_us());
     cl_idtable_take(&dispatch->jobs, job->id); /* from here on nobody finds it */
-    dispatch->calls->on_done(dispatch->self, job, &verdict);
+    job->calls->on_done(job->self, job, &verdict);
     cl_job_free(dispatch, job);
 }
 

@@ -15,8 +15,7 @@
 enum {
     EVENTS_MAX = 128 << 20, /* one frame of 16 MiB, every byte escaped in six */
     ARTIFACTS_MAX = 256 << 20,
-    ENVELOPE_MAX = 512 << 20, /* all of the above is capped by the policy long before */
-    EVENTS_KEPT = 1 << 20,    /* a buffer larger than this is given back */
+    EVENTS_KEPT = 1 << 20, /* a buffer larger than this is given back */
 };
 
 void cl_reply_init(struct cl_reply *reply, enum cl_reply_form form)
@@ -59,11 +58,11 @@ static void on_output(void *self, bool is_stderr, const char *text, size_t lengt
 {
     struct cl_reply *reply = self;
     struct cl_err err = CL_ERR_INIT;
-    int done;
+    int done = 0;
 
-    if (reply->form == CL_REPLY_PLAIN)
+    if (reply->form == CL_REPLY_PLAIN || reply->form == CL_REPLY_BOTH)
         done = cl_keep_put(&reply->output[is_stderr], text, length, &err);
-    else
+    if (reply->form != CL_REPLY_PLAIN && done == 0)
         done = put_text_event(reply, is_stderr ? "stderr" : "stdout", text, length, &err);
     note(reply, done, &err);
 }
@@ -147,16 +146,23 @@ static int put_started(struct cl_events *events, const char *id, struct cl_err *
     return cl_events_close(events, err);
 }
 
-void cl_reply_start(struct cl_reply *reply, struct cl_exchange *exchange, const char *id)
+void cl_reply_put_started(struct cl_reply *reply, const char *id)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    if (reply->form == CL_REPLY_PLAIN || reply->is_begun || !exchange)
+    if (reply->is_begun)
         return;
     reply->is_begun = true;
+    note(reply, put_started(&reply->events, id, &err), &err);
+}
+
+void cl_reply_start(struct cl_reply *reply, struct cl_exchange *exchange, const char *id)
+{
+    if (reply->form == CL_REPLY_PLAIN || reply->is_begun || !exchange)
+        return;
     cl_exchange_header(exchange, "X-Accel-Buffering", "no");
     cl_exchange_begin(exchange, 200, cl_events_type(reply->events.form));
-    note(reply, put_started(&reply->events, id, &err), &err);
+    cl_reply_put_started(reply, id);
     cl_reply_send(reply, exchange);
 }
 
@@ -175,7 +181,7 @@ bool cl_reply_send(struct cl_reply *reply, struct cl_exchange *exchange)
 static int put_end(struct cl_reply *reply, const struct cl_envelope *envelope,
                    struct cl_err *err)
 {
-    struct cl_buf CL_AUTO(cl_buf_fini) text = CL_BUF_INIT(ENVELOPE_MAX);
+    struct cl_buf CL_AUTO(cl_buf_fini) text = CL_BUF_INIT(CL_REPLY_ENVELOPE_MAX);
 
     if (cl_envelope_format(envelope, &text, err) < 0 ||
         cl_events_open(&reply->events, "end", err) < 0 ||
@@ -184,13 +190,32 @@ static int put_end(struct cl_reply *reply, const struct cl_envelope *envelope,
     return cl_events_close(&reply->events, err);
 }
 
-static int answer(struct cl_exchange *exchange, const struct cl_envelope *envelope,
-                  struct cl_err *err)
+void cl_reply_put_end(struct cl_reply *reply, struct cl_envelope *envelope)
 {
-    struct cl_buf CL_AUTO(cl_buf_fini) text = CL_BUF_INIT(ENVELOPE_MAX);
+    struct cl_err err = CL_ERR_INIT;
 
-    if (cl_buf_put(&text, "{", 1, err) < 0 || cl_envelope_format(envelope, &text, err) < 0 ||
-        cl_buf_put(&text, "}", 1, err) < 0)
+    envelope->artifacts = &reply->artifacts;
+    envelope->output = NULL; /* it was streamed */
+    if (!reply->is_failed)
+        note(reply, put_end(reply, envelope, &err), &err);
+}
+
+int cl_reply_put_envelope(struct cl_reply *reply, struct cl_envelope *envelope,
+                          struct cl_buf *text, struct cl_err *err)
+{
+    envelope->artifacts = &reply->artifacts;
+    envelope->output = reply->output;
+    if (cl_buf_put(text, "{", 1, err) < 0 || cl_envelope_format(envelope, text, err) < 0)
+        return -1;
+    return cl_buf_put(text, "}", 1, err);
+}
+
+static int answer(struct cl_reply *reply, struct cl_exchange *exchange,
+                  struct cl_envelope *envelope, struct cl_err *err)
+{
+    struct cl_buf CL_AUTO(cl_buf_fini) text = CL_BUF_INIT(CL_REPLY_ENVELOPE_MAX);
+
+    if (cl_reply_put_envelope(reply, envelope, &text, err) < 0)
         return -1;
     cl_exchange_answer(exchange, 200, "application/json", text.bytes, text.length);
     return 0;
@@ -203,13 +228,10 @@ void cl_reply_end(struct cl_reply *reply, struct cl_exchange *exchange,
 
     if (!exchange)
         return;
-    envelope->artifacts = &reply->artifacts;
-    if (reply->form == CL_REPLY_PLAIN)
-        envelope->output = reply->output;
-    if (!reply->is_failed && reply->form == CL_REPLY_PLAIN)
-        note(reply, answer(exchange, envelope, &err), &err);
+    if (reply->form != CL_REPLY_PLAIN)
+        cl_reply_put_end(reply, envelope);
     else if (!reply->is_failed)
-        note(reply, put_end(reply, envelope, &err), &err);
+        note(reply, answer(reply, exchange, envelope, &err), &err);
 
     if (reply->is_failed) {
         cl_exchange_abort(exchange);

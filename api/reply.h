@@ -11,7 +11,16 @@
 
 struct cl_exchange;
 
-enum cl_reply_form { CL_REPLY_PLAIN = 0, CL_REPLY_NDJSON, CL_REPLY_SSE };
+enum cl_reply_form {
+    CL_REPLY_PLAIN = 0,
+    CL_REPLY_NDJSON,
+    CL_REPLY_SSE,
+    CL_REPLY_BOTH, /* events as NDJSON, and the output kept for an envelope */
+};
+
+enum {
+    CL_REPLY_ENVELOPE_MAX = 512 << 20
+}; /* what is in it is capped by the policy long before */
 
 struct cl_reply {
     enum cl_reply_form form;
@@ -35,5 +44,12 @@ bool cl_reply_send(struct cl_reply *reply, struct cl_exchange *exchange);
 /* The whole answer, or the `end` event. */
 void cl_reply_end(struct cl_reply *reply, struct cl_exchange *exchange,
                   struct cl_envelope *envelope);
+
+/* For who hands the text on by itself: the events of begin and end, into events.out; and the whole
+ * envelope, appended to `text`. */
+void cl_reply_put_started(struct cl_reply *reply, const char *id);
+void cl_reply_put_end(struct cl_reply *reply, struct cl_envelope *envelope);
+int cl_reply_put_envelope(struct cl_reply *reply, struct cl_envelope *envelope,
+                          struct cl_buf *text, struct cl_err *err);
 
 #endif

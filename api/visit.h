@@ -19,8 +19,10 @@ struct cl_app {
     struct cl_jailclient *client;
     struct cl_tenancy *tenancy;
     struct cl_dispatch *dispatch;
+    struct cl_storeq *storeq; /* NULL only in tests that store nothing */
     struct cl_auth auth;
     struct cl_metrics metrics;
+    struct cl_errands *errands; /* NULL before the first one */
     bool is_draining;
 };
 
@@ -38,6 +40,12 @@ struct cl_visit {
 
 extern const struct cl_exchange_calls cl_visit_calls; /* server user: struct cl_app */
 extern const struct cl_dispatch_calls cl_calls_jobs;  /* self: struct cl_app */
+
+/* What every ended call is counted and logged by, and its envelope but for the output. */
+void cl_calls_note_end(struct cl_app *app, const struct cl_job *job,
+                       const struct cl_verdict *verdict);
+struct cl_envelope cl_calls_envelope(const struct cl_job *job,
+                                     const struct cl_verdict *verdict);
 
 /* Answers with a problem. */
 void cl_visit_refuse(struct cl_app *app, struct cl_exchange *exchange,

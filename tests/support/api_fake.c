@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "api/errand.h"
 #include "api/jailclient.h"
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/log.h"
@@ -132,6 +133,7 @@ void api_fake_init(struct api_fake *fake, const struct cl_dispatch_caps *caps,
 
 void api_fake_fini(struct api_fake *fake)
 {
+    cl_errands_free(&fake->app);
     cl_dispatch_free(fake->app.dispatch);
     cl_jailclient_free(fake->app.client);
     cl_tenancy_free(fake->app.tenancy);
