@@ -6,19 +6,16 @@
  */
 #include "sandbox/base/policyview.h"
 
-#include <fcntl.h>
 #include <linux/filter.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "sandbox/base/bpfcheck.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/sealed.h"
 #include "sandbox/base/wire.h"
 
 enum {
-    SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE,
     FLAGS = CL_POLICY_EVAL | CL_POLICY_TRANSITIVE_LISTED | CL_POLICY_PRELOAD_ALL |
             CL_POLICY_ON_VIOLATION_ERRNO | CL_POLICY_SHARED_ZYGOTE | CL_POLICY_SESSIONS |
             CL_POLICY_SESSIONS_TOKEN | CL_POLICY_LEARN,
@@ -267,36 +264,21 @@ int cl_policyview_check(const void *bytes, size_t length, struct cl_err *err)
 
 const struct cl_policy *cl_policyview_open(int fd, struct cl_err *err)
 {
-    struct stat seen;
-    int seals = fcntl(fd, F_GET_SEALS);
+    size_t size = 0;
+    const void *bytes =
+        cl_sealed_map(fd, "policy", sizeof(struct cl_policy), CL_POLICY_BYTES_MAX, &size, err);
 
-    if (seals < 0)
-        return cl_fail(err, CL_E_SYS, "read the seals of a policy"), NULL;
-    if ((seals & SEALS) != SEALS)
-        return cl_fail(err, CL_E_INPUT, "the policy is not sealed (0x%x)", (unsigned)seals),
-               NULL;
-    if (fstat(fd, &seen) < 0)
-        return cl_fail(err, CL_E_SYS, "stat a policy"), NULL;
-    if (seen.st_size < (off_t)sizeof(struct cl_policy) || seen.st_size > CL_POLICY_BYTES_MAX)
-        return cl_fail(err, CL_E_INPUT, "a policy of %lld bytes", (long long)seen.st_size),
-               NULL;
-
-    size_t size = (size_t)seen.st_size;
-    void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (bytes == MAP_FAILED)
-        return cl_fail(err, CL_E_SYS, "map a policy"), NULL;
-    if (cl_policyview_check(bytes, size, err) < 0) {
-        munmap(bytes, size);
+    if (bytes && cl_policyview_check(bytes, size, err) < 0) {
+        cl_sealed_unmap(bytes, size);
         return NULL;
     }
-
     return bytes;
 }
 
 void cl_policyview_close(const struct cl_policy *policy)
 {
     if (policy)
-        munmap((void *)(uintptr_t)policy, policy->size);
+        cl_sealed_unmap(policy, policy->size);
 }
 
 const char *cl_policyview_text(const struct cl_policy *policy,

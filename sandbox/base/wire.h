@@ -36,7 +36,7 @@ enum cl_msg_type {
 
     /* cloched -> API */
     CL_M_POLICY = 32,  /* struct cl_msg_policy + 1 fd: the sealed policy */
-    CL_M_TENANT = 33,  /* struct cl_msg_tenant + 1 fd: its token file, open for reading */
+    CL_M_TENANT = 33,  /* struct cl_msg_tenant + 1 fd: what its kind says */
     CL_M_LOADED = 34,  /* struct cl_msg_loaded: a generation is complete */
     CL_M_SPARE = 35,   /* struct cl_msg_offer + 1 fd: the API's end of a job socket */
     CL_M_TAKEN = 36,   /* struct cl_msg_spare: narrowed limits are in force */
@@ -58,7 +58,7 @@ enum cl_msg_type {
     CL_M_COMPILE = 129, /* struct cl_msg: that was all of them */
 
     /* policyc -> cloched */
-    CL_M_COMPILED = 160, /* struct cl_msg_compiled + 1 fd: one sealed policy */
+    CL_M_COMPILED = 160, /* struct cl_msg_compiled + 1 fd: one sealed policy or tenant */
     CL_M_REFUSED = 161,  /* struct cl_msg_refused: one message about one file */
     CL_M_DONE = 162,     /* struct cl_msg_done: last */
 };
@@ -118,10 +118,17 @@ struct cl_msg_policy {
     char name[CL_NAME_MAX];
 };
 
+enum cl_tenant_kind {
+    CL_TENANT_LOCAL = 0, /* the fd: its token file; it has every policy, scope and no quota */
+    CL_TENANT_FILE,      /* the fd: a sealed struct cl_tenant_file (policies/tenant.h) */
+};
+
 struct cl_msg_tenant {
     struct cl_msg head;
     uint32_t tenant;
     uint32_t generation;
+    uint32_t kind; /* enum cl_tenant_kind */
+    uint32_t reserved;
     char name[CL_NAME_MAX];
 };
 
@@ -136,6 +143,8 @@ struct cl_msg_offer {
     uint64_t spare; /* never reused while cloched lives */
     uint32_t pool;
     uint32_t generation;
+    uint32_t slot; /* the worker's uid inside is 1 + slot: the self-test looks at it */
+    uint32_t reserved;
 };
 
 enum cl_end_cause {
@@ -203,16 +212,23 @@ struct cl_msg_failed {
     struct cl_err err;
 };
 
+enum cl_source_kind {
+    CL_SOURCE_POLICY = 0,
+    CL_SOURCE_TENANTS, /* tenants.yaml; at most one, and compiled to as many as it holds */
+};
+
 struct cl_msg_source {
     struct cl_msg head;
-    uint32_t embedded; /* 1: no fd, use the shipped policy of this name */
-    uint32_t reserved;
+    uint32_t embedded;      /* 1: no fd, use the shipped policy of this name */
+    uint32_t kind;          /* enum cl_source_kind */
     char name[CL_NAME_MAX]; /* without ".yaml" */
 };
 
 struct cl_msg_compiled {
     struct cl_msg head;
-    char name[CL_NAME_MAX];
+    uint32_t kind; /* of what the fd holds: CL_SOURCE_POLICY, or _TENANTS: one tenant of them */
+    uint32_t reserved;
+    char name[CL_NAME_MAX]; /* of the policy or tenant; tenants come in the order of the file */
 };
 
 struct cl_msg_refused {

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Maps a memfd once its seals say that it stays as it is.
+ * Runs in: every process.
+ * Trusts: the kernel's seals; not what the file holds.
+ */
+#include "sandbox/base/sealed.h"
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+
+const void *cl_sealed_map(int fd, const char *what, size_t least, size_t most, size_t *length,
+                          struct cl_err *err)
+{
+    struct stat seen;
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    if (seals < 0)
+        return cl_fail(err, CL_E_SYS, "read the seals of a %s", what), NULL;
+    if ((seals & SEALS) != SEALS)
+        return cl_fail(err, CL_E_INPUT, "the %s is not sealed (0x%x)", what, (unsigned)seals),
+               NULL;
+    if (fstat(fd, &seen) < 0)
+        return cl_fail(err, CL_E_SYS, "stat a %s", what), NULL;
+    if (seen.st_size < (off_t)least || seen.st_size > (off_t)most)
+        return cl_fail(err, CL_E_INPUT, "a %s of %lld bytes", what, (long long)seen.st_size),
+               NULL;
+
+    *length = (size_t)seen.st_size;
+    void *bytes = mmap(NULL, *length, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return cl_fail(err, CL_E_SYS, "map a %s", what), NULL;
+    return bytes;
+}
+
+void cl_sealed_unmap(const void *bytes, size_t length)
+{
+    if (bytes)
+        munmap((void *)(uintptr_t)bytes, length);
+}
