@@ -32,6 +32,7 @@ static const struct frame_rule frame_rules[] = {
     { CL_F_GO, false, false, 0, 0 },
     { CL_F_PROBE, false, false, FIXED(cl_frame_probe) },
     { CL_F_MODULE, false, false, sizeof(struct cl_frame_module) + 1, CL_FRAME_IN_MAX },
+    { CL_F_NUMBER, false, false, FIXED(cl_frame_number) },
     { CL_F_READY, true, false, 0, 0 },
     { CL_F_STDOUT, true, false, 0, CL_FRAME_OUTPUT_MAX },
     { CL_F_STDERR, true, false, 0, CL_FRAME_OUTPUT_MAX },
@@ -79,6 +80,18 @@ int cl_frame_check(const struct cl_frame *frame, bool from_worker, struct cl_err
                        frame->length, rule->least, rule->most);
 
     return 0;
+}
+
+int cl_frame_check_of(const struct cl_frame_of *of, struct cl_err *err)
+{
+    const struct cl_frame head = { CL_FRAME_MAGIC, of->head.type, of->head.length };
+
+    if (of->head.magic != CL_FRAME_MAGIC_OF)
+        return cl_fail(err, CL_E_LOST, "a frame of a session starts with 0x%04x",
+                       of->head.magic);
+    if (of->call == 0 || of->head.type == CL_F_READY || of->head.type == CL_F_PROBED)
+        return cl_fail(err, CL_E_LOST, "frame %u of call %u", of->head.type, of->call);
+    return cl_frame_check(&head, true, err);
 }
 
 bool cl_frame_is_final(uint32_t type)

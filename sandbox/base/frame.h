@@ -13,9 +13,10 @@
 #include "sandbox/base/err.h"
 
 enum {
-    CL_FRAME_MAGIC = 0x4c43,        /* "CL" */
-    CL_FRAME_IN_MAX = 16 << 20,     /* most bytes of one frame API -> worker */
-    CL_FRAME_OUT_MAX = 16 << 20,    /* most bytes of one frame worker -> API */
+    CL_FRAME_MAGIC = 0x4c43,     /* "CL" */
+    CL_FRAME_MAGIC_OF = 0x4f43,  /* "CO": a frame of a session, with the number of its call */
+    CL_FRAME_IN_MAX = 16 << 20,  /* most bytes of one frame API -> worker */
+    CL_FRAME_OUT_MAX = 16 << 20, /* most bytes of one frame worker -> API */
     CL_FRAME_OUTPUT_MAX = 64 << 10, /* most bytes of one STDOUT or STDERR frame */
     CL_FRAME_LOG_MAX = 512,         /* most bytes of one log text */
     CL_FRAME_NAME_MAX = 4 << 10,    /* most bytes of one ENTRY or ARTIFACT */
@@ -35,6 +36,14 @@ struct cl_frame {
 
 _Static_assert(sizeof(struct cl_frame) == 8, "frame head");
 
+/* From a worker that stays for a session: to which of its calls the frame belongs. */
+struct cl_frame_of {
+    struct cl_frame head; /* CL_FRAME_MAGIC_OF */
+    uint32_t call;        /* never 0, never used again */
+};
+
+_Static_assert(sizeof(struct cl_frame_of) == 12, "numbered frame head");
+
 enum cl_frame_type {
     /* API -> worker: CALL first, GO last, the rest in any order at most once unless noted */
     CL_F_CALL = 1,     /* struct cl_frame_call */
@@ -49,6 +58,8 @@ enum cl_frame_type {
     CL_F_GO = 10,      /* empty: start */
     CL_F_PROBE = 11,   /* cloched's self-test instead of a call: struct cl_frame_probe */
     CL_F_MODULE = 12,  /* many: struct cl_frame_module, name, source, marshalled code */
+    CL_F_NUMBER =
+        13, /* struct cl_frame_number: before each CALL of a session, and only there */
 
     /* worker -> API */
     CL_F_READY = 64,    /* empty, once, first: the jail is complete and the worker is parked */
@@ -72,6 +83,8 @@ enum cl_call_flags {
     CL_CALL_EVAL = 1 << 1,     /* SOURCE is one restricted expression, KWARGS its context */
     CL_CALL_FUNCTION = 1 << 2, /* no SOURCE: ENTRY is module.name, a MODULE has that module */
     CL_CALL_INSPECT = 1 << 3,  /* SOURCE is read, never run; ENTRY is the module's name */
+    CL_CALL_V1 = 1 << 4,       /* ENTRY names an operation of python/v1; runtime/v1.h */
+    CL_CALL_SESSION = 1 << 5,  /* the worker stays for more calls; NUMBER came before */
 };
 
 struct cl_frame_call {
@@ -80,6 +93,10 @@ struct cl_frame_call {
     uint64_t output_bytes;
     uint64_t result_bytes;
     uint64_t files_bytes;
+};
+
+struct cl_frame_number {
+    uint32_t call; /* what the frames of its answer carry; more than that of the call before */
 };
 
 struct cl_frame_file {
@@ -162,6 +179,9 @@ struct cl_frame_probed {
     uint32_t no_new_privs; /* as kept at the entry of the jail */
     uint64_t caps;         /* effective | permitted | inheritable, read at the entry */
 };
+
+/* A numbered head, checked the same way. */
+int cl_frame_check_of(const struct cl_frame_of *of, struct cl_err *err);
 
 /* Fills a head; cl_frame_check refuses a wrong magic, a type that `from_worker` may not send, a
  * length under that type's fixed part or over its cap (CL_E_LOST). Making a frame of an unknown

@@ -42,6 +42,8 @@ static const struct msg_rule msg_rules[] = {
     { "KILL", CL_M_KILL, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_kill), 0, 0, NO_TEXT },
     { "WANT", CL_M_WANT, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_want), 0, 0, NO_TEXT },
     { "DROP", CL_M_DROP, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_spare), 0, 0, NO_TEXT },
+    { "NEXT", CL_M_NEXT, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_next), 0, 0, NO_TEXT },
+    { "REST", CL_M_REST, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_spare), 0, 0, NO_TEXT },
 
     { "POLICY", CL_M_POLICY, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_policy), 1, 1,
       TEXTS(TEXT(cl_msg_policy, name)) },
@@ -53,6 +55,7 @@ static const struct msg_rule msg_rules[] = {
     { "END", CL_M_END, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_end), 0, 0, NO_TEXT },
     { "RETIRE", CL_M_RETIRE, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_spare), 0, 0, NO_TEXT },
     { "DRAIN", CL_M_DRAIN, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_drain), 0, 0, NO_TEXT },
+    { "USAGE", CL_M_USAGE, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_usage), 0, 0, NO_TEXT },
     { "PROBLEM", CL_M_PROBLEM, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_problem), 0, 0,
       TEXTS(TEXT(cl_msg_problem, text)) },
 

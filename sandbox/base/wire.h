@@ -33,6 +33,8 @@ enum cl_msg_type {
     CL_M_KILL = 4,   /* struct cl_msg_kill */
     CL_M_WANT = 5,   /* struct cl_msg_want: calls wait for spares of this pool */
     CL_M_DROP = 6,   /* struct cl_msg_spare: an untaken spare is given back (end it) */
+    CL_M_NEXT = 7,   /* struct cl_msg_next: a taken session's jail gets one more call */
+    CL_M_REST = 8,   /* struct cl_msg_spare: one of its calls is over; answer USAGE */
 
     /* cloched -> API */
     CL_M_POLICY = 32,  /* struct cl_msg_policy + 1 fd: the sealed policy */
@@ -44,6 +46,7 @@ enum cl_msg_type {
     CL_M_RETIRE = 38,  /* struct cl_msg_spare: drop it unless it is taken */
     CL_M_DRAIN = 39,   /* struct cl_msg_drain: accept no more, finish what runs */
     CL_M_PROBLEM = 40, /* struct cl_msg_problem: a reload was refused, until the next LOADED */
+    CL_M_USAGE = 41,   /* struct cl_msg_usage: once for every REST, in their order */
 
     /* cloched -> zygote */
     CL_M_SPAWN = 64, /* struct cl_msg_spawn + fds: job socket, then the slot's cgroup fds */
@@ -83,6 +86,16 @@ struct cl_msg_take {
     uint64_t memory_bytes;
     uint32_t processes;
     uint32_t acknowledge; /* 1: answer TAKEN when memory and processes are in force */
+    uint32_t session; /* 1: the jail stays after its call, for NEXT, as the policy permits */
+    uint32_t reserved;
+};
+
+/* As in TAKE, 0 keeps the policy's value. */
+struct cl_msg_next {
+    struct cl_msg head;
+    uint64_t spare;
+    uint64_t wall_ms;
+    uint64_t cpu_ms;
 };
 
 struct cl_msg_spare {
@@ -154,6 +167,12 @@ enum cl_end_cause {
     CL_END_LIMIT,        /* `limit` names which, by cloched's own counters */
     CL_END_KILLED,       /* answer to KILL; `limit` and `reason` echoed */
     CL_END_LOST,         /* our fault: zygote died, retired, shutting down */
+    CL_END_EXPIRED,      /* a session's; `reason` is an enum cl_expiry */
+};
+
+enum cl_expiry {
+    CL_EXPIRY_IDLE = 1, /* sessions.idle of the policy without a call */
+    CL_EXPIRY_MAX,      /* sessions.max of the policy since TAKE */
 };
 
 struct cl_msg_end {
@@ -165,11 +184,21 @@ struct cl_msg_end {
     uint32_t reason; /* enum cl_kill */
     uint64_t value;  /* the limit that was hit */
     uint64_t used;
-    uint64_t wall_us; /* since TAKE */
-    uint64_t cpu_us;  /* since TAKE */
+    uint64_t wall_us; /* since TAKE; of a session: since it had no call last */
+    uint64_t cpu_us;  /* likewise */
     uint64_t memory_peak_bytes;
     uint32_t pids_refused; /* how often the pids counter refused a task */
     uint32_t oom_kills;
+};
+
+struct cl_msg_usage {
+    struct cl_msg head;
+    uint64_t spare;
+    uint64_t cpu_us; /* since TAKE, of all its calls */
+    uint64_t memory_bytes;
+    uint64_t memory_peak_bytes;
+    uint32_t calls; /* that still run */
+    uint32_t pids_refused;
 };
 
 struct cl_msg_drain {
@@ -263,11 +292,13 @@ union cl_msg_any {
     struct cl_msg_spare spare;
     struct cl_msg_kill kill;
     struct cl_msg_want want;
+    struct cl_msg_next next;
     struct cl_msg_policy policy;
     struct cl_msg_tenant tenant;
     struct cl_msg_loaded loaded;
     struct cl_msg_offer offer;
     struct cl_msg_end end;
+    struct cl_msg_usage usage;
     struct cl_msg_drain drain;
     struct cl_msg_problem problem;
     struct cl_msg_spawn spawn;

@@ -29,6 +29,7 @@ static const struct {
     { CL_F_GO, false, false, 0, 0 },
     { CL_F_PROBE, false, false, sizeof(struct cl_frame_probe), sizeof(struct cl_frame_probe) },
     { CL_F_MODULE, false, false, 13, 16777216 },
+    { CL_F_NUMBER, false, false, 4, 4 },
     { CL_F_READY, true, false, 0, 0 },
     { CL_F_STDOUT, true, false, 0, 65536 },
     { CL_F_STDERR, true, false, 0, 65536 },
@@ -100,6 +101,38 @@ static void frames_of_no_type_or_a_wrong_magic_are_lost(void **state)
     assert_false(cl_frame_is_final(CL_F_FAILED + 1));
 }
 
+static void numbered_frames_follow_the_rules_of_plain_ones(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+    struct cl_frame_of of = { { CL_FRAME_MAGIC_OF, CL_F_RESULT, 4 }, 1 };
+
+    (void)state;
+    assert_works(cl_frame_check_of(&of, &err), &err);
+    of.head.length = 0;
+    assert_fails(cl_frame_check_of(&of, &err), &err, CL_E_LOST);
+    of.head = (struct cl_frame){ CL_FRAME_MAGIC_OF, CL_F_GO, 0 };
+    assert_fails(cl_frame_check_of(&of, &err), &err, CL_E_LOST);
+}
+
+static void numbered_frames_need_a_number_their_magic_and_a_call(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+    struct cl_frame_of of = { { CL_FRAME_MAGIC_OF, CL_F_RESULT, 4 }, 0 };
+
+    (void)state;
+    assert_fails(cl_frame_check_of(&of, &err), &err, CL_E_LOST);
+    of.call = 1;
+    of.head.magic = CL_FRAME_MAGIC;
+    assert_fails(cl_frame_check_of(&of, &err), &err, CL_E_LOST);
+    of.head = (struct cl_frame){ CL_FRAME_MAGIC_OF, CL_F_READY, 0 };
+    assert_fails(cl_frame_check_of(&of, &err), &err, CL_E_LOST);
+    of.head =
+        (struct cl_frame){ CL_FRAME_MAGIC_OF, CL_F_PROBED, sizeof(struct cl_frame_probed) };
+    assert_fails(cl_frame_check_of(&of, &err), &err, CL_E_LOST);
+    of.head = (struct cl_frame){ CL_FRAME_MAGIC, CL_F_RESULT, 4 };
+    assert_fails(cl_frame_check_of(&of, &err), &err, CL_E_LOST);
+}
+
 static void limits_have_names_and_units(void **state)
 {
     static const char *const names[] = { "wall",   "cpu",    "memory", "processes",
@@ -147,6 +180,8 @@ int main(void)
         cmocka_unit_test(every_frame_works_from_its_side_within_its_lengths),
         cmocka_unit_test(every_frame_is_lost_from_the_other_side_or_outside_its_lengths),
         cmocka_unit_test(frames_of_no_type_or_a_wrong_magic_are_lost),
+        cmocka_unit_test(numbered_frames_follow_the_rules_of_plain_ones),
+        cmocka_unit_test(numbered_frames_need_a_number_their_magic_and_a_call),
         cmocka_unit_test(limits_have_names_and_units),
         cmocka_unit_test(makers_of_nonsense_abort),
     };
