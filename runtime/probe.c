@@ -2,7 +2,7 @@
 /*
  * Tries one system call, or tells what the worker sees of its jail.
  * Runs in: a worker that never gets a call.
- * Trusts: cloched, which keeps this worker's socket to itself.
+ * Trusts: cloche-prover, which holds this worker's socket.
  */
 #include "runtime/probe.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers cloched's self-test from inside a complete jail. */
+/* Answers the self-test from inside a complete jail. */
 #ifndef CL_RUNTIME_PROBE_H
 #define CL_RUNTIME_PROBE_H
 

@@ -168,13 +168,8 @@ static bool has_spare(void)
 
 void cl_daemon_check_ready(struct cl_daemon *daemon)
 {
-    if (daemon->is_ready || !daemon->selftest.is_passed)
-        return;
-    if (daemon->options.self_test) {
-        cl_daemon_stop(daemon, NULL);
-        return;
-    }
-    if (!daemon->front.is_greeted || daemon->generation == 0 || !has_spare())
+    if (daemon->is_ready || !daemon->is_proved || !daemon->front.is_greeted ||
+        daemon->generation == 0 || !has_spare())
         return;
     daemon->is_ready = true;
     fprintf(stderr, "cloched: ready on http://%s\n", daemon->state.address);
@@ -358,8 +353,7 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
         cl_edits_open(&daemon->edits, &daemon->loop, daemon->options.config, on_edit, err) < 0)
         return -1;
     cl_load_start(daemon);
-    return daemon->options.self_test || daemon->loop.stop ? 0
-                                                          : cl_front_start(&daemon->front, err);
+    return daemon->loop.stop ? 0 : cl_front_start(&daemon->front, err);
 }
 
 /* Workers and zygotes die with their cgroups, which the sweeper removes; it gives up by itself. */

@@ -12,7 +12,6 @@
 #include "sandbox/front.h"
 #include "sandbox/idmap.h"
 #include "sandbox/loop.h"
-#include "sandbox/selftest.h"
 #include "sandbox/state.h"
 
 enum { CL_DAEMON_POOLS_MAX = 60 };
@@ -36,7 +35,6 @@ struct cl_daemon {
     struct cl_cgroup_host cgroups;
     struct cl_state state;
     struct cl_front front;
-    struct cl_selftest selftest;
     struct cl_child sweeper;
     struct cl_edits edits;
     struct cl_load *load;          /* a generation on its way; NULL when none is */
@@ -50,6 +48,7 @@ struct cl_daemon {
     uint32_t spares_live, spares_max;
     uint32_t pool_last;
     uint32_t generation; /* 0 until the first one is loaded */
+    bool is_proved; /* the jail holds: cloche-prover said so */
     bool is_ready, is_draining;
     int exit_status;
 };

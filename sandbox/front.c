@@ -159,10 +159,30 @@ static void hang_up(struct cl_front *front)
 
 void cl_front_end(struct cl_front *front, const char *why)
 {
-    cl_log(front->peer.daemon->is_draining ? CL_INFO : CL_ERROR, "api.end", "why=\"%s\"", why);
+    const struct cl_daemon *daemon = front->peer.daemon;
+    const bool is_leaving = daemon->is_draining || !daemon->is_proved; /* by itself */
+
+    cl_log(is_leaving ? CL_INFO : CL_ERROR, "api.end", "why=\"%s\"", why);
     hang_up(front);
-    if (!front->peer.daemon->is_draining)
-        cl_child_kill(&front->peer.child); /* a draining one closes and exits by itself */
+    if (!is_leaving)
+        cl_child_kill(&front->peer.child);
+}
+
+/* The self-test is over: nobody but cloche-prover had a worker until now. */
+static void on_proved(struct cl_front *front, const struct cl_exit *how)
+{
+    struct cl_daemon *daemon = front->peer.daemon;
+    struct cl_err err = CL_ERR_INIT;
+
+    daemon->is_proved = how->code == CLD_EXITED && how->status == 0;
+    if (!daemon->is_proved)
+        cl_daemon_stop(daemon, how->status == 1
+                                   ? "the jail does not hold: see the lines above"
+                                   : "the self-test could not be made: see the lines above");
+    else if (daemon->options.self_test)
+        cl_daemon_stop(daemon, NULL);
+    else if (cl_front_start(front, &err) < 0)
+        cl_daemon_stop(daemon, err.text);
 }
 
 static void on_exit_api(struct cl_child *child, const struct cl_exit *how)
@@ -174,6 +194,10 @@ static void on_exit_api(struct cl_child *child, const struct cl_exit *how)
 
     hang_up(front);
     cl_spare_each(daemon, kill_offered);
+    if (!daemon->is_proved) {
+        on_proved(front, how);
+        return;
+    }
     if (daemon->is_draining) {
         cl_daemon_stop(daemon, NULL);
         return;
@@ -215,6 +239,23 @@ void cl_front_init(struct cl_front *front, struct cl_daemon *daemon)
     cl_timer_init(&front->restart, on_restart);
 }
 
+static int start_prover(struct cl_front *front, struct cl_err *err)
+{
+    const struct cl_options *options = &front->peer.daemon->options;
+    const char *tells = options->self_test ? "list" : "quiet";
+    const char *const arguments[] = { "cloche-prover",
+                                      options->proved ? options->proved : "default",
+                                      options->proved ? "every" : tells, NULL };
+    const struct cl_start start = {
+        .program = CL_PROGRAM_PROVER,
+        .arguments = arguments,
+        .fd = options->self_test ? STDOUT_FILENO : STDERR_FILENO,
+        .uid = front->peer.daemon->uid_base + 1,
+    };
+
+    return cl_peer_start(&front->peer, &start, err);
+}
+
 int cl_front_start(struct cl_front *front, struct cl_err *err)
 {
     const struct cl_daemon *daemon = front->peer.daemon;
@@ -234,6 +275,8 @@ int cl_front_start(struct cl_front *front, struct cl_err *err)
         .uid = daemon->uid_base + 1,
     };
 
+    if (!daemon->is_proved)
+        return start_prover(front, err);
     snprintf(spares, sizeof(spares), "%u", daemon->spares_max);
     front->started_us = cl_clock_us();
     return cl_peer_start(&front->peer, &start, err);

@@ -214,14 +214,10 @@ static void put_in_force(struct cl_load *load)
     cl_log(CL_INFO, "load.done", "generation=%u policies=%zu unchanged=%u", daemon->generation,
            load->asked, kept);
     cl_front_tell(&daemon->front);
-    struct cl_pool *first = cl_selftest_open(daemon);
-    struct cl_err err = CL_ERR_INIT;
-    if (!first) {
-        cl_fail(&err, CL_E_INPUT, "there is no policy %s", daemon->options.proved);
-        cl_daemon_stop(daemon, err.text);
-        return;
-    }
-    cl_pool_start(first); /* others when a call wants them */
+    const char *proved = daemon->options.proved;
+    struct cl_pool *first = cl_pool_named(daemon, proved ? proved : "default");
+    if (first)
+        cl_pool_start(first); /* others when a call wants them */
 }
 
 static void note_problem(struct cl_load *load, const char *text)

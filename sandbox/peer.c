@@ -27,6 +27,7 @@ static const struct program {
     const char *environment[5];
 } programs[CL_PROGRAM_COUNT] = {
     [CL_PROGRAM_API] = { "cloche-api", { "LC_ALL=C.UTF-8" } },
+    [CL_PROGRAM_PROVER] = { "cloche-prover", { "LC_ALL=C.UTF-8" } },
     [CL_PROGRAM_POLICYC] = { "cloche-policyc", { "LC_ALL=C.UTF-8" } },
     [CL_PROGRAM_ZYGOTE] = { "cloche-zygote",
                             /* Lazy binding would dirty pages in every worker anew. */

@@ -12,7 +12,13 @@
 
 struct cl_daemon;
 
-enum cl_program { CL_PROGRAM_API, CL_PROGRAM_POLICYC, CL_PROGRAM_ZYGOTE, CL_PROGRAM_COUNT };
+enum cl_program {
+    CL_PROGRAM_API,
+    CL_PROGRAM_PROVER,
+    CL_PROGRAM_POLICYC,
+    CL_PROGRAM_ZYGOTE,
+    CL_PROGRAM_COUNT
+};
 
 /* Its owner fills all but `watch.fd` before it is started. */
 struct cl_peer {

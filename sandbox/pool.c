@@ -59,11 +59,7 @@ static void update_rate(struct cl_pool *pool, bool call)
 
 static uint32_t target_of(const struct cl_pool *pool)
 {
-    uint32_t target =
-        cl_pool_target(&pool->demand, pool->policy->pool_min, pool->policy->pool_max);
-    uint32_t probes = cl_selftest_wants(pool);
-
-    return target > probes ? target : probes;
+    return cl_pool_target(&pool->demand, pool->policy->pool_min, pool->policy->pool_max);
 }
 
 /* ---------------------------------------------------------------------------------- zygotes */
@@ -183,6 +179,7 @@ static void offer(struct cl_spare *spare)
         .spare = spare->id,
         .pool = spare->zygote->pool->index,
         .generation = daemon->generation,
+        .slot = spare->slot->number,
     };
 
     if (!daemon->front.is_greeted)
@@ -193,7 +190,7 @@ static void offer(struct cl_spare *spare)
 
 static void offer_kept(struct cl_spare *spare)
 {
-    if (spare->state == CL_SPARE_OFFERED && !spare->is_probe && spare->job >= 0)
+    if (spare->state == CL_SPARE_OFFERED && spare->job >= 0)
         offer(spare);
 }
 
@@ -220,10 +217,7 @@ void cl_pool_on_spawned(struct cl_pool *pool, struct cl_spare *spare)
     pool->demand.refill_us = (pool->demand.refill_us * 7 + cl_clock_us() - spare->spawn_us) / 8;
     if (pool->demand.queued > 0)
         pool->demand.queued--;
-    if (cl_selftest_wants(pool) > 0)
-        cl_selftest_give(pool->daemon, spare);
-    else
-        offer(spare);
+    offer(spare);
     if (zygote->state == CL_ZYGOTE_DRY ||
         (zygote == pool->zygote && zygote->ready - zygote->spawning >= pool->policy->pool_min))
         retire_old(pool);
@@ -242,9 +236,6 @@ static bool is_wanted(const struct cl_pool *pool, const struct cl_zygote *zygote
     const struct cl_daemon *daemon = pool->daemon;
     uint32_t most = pool->policy->pool_max;
 
-    /* The self-test's probes are beside the policy's own bound: it may be as low as 1. */
-    if (cl_selftest_wants(pool) > 0)
-        most += CL_SELFTEST_MAX;
     /* A worker that has answered holds its slot, memory and CPU until it is gone. */
     return zygote->ready < target_of(pool) && zygote->active < most &&
            zygote->live < most + EXITING_MAX && zygote->live < CL_POLICY_SLOTS_MAX &&

@@ -106,9 +106,7 @@ static void tell(struct cl_spare *spare, struct cl_msg_end *end)
            " peak=%" PRIu64,
            spare->id, end->cause, end->status, end->limit, end->wall_us, end->cpu_us,
            end->memory_peak_bytes);
-    if (spare->is_probe)
-        cl_selftest_on_end(spare->daemon, spare, end);
-    else if (spare->is_offered)
+    if (spare->is_offered)
         cl_front_send(&spare->daemon->front, CL_M_END, end, NULL);
     spare->is_offered = false;
 }
@@ -122,11 +120,10 @@ void cl_reap_abandon(struct cl_spare *spare)
     cl_spare_put(spare);
 }
 
-/* A worker that nobody took and nobody ended: the jail or the warm-up is broken. What a probe does
- * to its worker is judged by the self-test. */
+/* A worker that nobody took and nobody ended: the jail or the warm-up is broken. */
 static bool is_failure(const struct cl_spare *spare, const struct cl_msg_end *end)
 {
-    return spare->state == CL_SPARE_OFFERED && !spare->is_retired && !spare->is_probe &&
+    return spare->state == CL_SPARE_OFFERED && !spare->is_retired &&
            (end->cause == CL_END_SIGNALLED ||
             (end->cause == CL_END_EXITED && end->status != 0));
 }

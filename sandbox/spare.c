@@ -211,7 +211,7 @@ void cl_spare_retire(struct cl_zygote *zygote, uint32_t most)
         struct cl_spare *spare = cl_list_entry(node, struct cl_spare, in_zygote);
         if (most == 0)
             return;
-        if (spare->state != CL_SPARE_OFFERED || spare->is_retired || spare->is_probe)
+        if (spare->state != CL_SPARE_OFFERED || spare->is_retired)
             continue;
         most--;
         spare->is_retired = true;

@@ -19,7 +19,7 @@ struct cl_zygote;
 
 enum cl_spare_state {
     CL_SPARE_SPAWNING = 1, /* SPAWN was sent; there may be a process already */
-    CL_SPARE_OFFERED,      /* parked; the API (or the self-test) has its socket */
+    CL_SPARE_OFFERED,      /* parked; the API has its socket */
     CL_SPARE_TAKEN,        /* a call runs, its deadline is armed */
     CL_SPARE_ENDED,        /* END was sent, or nobody waits for one; not gone yet */
 };
@@ -41,9 +41,8 @@ struct cl_spare {
     bool is_counted; /* among the zygote's ready ones */
     bool is_offered; /* this API knows it, and is owed an END */
     bool is_retired; /* RETIRE was sent */
-    bool is_probe;   /* the self-test's: never offered to the API */
     int pidfd;
-    int job; /* the API's end until it is offered; a probe's until its end */
+    int job; /* the API's end until it is offered */
     uint64_t spawn_us;
     uint64_t taken_us;
     uint64_t cpu_base_us; /* what the worker had used when it parked; 0: not read yet */

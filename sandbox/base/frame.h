@@ -56,7 +56,7 @@ enum cl_frame_type {
     CL_F_ARTIFACT = 8, /* many: a glob below the working folder, UTF-8 */
     CL_F_ENV = 9,      /* many: NAME=value */
     CL_F_GO = 10,      /* empty: start */
-    CL_F_PROBE = 11,   /* cloched's self-test instead of a call: struct cl_frame_probe */
+    CL_F_PROBE = 11,   /* the self-test instead of a call: struct cl_frame_probe */
     CL_F_MODULE = 12,  /* many: struct cl_frame_module, name, source, marshalled code */
     CL_F_NUMBER =
         13, /* struct cl_frame_number: before each CALL of a session, and only there */

@@ -9,6 +9,7 @@ bin=${BIN:-build/bin}
 libc='libc\.so\.6|ld-linux-x86-64\.so\.2|libm\.so\.6'
 declare -A may=(
     [cloched]="libcap\.so\.2"
+    [cloche-prover]="$libc"
     [cloche-zygote]="libpython3\.11\.so\.1\.0|libcap\.so\.2"
     [cloche-policyc]="libyaml-0\.so\.2|libseccomp\.so\.2"
     [cloche-api]="libevent_core-2\.1\.so\.7|libevent_extra-2\.1\.so\.7|libevent_openssl-2\.1\.so\.7|libjson-c\.so\.5|libssl\.so\.3|libcrypto\.so\.3|libsodium\.so\.23|libsqlite3\.so\.0"

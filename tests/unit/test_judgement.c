@@ -1,89 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The small rules of cloched: what a probe means, what an empty network is, which ids belong to
+ * The small rules of cloched: what an empty network is, which ids belong to
  * whom, what a policy may be called.
  * Runs in: tests only.
  * Trusts: -
  */
 #include "tests/support/unit.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sandbox/idmap.h"
 #include "sandbox/load.h"
 #include "sandbox/netns.h"
-#include "sandbox/probes.h"
-#include "sandbox/selftest.h"
 
 static struct cl_err err;
-
-static void refused_call_passes_and_any_other_fails(void **state)
-{
-    static const int32_t refusals[] = { EPERM, EACCES, ENOSYS };
-    static const int32_t let_in[] = { 0, EFAULT, EINVAL, EBADF, ENOENT };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
-        assert_null(cl_selftest_judge_call(false, 0, refusals[i]));
-    for (size_t i = 0; i < sizeof(let_in) / sizeof(let_in[0]); i++)
-        assert_non_null(cl_selftest_judge_call(false, 0, let_in[i]));
-    assert_null(cl_selftest_judge_call(true, SIGSYS, 0));
-    assert_non_null(cl_selftest_judge_call(true, SIGKILL, 0));
-    assert_non_null(cl_selftest_judge_call(true, 0, 0));
-}
-
-static void open_call_passes_unless_it_is_refused(void **state)
-{
-    (void)state;
-    assert_null(cl_selftest_judge_open(false, 0, 0));
-    assert_null(cl_selftest_judge_open(false, 0, EFAULT));
-    assert_null(cl_selftest_judge_open(true, SIGSEGV, 0));
-    assert_non_null(cl_selftest_judge_open(true, SIGSYS, 0));
-    assert_non_null(cl_selftest_judge_open(false, 0, EPERM));
-    assert_non_null(cl_selftest_judge_open(false, 0, ENOSYS));
-}
-
-static void path_passes_only_as_the_policy_has_it(void **state)
-{
-    (void)state;
-    assert_true(cl_probes_accept(CL_PROBE_SEEN, 0));
-    assert_false(cl_probes_accept(CL_PROBE_SEEN, ENOENT));
-    assert_false(cl_probes_accept(CL_PROBE_SEEN, EACCES));
-    assert_true(cl_probes_accept(CL_PROBE_LOCKED, EROFS));
-    assert_false(cl_probes_accept(CL_PROBE_LOCKED, 0));
-    assert_false(cl_probes_accept(CL_PROBE_LOCKED, ENOENT));
-    assert_true(cl_probes_accept(CL_PROBE_ABSENT, ENOENT));
-    assert_false(cl_probes_accept(CL_PROBE_ABSENT, 0));
-}
-
-static void jail_passes_only_when_all_of_it_is_right(void **state)
-{
-    const struct cl_frame_probed good = {
-        .pid = 1,
-        .uid = 3,
-        .gid = 3,
-        .fd_count = 4,
-        .no_new_privs = 1,
-    };
-    struct cl_frame_probed bad[8];
-
-    (void)state;
-    assert_null(cl_selftest_judge_jail(&good, 3));
-    for (size_t i = 0; i < 8; i++)
-        bad[i] = good;
-    bad[0].pid = 2;
-    bad[1].uid = 0;
-    bad[2].gid = 0;
-    bad[3].caps = 1;
-    bad[4].no_new_privs = 0;
-    bad[5].fd_count = 5;
-    bad[6].fd_count = 3;
-    bad[7].uid = bad[7].gid = 4;
-    for (size_t i = 0; i < 8; i++)
-        assert_non_null(cl_selftest_judge_jail(&bad[i], 3));
-}
 
 static void network_is_empty_when_nothing_is_up_or_has_an_address(void **state)
 {
@@ -152,10 +83,6 @@ static void policy_names_are_plain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refused_call_passes_and_any_other_fails),
-        cmocka_unit_test(open_call_passes_unless_it_is_refused),
-        cmocka_unit_test(path_passes_only_as_the_policy_has_it),
-        cmocka_unit_test(jail_passes_only_when_all_of_it_is_right),
         cmocka_unit_test(network_is_empty_when_nothing_is_up_or_has_an_address),
         cmocka_unit_test(a_fresh_network_namespace_is_empty),
         cmocka_unit_test(ranges_of_ids_do_not_meet),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of the self-test's probes.
- * Runs in: cloched.
+ * Runs in: cloche-prover.
  * Trusts: the policy, which was bounds-checked when it was mapped.
  */
-#include "sandbox/probes.h"
+#include "sandbox/prove/probes.h"
 
 #include <errno.h>
 #include <fcntl.h>
