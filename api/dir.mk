@@ -10,7 +10,7 @@ cloche_LIBS := -lcurl -ljson-c
 API_UNIT := test_refusal test_quantity test_ulid test_idtable test_path test_route test_verdict \
             test_auth test_tenant test_request test_stream test_keep test_events test_envelope \
             test_metrics test_jailclient test_spare test_dispatch test_lease test_calls \
-            test_confine test_request_eval test_options test_errand
+            test_confine test_request_eval test_options test_errand test_query
 UNIT += $(API_UNIT)
 
 # All of the API but main, with exchanges that write down what is asked of them instead of HTTP.

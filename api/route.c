@@ -8,22 +8,26 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+#include "sandbox/base/own.h"
 
 static bool matches(const char *pattern, const char *path, char param[CL_ROUTE_PARAM_MAX])
 {
     const char *hole = strstr(pattern, "{}");
-    size_t before;
-    size_t length;
+    size_t before, behind, length;
 
     param[0] = '\0';
     if (!hole)
         return strcmp(pattern, path) == 0;
     before = (size_t)(hole - pattern);
-    if (strncmp(pattern, path, before) != 0)
+    behind = strlen(hole + 2);
+    length = strlen(path);
+    if (strncmp(pattern, path, before) != 0 || length <= before + behind ||
+        strcmp(hole + 2, path + length - behind) != 0)
         return false;
-    length = strcspn(path + before, "/");
-    if (length == 0 || length >= CL_ROUTE_PARAM_MAX ||
-        strcmp(hole + 2, path + before + length) != 0)
+    length -= before + behind;
+    if (length >= CL_ROUTE_PARAM_MAX || memchr(path + before, '/', length))
         return false;
     memcpy(param, path + before, length);
     param[length] = '\0';
@@ -60,4 +64,39 @@ const struct cl_route *cl_route_find(const struct cl_route *table, size_t count,
     else
         cl_refusal_set(refusal, CL_R_NOT_FOUND, "no such path");
     return NULL;
+}
+
+static const struct {
+    enum cl_takes takes;
+    const char *type;
+} types[] = {
+    { CL_TAKES_JSON, "application/json" }, { CL_TAKES_PYTHON, "text/x-python" },
+    { CL_TAKES_YAML, "application/yaml" }, { CL_TAKES_YAML, "application/x-yaml" },
+    { CL_TAKES_YAML, "text/yaml" },        { CL_TAKES_YAML, "text/x-yaml" },
+};
+
+enum cl_takes cl_route_type(uint32_t takes, const char *content_type)
+{
+    for (size_t i = 0; content_type && i < CL_COUNT(types); i++) {
+        const size_t length = strlen(types[i].type);
+
+        if ((takes & types[i].takes) && strncasecmp(content_type, types[i].type, length) == 0 &&
+            strchr("; \t", content_type[length]))
+            return types[i].takes;
+    }
+    return CL_TAKES_NONE;
+}
+
+void cl_route_put_types(uint32_t takes, char *text, size_t size)
+{
+    uint32_t told = 0; /* one name of each is enough */
+    size_t at = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < CL_COUNT(types) && at < size; i++) {
+        if (!(takes & types[i].takes) || (told & types[i].takes))
+            continue;
+        at += (size_t)snprintf(text + at, size - at, "%s%s", told ? " or " : "", types[i].type);
+        told |= types[i].takes;
+    }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The route table, and the way of every request through it.
+ * The way of every request from its head to its end.
  * Runs in: cloche-api.
  * Trusts: nothing of a request but its grammar, which http1/ checked.
  */
@@ -10,20 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api/jsonscan.h"
 #include "sandbox/base/own.h"
-
-static const struct cl_route routes[] = {
-    { "POST", "/v1/calls", CL_ROUTE_TOKEN, true, cl_calls_check, cl_calls_run },
-    { "POST", "/v1/eval", CL_ROUTE_TOKEN, true, cl_calls_check, cl_calls_eval },
-    { "GET", "/v1/policies", CL_ROUTE_TOKEN, false, NULL, cl_policies_list },
-    { "GET", "/v1/policies/{}", CL_ROUTE_TOKEN, false, NULL, cl_policies_get },
-    { "GET", "/healthz", CL_ROUTE_OPEN, false, NULL, cl_health_alive },
-    { "GET", "/readyz", CL_ROUTE_OPEN, false, NULL, cl_health_ready },
-    { "GET", "/metrics", CL_ROUTE_TOKEN, false, NULL, cl_health_metrics },
-};
 
 /* ---------------------------------------------------------------------------------- answers */
 
@@ -71,15 +60,6 @@ void cl_visit_answer(struct cl_visit *visit, const char *type, const struct cl_b
 
 /* ------------------------------------------------------------------------------------- head */
 
-static bool is_json(const char *type)
-{
-    static const char name[] = "application/json";
-    const size_t length = sizeof(name) - 1;
-
-    return type && strncasecmp(type, name, length) == 0 &&
-           (type[length] == '\0' || type[length] == ';' || type[length] == ' ');
-}
-
 /* Before the policy is known, the largest of those that the tenant may use counts. */
 static uint64_t most_body(const struct cl_visit *visit)
 {
@@ -94,20 +74,30 @@ static uint64_t most_body(const struct cl_visit *visit)
     return most;
 }
 
+static bool has_content(const struct cl_http_head *head)
+{
+    return head->has_body && (head->is_chunked || head->content_length > 0);
+}
+
 static int check_body(struct cl_visit *visit, struct cl_refusal *refusal)
 {
     const struct cl_http_head *head = cl_exchange_head(visit->exchange);
+    const uint32_t takes = visit->route->takes;
+    char types[96];
     uint64_t most;
 
-    if (!visit->route->takes_body)
-        return head->has_body && (head->is_chunked || head->content_length > 0)
-                   ? cl_refusal_set(refusal, CL_R_MALFORMED, "no body has a meaning here")
-                   : 0;
+    if (!has_content(head) && (takes == CL_TAKES_NONE || (takes & CL_TAKES_NOTHING)))
+        return 0;
+    if (takes == CL_TAKES_NONE)
+        return cl_refusal_set(refusal, CL_R_MALFORMED, "no body has a meaning here");
     if (!head->has_body)
         return cl_refusal_set(refusal, CL_R_LENGTH_REQUIRED,
                               "send Content-Length, or Transfer-Encoding: chunked");
-    if (!is_json(cl_exchange_field(visit->exchange, "content-type")))
-        return cl_refusal_set(refusal, CL_R_MEDIA_TYPE, "send Content-Type: application/json");
+    visit->body_type = cl_route_type(takes, cl_exchange_field(visit->exchange, "content-type"));
+    if (visit->body_type == CL_TAKES_NONE) {
+        cl_route_put_types(takes, types, sizeof(types));
+        return cl_refusal_set(refusal, CL_R_MEDIA_TYPE, "send Content-Type: %s", types);
+    }
     most = most_body(visit);
     refusal->limit = most;
     if (head->content_length > most)
@@ -124,7 +114,7 @@ static int enter(struct cl_visit *visit, struct cl_refusal *refusal)
     struct cl_app *app = visit->app;
     const struct cl_http_head *head = cl_exchange_head(visit->exchange);
 
-    visit->route = cl_route_find(routes, CL_COUNT(routes), head->method, head->path,
+    visit->route = cl_route_find(cl_routes, cl_routes_count, head->method, head->path,
                                  visit->param, refusal);
     if (!visit->route)
         return -1;

@@ -32,11 +32,16 @@ struct cl_visit {
     const struct cl_route *route;
     struct cl_tenant *tenant; /* NULL on open routes */
     char param[CL_ROUTE_PARAM_MAX];
+    enum cl_takes
+        body_type; /* which of the route's the body is; CL_TAKES_NONE: there is none */
     /* of a call */
     uint64_t job; /* 0: none */
     enum cl_reply_form form;
     bool is_detached; /* runs on when the client goes away */
 };
+
+extern const struct cl_route cl_routes[]; /* routes.c */
+extern const size_t cl_routes_count;
 
 extern const struct cl_exchange_calls cl_visit_calls; /* server user: struct cl_app */
 extern const struct cl_dispatch_calls cl_calls_jobs;  /* self: struct cl_app */

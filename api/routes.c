@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The route table: every path of the service, who may use it, what it takes, who serves it.
+ * Runs in: cloche-api.
+ * Trusts: -
+ */
+#include "api/visit.h"
+#include "sandbox/base/own.h"
+
+const struct cl_route cl_routes[] = {
+    { "POST", "/v1/calls", CL_ROUTE_TOKEN, CL_SCOPE_CALL, CL_TAKES_JSON, cl_calls_check,
+      cl_calls_run },
+    { "POST", "/v1/eval", CL_ROUTE_TOKEN, CL_SCOPE_CALL, CL_TAKES_JSON, cl_calls_check,
+      cl_calls_eval },
+    { "GET", "/v1/policies", CL_ROUTE_TOKEN, CL_SCOPE_POLICIES_READ, CL_TAKES_NONE, NULL,
+      cl_policies_list },
+    { "GET", "/v1/policies/{}", CL_ROUTE_TOKEN, CL_SCOPE_POLICIES_READ, CL_TAKES_NONE, NULL,
+      cl_policies_get },
+    { "GET", "/healthz", CL_ROUTE_OPEN, 0, CL_TAKES_NONE, NULL, cl_health_alive },
+    { "GET", "/readyz", CL_ROUTE_OPEN, 0, CL_TAKES_NONE, NULL, cl_health_ready },
+    { "GET", "/metrics", CL_ROUTE_TOKEN, 0, CL_TAKES_NONE, NULL, cl_health_metrics },
+};
+
+const size_t cl_routes_count = CL_COUNT(cl_routes);
