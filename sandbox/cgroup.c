@@ -294,6 +294,17 @@ void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_slo
     usage->oom_kills -= slot->base.oom_kills;
 }
 
+uint64_t cl_cgroup_slot_memory(const struct cl_cgroup_host *host, const struct cl_slot *slot)
+{
+    struct cl_err err;
+    char text[32];
+
+    if (cl_file_get(slot->group.dirs[CL_CG_MEMORY], host->ops->memory_now, text, sizeof(text),
+                    &err) <= 0)
+        return 0;
+    return strtoull(text, NULL, 10);
+}
+
 int cl_cgroup_slot_recycle(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
                            struct cl_slot *slot, struct cl_err *err)
 {

@@ -62,6 +62,7 @@ struct cl_cgroup_host;
 
 struct cl_cgroup_ops {
     const char *name;
+    const char *memory_now; /* the file that says what a group holds */
     /* Makes `host->base`, from what cl_cgroup_find put into `host->own`. */
     int (*base_open)(struct cl_cgroup_host *host, struct cl_err *err);
     /* Moves the zygote, which entered z<k>, into its leaf, limits its memory, and lets `owner`
@@ -111,6 +112,7 @@ int cl_cgroup_kill(const struct cl_cgroup *group);
 /* What happened in this use of the slot. */
 void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_slot *slot,
                           struct cl_cgroup_usage *usage);
+uint64_t cl_cgroup_slot_memory(const struct cl_cgroup_host *host, const struct cl_slot *slot);
 /* Ready for the next worker: limits restored, counters at their base. */
 int cl_cgroup_slot_recycle(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
                            struct cl_slot *slot, struct cl_err *err);

@@ -121,6 +121,7 @@ static int slot_reset(struct cl_slot *slot)
 
 const struct cl_cgroup_ops cl_cgroup_v1 = {
     .name = "v1",
+    .memory_now = "memory.usage_in_bytes",
     .base_open = base_open,
     .zygote_settle = zygote_settle,
     .slot_prepare = slot_prepare,

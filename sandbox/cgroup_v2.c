@@ -162,6 +162,7 @@ static int slot_reset(struct cl_slot *slot)
 
 const struct cl_cgroup_ops cl_cgroup_v2 = {
     .name = "v2",
+    .memory_now = "memory.current",
     .base_open = base_open,
     .zygote_settle = zygote_settle,
     .slot_prepare = slot_prepare,

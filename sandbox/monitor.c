@@ -52,10 +52,43 @@ static int on_take(struct cl_spare *spare, const union cl_msg_any *msg, struct c
     if (take->wall_ms > policy->wall_ms || take->cpu_ms > policy->cpu_ms ||
         take->memory_bytes > policy->memory_bytes || take->processes > policy->processes)
         return cl_fail(err, CL_E_LOST, "TAKE wider than policy %s", policy->name);
+    if (take->session && !(policy->flags & CL_POLICY_SESSIONS))
+        return cl_fail(err, CL_E_LOST, "TAKE of a session, which policy %s forbids",
+                       policy->name);
     cl_reap_take(spare, take);
     if (take->acknowledge)
         cl_front_send(&spare->daemon->front, CL_M_TAKEN, &taken, NULL);
     cl_pool_on_take(spare->zygote->pool);
+    return 0;
+}
+
+static bool is_session(const struct cl_spare *spare)
+{
+    return spare->max_at_us != UINT64_MAX;
+}
+
+static int on_next(struct cl_spare *spare, const union cl_msg_any *msg, struct cl_err *err)
+{
+    const struct cl_policy *policy = spare->zygote->pool->policy;
+    const struct cl_msg_next *next = &msg->next;
+
+    if (!is_session(spare) || spare->calls >= policy->session_threads ||
+        next->wall_ms > policy->wall_ms || next->cpu_ms > policy->cpu_ms)
+        return cl_fail(err, CL_E_LOST, "NEXT beside %u calls, or wider than policy %s",
+                       spare->calls, policy->name);
+    cl_reap_next(spare, next);
+    return 0;
+}
+
+static int on_rest(struct cl_spare *spare, const union cl_msg_any *msg, struct cl_err *err)
+{
+    struct cl_msg_usage usage;
+
+    (void)msg;
+    if (!is_session(spare) || spare->calls == 0)
+        return cl_fail(err, CL_E_LOST, "REST of a jail without a call that could end");
+    cl_reap_rest(spare, &usage);
+    cl_front_send(&spare->daemon->front, CL_M_USAGE, &usage, NULL);
     return 0;
 }
 
@@ -99,13 +132,17 @@ static const struct rule {
     { CL_M_WANT, 0, on_want, NULL },
     { CL_M_TAKE, CL_SPARE_OFFERED, NULL, on_take },
     { CL_M_DROP, CL_SPARE_OFFERED, NULL, on_drop },
+    { CL_M_NEXT, CL_SPARE_TAKEN, NULL, on_next },
+    { CL_M_REST, CL_SPARE_TAKEN, NULL, on_rest },
     { CL_M_FINISH, CL_SPARE_TAKEN, NULL, on_finish },
     { CL_M_KILL, CL_SPARE_TAKEN, NULL, on_kill },
 };
 
 /* All messages about a spare begin alike. */
 _Static_assert(offsetof(struct cl_msg_take, spare) == offsetof(struct cl_msg_spare, spare) &&
-                   offsetof(struct cl_msg_kill, spare) == offsetof(struct cl_msg_spare, spare),
+                   offsetof(struct cl_msg_kill, spare) ==
+                       offsetof(struct cl_msg_spare, spare) &&
+                   offsetof(struct cl_msg_next, spare) == offsetof(struct cl_msg_spare, spare),
                "the spare's id has one place");
 
 static int apply(struct cl_daemon *daemon, const struct rule *rule, const union cl_msg_any *msg,

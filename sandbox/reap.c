@@ -40,7 +40,8 @@ void cl_reap_name(const struct cl_exit *how, const struct cl_call_limits *limits
     bool is_killed = how->code == CLD_KILLED && how->status == SIGKILL;
     bool is_out_of_memory = is_killed && end->oom_kills > 0;
 
-    if (end->cause == CL_END_KILLED || end->cause == CL_END_LOST)
+    if (end->cause == CL_END_KILLED || end->cause == CL_END_LOST ||
+        end->cause == CL_END_EXPIRED)
         return;
     if (is_out_of_memory || (end->cause == CL_END_LIMIT && end->limit == CL_LIMIT_MEMORY))
         set_limit(end, CL_LIMIT_MEMORY, limits->memory_bytes, end->memory_peak_bytes);
@@ -205,22 +206,39 @@ static uint32_t cores_of(const struct cl_spare *spare)
     return online > 0 && (uint32_t)online < processes ? (uint32_t)online : processes;
 }
 
+/* When a session's jail is over whatever its calls may still do. */
+static uint64_t stays_until(const struct cl_spare *spare)
+{
+    return spare->calls == 0 && spare->idle_at_us < spare->max_at_us ? spare->idle_at_us
+                                                                     : spare->max_at_us;
+}
+
 static void arm(struct cl_spare *spare, uint64_t cpu_us)
 {
+    uint64_t at = stays_until(spare);
     uint64_t wall_at = spare->taken_us + spare->limits.wall_ms * 1000;
     uint64_t used = cpu_us > spare->cpu_base_us ? cpu_us - spare->cpu_base_us : 0;
     uint64_t cpu_at =
         cl_reap_cpu_check(cl_clock_us(), used, spare->limits.cpu_ms, cores_of(spare));
 
-    cl_timer_start(&spare->daemon->loop, &spare->timer, wall_at < cpu_at ? wall_at : cpu_at);
+    if (spare->calls > 0) {
+        at = wall_at < at ? wall_at : at;
+        at = cpu_at < at ? cpu_at : at;
+    }
+    cl_timer_start(&spare->daemon->loop, &spare->timer, at);
 }
 
 static void on_deadline(struct cl_timer *timer)
 {
     struct cl_spare *spare = cl_list_entry(timer, struct cl_spare, timer);
-    uint64_t cpu_us = cpu_now(spare);
+    uint64_t cpu_us = cpu_now(spare), now = cl_clock_us();
 
-    if (cl_clock_us() >= spare->taken_us + spare->limits.wall_ms * 1000)
+    if (now >= stays_until(spare))
+        cl_reap_kill(spare, CL_END_EXPIRED, CL_LIMIT_NONE,
+                     now < spare->max_at_us ? CL_EXPIRY_IDLE : CL_EXPIRY_MAX);
+    else if (spare->calls == 0)
+        arm(spare, cpu_us);
+    else if (now >= spare->taken_us + spare->limits.wall_ms * 1000)
         cl_reap_kill(spare, CL_END_LIMIT, CL_LIMIT_WALL, 0);
     else if (cpu_us >= spare->cpu_base_us + spare->limits.cpu_ms * 1000)
         cl_reap_kill(spare, CL_END_LIMIT, CL_LIMIT_CPU, 0);
@@ -296,6 +314,10 @@ void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take)
     spare->taken_us = cl_clock_us();
     if (spare->cpu_base_us == 0)
         set_base(spare, 1);
+    spare->calls = 1;
+    spare->cpu_take_us = spare->cpu_base_us;
+    spare->max_at_us =
+        take->session ? spare->taken_us + policy->session_max_ms * 1000 : UINT64_MAX;
     spare->limits = (struct cl_call_limits){
         take->wall_ms ? take->wall_ms : policy->wall_ms,
         take->cpu_ms ? take->cpu_ms : policy->cpu_ms,
@@ -307,6 +329,47 @@ void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take)
     /* Refused by the kernel: the parked worker holds more than that already. */
     if (narrow(spare, take, &err) < 0)
         cl_reap_kill(spare, CL_END_LIMIT, CL_LIMIT_MEMORY, 0);
+}
+
+void cl_reap_next(struct cl_spare *spare, const struct cl_msg_next *next)
+{
+    const struct cl_policy *policy = spare->zygote->pool->policy;
+    uint64_t wall_ms = next->wall_ms ? next->wall_ms : policy->wall_ms;
+    uint64_t cpu_ms = next->cpu_ms ? next->cpu_ms : policy->cpu_ms;
+    uint64_t now = cl_clock_us(), cpu_us = cpu_now(spare);
+
+    if (spare->calls++ == 0) {
+        spare->taken_us = now;
+        spare->cpu_base_us = cpu_us;
+        spare->limits.wall_ms = spare->limits.cpu_ms = 0;
+    }
+    wall_ms += (now - spare->taken_us) / 1000;
+    if (spare->limits.wall_ms < wall_ms)
+        spare->limits.wall_ms = wall_ms;
+    spare->limits.cpu_ms += cpu_ms;
+    if (spare->verdict.cause == 0)
+        arm(spare, cpu_us);
+}
+
+void cl_reap_rest(struct cl_spare *spare, struct cl_msg_usage *usage)
+{
+    const struct cl_policy *policy = spare->zygote->pool->policy;
+    const struct cl_cgroup_host *host = &spare->daemon->cgroups;
+    struct cl_cgroup_usage used = { 0, 0, 0 };
+    uint64_t cpu_us = cpu_now(spare);
+
+    cl_cgroup_slot_usage(host, spare->slot, &used);
+    *usage = (struct cl_msg_usage){
+        .spare = spare->id,
+        .cpu_us = cpu_us > spare->cpu_take_us ? cpu_us - spare->cpu_take_us : 0,
+        .memory_bytes = cl_cgroup_slot_memory(host, spare->slot),
+        .memory_peak_bytes = used.memory_peak_bytes,
+        .calls = --spare->calls,
+        .pids_refused = used.pids_refused,
+    };
+    spare->idle_at_us = cl_clock_us() + policy->session_idle_ms * 1000;
+    if (spare->verdict.cause == 0)
+        arm(spare, cpu_us);
 }
 
 void cl_reap_finish(struct cl_spare *spare)

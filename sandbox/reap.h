@@ -20,6 +20,11 @@ void cl_reap_park(struct cl_spare *spare);
 uint64_t cl_reap_park_cpu(uint64_t usual_us, uint64_t seen_us);
 void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take);
 void cl_reap_finish(struct cl_spare *spare);
+/* A session's jail gets one more call, or has one less. The calls that run at a time share their
+ * deadlines: the jail may run until the last of them has to be over, and use what all of them may
+ * together since there was none. */
+void cl_reap_next(struct cl_spare *spare, const struct cl_msg_next *next);
+void cl_reap_rest(struct cl_spare *spare, struct cl_msg_usage *usage);
 /* Kills; END follows when the process is gone. The first cause stays. */
 void cl_reap_kill(struct cl_spare *spare, enum cl_end_cause cause, enum cl_limit limit,
                   uint32_t reason);

@@ -46,6 +46,10 @@ struct cl_spare {
     uint64_t spawn_us;
     uint64_t taken_us;
     uint64_t cpu_base_us; /* what the worker had used when it parked; 0: not read yet */
+    uint32_t calls;       /* that run: one, or as many as a session has now */
+    uint64_t max_at_us;   /* a session ends; UINT64_MAX: this is none */
+    uint64_t idle_at_us;  /* likewise, when it has no call */
+    uint64_t cpu_take_us; /* cpu_base_us of its first call */
     struct cl_call_limits limits;
     struct cl_msg_end verdict; /* cause 0 until something is decided before the process ends */
 };

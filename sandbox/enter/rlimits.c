@@ -48,8 +48,11 @@ int cl_enter_rlimits(struct cl_jail *jail, struct cl_err *err)
          * counter of refusals is what names the limit in the verdict; this one keeps none. */
         { "nproc", RLIMIT_NPROC, (rlim_t)policy->processes + 1 },
         /* Seconds, rounded up, and one of grace for starting up: cloched counts milliseconds
-         * and is meant to be first. */
-        { "cpu", RLIMIT_CPU, (policy->cpu_ms + 999) / 1000 + 1 },
+         * and is meant to be first. Where a jail may stay for a session the sum of its calls has
+         * no bound but sessions.max, and cloched's counting stands alone. */
+        { "cpu", RLIMIT_CPU,
+          policy->flags & CL_POLICY_SESSIONS ? RLIM_INFINITY
+                                             : (policy->cpu_ms + 999) / 1000 + 1 },
         { "nice", RLIMIT_NICE, 0 },
         { "rtprio", RLIMIT_RTPRIO, 0 },
     };
