@@ -41,6 +41,10 @@ static bool is_too_deep(struct cl_convert *convert)
 
 int cl_convert_enter(struct cl_convert *convert, PyObject *container)
 {
+    if (is_open(convert, container) && convert->rules) {
+        PyErr_SetString(PyExc_ValueError, "Circular reference detected");
+        return -1;
+    }
     if (is_open(convert, container))
         return cl_convert_fail(convert, "this %.100s contains itself",
                                Py_TYPE(container)->tp_name);

@@ -7,6 +7,8 @@
 #ifndef CL_RUNTIME_CONVERT_H
 #define CL_RUNTIME_CONVERT_H
 
+#include <stdbool.h>
+
 #include "runtime/pyref.h"
 #include "sandbox/base/buf.h"
 #include "sandbox/base/wire.h"
@@ -17,8 +19,17 @@ struct cl_convert_step {
     Py_ssize_t index;    /* -1: in the container, but at no item of it */
 };
 
+struct cl_convert;
+
+/* Rules of another protocol. Basic types stay as they are; NaN and the infinities become null. */
+struct cl_convert_rules {
+    int (*other)(struct cl_convert *convert, PyObject *value); /* what is no exact basic type */
+    bool has_nonfinite; /* set when such a number was written */
+};
+
 struct cl_convert {
     struct cl_buf *out; /* its limit is the result cap */
+    struct cl_convert_rules *rules; /* NULL: Cloche's own */
     unsigned depth_max; /* a scalar is 1 deep */
     unsigned depth;
     enum cl_limit limit; /* which one ended the conversion; CL_LIMIT_NONE: an exception did */

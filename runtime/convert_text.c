@@ -199,6 +199,10 @@ int cl_convert_float(struct cl_convert *convert, PyObject *number)
     char *text;
     int put;
 
+    if (!Py_IS_FINITE(value) && convert->rules) {
+        convert->rules->has_nonfinite = true;
+        return cl_convert_text(convert, "null", 4);
+    }
     if (!Py_IS_FINITE(value))
         return cl_convert_fail(convert, "%s is not a JSON number",
                                Py_IS_NAN(value) ? "nan"
@@ -263,6 +267,12 @@ PyObject *cl_convert_key(struct cl_convert *convert, PyObject *key)
         return PyLong_Type.tp_repr(key);
     if (PyFloat_Check(key) && Py_IS_FINITE(PyFloat_AS_DOUBLE(key)))
         return PyFloat_Type.tp_repr(key);
+    if (convert->rules) { /* json.dumps' own words */
+        PyErr_Format(PyExc_TypeError,
+                     "keys must be str, int, float, bool or None, not %.100s",
+                     Py_TYPE(key)->tp_name);
+        return NULL;
+    }
     cl_convert_fail(convert, "a key of type '%.100s' is not JSON", Py_TYPE(key)->tp_name);
     return NULL;
 }

@@ -7,8 +7,11 @@
 #include "runtime/denial.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
 
 static const char *policy_name = "?";
+static bool speaks_v1;
 static const char capsule_name[] = "cloche.denied";
 static const char attribute[] = "__cloche_denied__";
 
@@ -17,19 +20,28 @@ void cl_denial_open(const char *name)
     policy_name = name;
 }
 
-static PyObject *make_exception(PyObject *type, PyObject *name, const char *text_format,
-                                va_list arguments)
+void cl_denial_speak_v1(void)
 {
-    cl_pyref_auto PyObject *what = PyUnicode_FromFormatV(text_format, arguments);
-    cl_pyref_auto PyObject *text = NULL;
-    cl_pyref_auto PyObject *exception = NULL;
+    speaks_v1 = true;
+}
 
-    if (!what)
+/* The message (owned); takes `what`. */
+static PyObject *make_text(const char *rule, PyObject *name, PyObject *what)
+{
+    cl_pyref_auto PyObject *owned = what;
+
+    if (speaks_v1 && strcmp(rule, "modules") == 0)
+        return PyUnicode_FromFormat("Module %U not allowed", name);
+    if (!owned)
         return NULL;
-    text = PyUnicode_FromFormat("%U is not allowed by policy '%s'", what, policy_name);
-    if (!text)
-        return NULL;
-    exception = PyObject_CallOneArg(type, text);
+    return PyUnicode_FromFormat("%U is not allowed by policy '%s'", owned, policy_name);
+}
+
+static PyObject *make_exception(PyObject *type, PyObject *name, PyObject *message)
+{
+    cl_pyref_auto PyObject *text = message;
+    cl_pyref_auto PyObject *exception = text ? PyObject_CallOneArg(type, text) : NULL;
+
     if (!exception)
         return NULL;
     if (PyObject_IsInstance(exception, PyExc_ImportError) == 1 &&
@@ -60,7 +72,8 @@ int cl_denial_raise(PyObject *type, const char *rule, PyObject *name, const char
     va_list arguments;
 
     va_start(arguments, what_format);
-    exception = make_exception(type, name, what_format, arguments);
+    exception = make_exception(
+        type, name, make_text(rule, name, PyUnicode_FromFormatV(what_format, arguments)));
     va_end(arguments);
     if (exception && mark(exception, rule, name) == 0)
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);

@@ -10,6 +10,9 @@
 
 void cl_denial_open(const char *policy_name); /* borrowed, lives as long as the process */
 
+/* From here on a refused module is told in python/v1's words: "Module X not allowed". */
+void cl_denial_speak_v1(void);
+
 /* Raises `type` with "<what> is not allowed by policy '<name>'". `rule` is a string literal, `name`
  * is what was asked for. Always returns -1. */
 int cl_denial_raise(PyObject *type, const char *rule, PyObject *name, const char *what_format,

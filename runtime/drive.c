@@ -10,6 +10,7 @@
 
 #include "runtime/boot.h"
 #include "runtime/emit.h"
+#include "runtime/modset.h"
 #include "runtime/modules.h"
 #include "runtime/stdio.h"
 
@@ -52,8 +53,11 @@ static int load_asyncio(struct cl_bytes source)
     static const char name[] = "asyncio";
     cl_pyref_auto PyObject *module = NULL;
 
+    const bool is_named =
+        source.bytes && memmem(source.bytes, source.length, name, sizeof(name) - 1);
+
     if (cl_pyref_module(name) || !cl_modules_allows(name) ||
-        !memmem(source.bytes, source.length, name, sizeof(name) - 1))
+        (!is_named && !cl_modset_mentions(name)))
         return 0;
     module = PyImport_ImportModule(name);
     return module ? 0 : -1;
@@ -156,17 +160,24 @@ static bool is_awaitable(PyObject *value)
     return Py_TYPE(value)->tp_as_async && Py_TYPE(value)->tp_as_async->am_await;
 }
 
-int cl_drive_put(struct cl_convert *convert, PyObject *returned, struct cl_bytes source,
-                 bool is_streaming)
+PyObject *cl_drive_settle(PyObject *returned, struct cl_bytes source)
 {
     cl_pyref_auto PyObject *value = Py_NewRef(returned);
 
     if ((PyCoro_CheckExact(value) || PyAsyncGen_CheckExact(value)) && load_asyncio(source) < 0)
-        return -1;
+        return NULL;
     if (PyCoro_CheckExact(value))
         Py_SETREF(value, run_coroutine(Py_NewRef(value)));
     else if (is_awaitable(value))
         Py_SETREF(value, run_coroutine(PyObject_CallMethod(helper, "wait", "O", value)));
+    return value ? cl_take_ptr(&value) : NULL;
+}
+
+int cl_drive_put(struct cl_convert *convert, PyObject *returned, struct cl_bytes source,
+                 bool is_streaming)
+{
+    cl_pyref_auto PyObject *value = cl_drive_settle(returned, source);
+
     if (!value)
         return -1;
     if (PyGen_CheckExact(value) || PyAsyncGen_CheckExact(value))

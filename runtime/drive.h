@@ -14,9 +14,12 @@ int cl_drive_prepare(struct cl_err *err);
 /* Validated JSON text to a Python value (owned). */
 PyObject *cl_drive_parse(const char *json, size_t length);
 
+/* What is awaitable is awaited, all else comes back as it is. Owned; NULL with an exception. A
+ * coroutine runs in asyncio's loop where that is loaded, or allowed and named in `source`. */
+PyObject *cl_drive_settle(PyObject *returned, struct cl_bytes source);
+
 /* Writes the result of `returned` (borrowed) into convert->out; with `is_streaming` each item of a
- * generator also becomes an ITEM frame. A coroutine runs in asyncio's loop where that is loaded,
- * or allowed and named in the caller's source; else by hand. -1 as cl_convert_put. */
+ * generator also becomes an ITEM frame. -1 as cl_convert_put. */
 int cl_drive_put(struct cl_convert *convert, PyObject *returned, struct cl_bytes source,
                  bool is_streaming);
 

@@ -20,7 +20,8 @@ enum {
 };
 
 static struct {
-    PyObject *run; /* owned, for ever, like all here */
+    PyObject *module; /* owned, for ever, like all here */
+    PyObject *run;
     PyObject *place;
     PyObject *denied;
     PyObject *limit;
@@ -97,6 +98,7 @@ int cl_eval_prepare(const struct cl_policy *policy, struct cl_err *err)
     module = load_parts(&cost, err);
     if (!module)
         return -1;
+    walker.module = Py_NewRef(module);
     walker.run = PyObject_GetAttrString(module, "run");
     walker.place = PyObject_GetAttrString(module, "place");
     walker.denied = PyObject_GetAttrString(cost, "Denied");
@@ -110,6 +112,16 @@ int cl_eval_prepare(const struct cl_policy *policy, struct cl_err *err)
 bool cl_eval_is_open(void)
 {
     return walker.run != NULL;
+}
+
+PyObject *cl_eval_walker(void)
+{
+    return walker.module;
+}
+
+uint64_t cl_eval_bytes(void)
+{
+    return walker.bytes_max;
 }
 
 PyObject *cl_eval_run(const struct cl_call *call)

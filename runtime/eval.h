@@ -18,6 +18,11 @@ bool cl_eval_is_open(void);
 /* The value of the call's SOURCE with its KWARGS as names (owned); NULL with an exception set. */
 PyObject *cl_eval_run(const struct cl_call *call);
 
+/* The walker, for those who give it other rules in a worker of their own (borrowed; NULL where
+ * the policy has no eval), and what all values of one expression may take. */
+PyObject *cl_eval_walker(void);
+uint64_t cl_eval_bytes(void);
+
 /* DENIED, LIMIT or ERROR for what evaluating raised (borrowed). */
 _Noreturn void cl_eval_end(const struct cl_report *report, PyObject *exception);
 

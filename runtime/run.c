@@ -23,6 +23,7 @@
 #include "runtime/report.h"
 #include "runtime/stdio.h"
 #include "runtime/tame.h"
+#include "runtime/v1.h"
 #include "runtime/warm.h"
 #include "runtime/workdir.h"
 
@@ -148,6 +149,13 @@ static void bring_in(const struct cl_call *call)
         end_failed("feed stdin");
 }
 
+static int put_value(const struct cl_call *call, struct cl_convert *convert, PyObject *value)
+{
+    if (call->head.flags & CL_CALL_V1)
+        return cl_v1_put(convert, value);
+    return cl_drive_put(convert, value, call->source, call->head.flags & CL_CALL_STREAM);
+}
+
 static _Noreturn void end_returned(const struct cl_call *call, PyObject *value)
 {
     struct cl_buf out = CL_BUF_INIT(call->head.result_bytes);
@@ -155,7 +163,7 @@ static _Noreturn void end_returned(const struct cl_call *call, PyObject *value)
 
     if (convert.depth_max == 0 || convert.depth_max > CL_DEPTH_MAX)
         convert.depth_max = CL_DEPTH_MAX;
-    if (cl_drive_put(&convert, value, call->source, call->head.flags & CL_CALL_STREAM) < 0) {
+    if (put_value(call, &convert, value) < 0) {
         if (convert.limit == CL_LIMIT_NONE)
             end_raised(call);
         cl_stdio_flush();
@@ -183,6 +191,20 @@ static _Noreturn void run_eval(const struct cl_call *call)
     end_returned(call, value);
 }
 
+static _Noreturn void run_v1(const struct cl_call *call)
+{
+    PyObject *outcome;
+
+    bring_in(call);
+    cl_v1_open(report.policy);
+    cl_audit_set(true);
+    cl_learn_start();
+    outcome = cl_v1_run(call);
+    if (!outcome)
+        end_raised(call);
+    end_returned(call, outcome);
+}
+
 _Noreturn void cl_run_call(const struct cl_call *call)
 {
     struct cl_entry entry = CL_ENTRY_INIT;
@@ -191,6 +213,8 @@ _Noreturn void cl_run_call(const struct cl_call *call)
     report.source = call->source;
     if (call->head.flags & CL_CALL_EVAL)
         run_eval(call);
+    if (call->head.flags & CL_CALL_V1)
+        run_v1(call);
     bring_in(call);
     if (cl_entry_arguments(&entry, call) < 0)
         end_failed("read the arguments");
