@@ -157,6 +157,14 @@ static void deliver(struct cl_jailclient *client, const union cl_msg_any *msg, i
     case CL_M_RETIRE:
         calls->on_retire(client->self, msg->spare.spare);
         break;
+    case CL_M_FUNCTION:
+        if (calls->on_function)
+            calls->on_function(client->self, &msg->function, fds[0]);
+        break;
+    case CL_M_FUNCTIONS:
+        if (calls->on_functions)
+            calls->on_functions(client->self, &msg->functions);
+        break;
     case CL_M_DRAIN:
         calls->on_drain(client->self, &msg->drain);
         break;

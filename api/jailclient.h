@@ -28,6 +28,9 @@ struct cl_jailclient_calls {
     void (*on_end)(void *self, const struct cl_msg_end *msg);
     void (*on_retire)(void *self, uint64_t spare);
     void (*on_problem)(void *self, const struct cl_msg_problem *msg);
+    /* A tenant's functions_dir, file by file, then complete; NULL where nobody keeps them. */
+    void (*on_function)(void *self, const struct cl_msg_function *msg, int fd);
+    void (*on_functions)(void *self, const struct cl_msg_functions *msg);
     void (*on_drain)(void *self, const struct cl_msg_drain *msg);
     void (*on_lost)(void *self, const struct cl_err *why);
 };

@@ -58,6 +58,10 @@ static const struct msg_rule msg_rules[] = {
     { "USAGE", CL_M_USAGE, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_usage), 0, 0, NO_TEXT },
     { "PROBLEM", CL_M_PROBLEM, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_problem), 0, 0,
       TEXTS(TEXT(cl_msg_problem, text)) },
+    { "FUNCTION", CL_M_FUNCTION, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_function), 1, 1,
+      TEXTS(TEXT(cl_msg_function, tenant), TEXT(cl_msg_function, name)) },
+    { "FUNCTIONS", CL_M_FUNCTIONS, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_functions), 0, 0,
+      TEXTS(TEXT(cl_msg_functions, tenant), TEXT(cl_msg_functions, text)) },
 
     { "SPAWN", CL_M_SPAWN, CL_WAY_CLOCHED_TO_ZYGOTE, SIZE(cl_msg_spawn), 1, CL_FDPASS_MAX,
       NO_TEXT },

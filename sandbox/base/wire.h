@@ -48,6 +48,9 @@ enum cl_msg_type {
     CL_M_PROBLEM = 40, /* struct cl_msg_problem: a reload was refused, until the next LOADED */
     CL_M_USAGE = 41,   /* struct cl_msg_usage: once for every REST, in their order */
 
+    CL_M_FUNCTION = 42,  /* struct cl_msg_function + 1 fd: a file of a tenant's functions_dir */
+    CL_M_FUNCTIONS = 43, /* struct cl_msg_functions: those were all of them */
+
     /* cloched -> zygote */
     CL_M_SPAWN = 64, /* struct cl_msg_spawn + fds: job socket, then the slot's cgroup fds */
 
@@ -213,6 +216,22 @@ struct cl_msg_problem {
     char text[CL_MSG_MAX - 16]; /* the first one */
 };
 
+/* The files of one tenant come one after the other, after LOADED and whenever the directory
+ * changed, and end with FUNCTIONS: the set is complete and takes the place of the one before. */
+struct cl_msg_function {
+    struct cl_msg head;
+    char tenant[CL_NAME_MAX];
+    char name[CL_NAME_MAX]; /* without ".py"; nothing else is known of it */
+};
+
+struct cl_msg_functions {
+    struct cl_msg head;
+    uint32_t count;   /* of FUNCTION before this; 0 also when the directory can't be read */
+    uint32_t refused; /* files that were left out, or 1 for the directory */
+    char tenant[CL_NAME_MAX];
+    char text[256]; /* why the first one was; "": none was */
+};
+
 struct cl_msg_spawn {
     struct cl_msg head;
     uint64_t spare;
@@ -301,6 +320,8 @@ union cl_msg_any {
     struct cl_msg_usage usage;
     struct cl_msg_drain drain;
     struct cl_msg_problem problem;
+    struct cl_msg_function function;
+    struct cl_msg_functions functions;
     struct cl_msg_spawn spawn;
     struct cl_msg_up up;
     struct cl_msg_spawned spawned;
