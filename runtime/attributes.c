@@ -10,6 +10,7 @@
 #include <structmember.h>
 
 #include "runtime/asker.h"
+#include "runtime/modset.h"
 #include "runtime/report.h"
 
 enum kind {
@@ -101,7 +102,8 @@ static bool is_callers_class(PyObject *object)
         return false;
     b_module = PyDict_GetItemString(type->tp_dict, "__module__");
     return b_module && PyUnicode_Check(b_module) &&
-           PyUnicode_CompareWithASCIIString(b_module, CL_MODULE_NAME) == 0;
+           (PyUnicode_CompareWithASCIIString(b_module, CL_MODULE_NAME) == 0 ||
+            cl_modset_has(b_module));
 }
 
 bool cl_attributes_leads_out(PyObject *object, const char *name)

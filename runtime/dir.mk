@@ -33,7 +33,7 @@ $(BUILD)/obj/runtime/boot.o: $(FROZEN)
 # Tests of the Python half run it without a jail around it.
 PYTHON_HALF := $(filter-out runtime/zygote_main.c,$(wildcard runtime/*.c)) $(ENTER_SRC) \
                tests/support/zygote_case.c tests/support/wants.c
-PYTHON_UNIT := test_convert test_modules test_audit test_run test_numeric test_eval
+PYTHON_UNIT := test_convert test_modules test_modset test_inspect test_audit test_run test_numeric test_eval
 UNIT += $(PYTHON_UNIT) test_workdir
 test_workdir_SRC := runtime/workdir.c runtime/emit.c
 $(foreach t,$(PYTHON_UNIT),$(eval $(t)_SRC := $(PYTHON_HALF)))

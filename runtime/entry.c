@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compiles the caller's source, runs it as a module and calls the entry.
+ * Runs the caller's source as a module, or imports the tenant's, and calls the entry.
  * Runs in: worker.
  * Trusts: nothing.
  */
@@ -8,7 +8,9 @@
 
 #include <string.h>
 
+#include "runtime/compile.h"
 #include "runtime/drive.h"
+#include "runtime/modset.h"
 #include "runtime/modules.h"
 #include "runtime/report.h"
 
@@ -46,27 +48,6 @@ void cl_entry_fini(struct cl_entry *entry)
     Py_CLEAR(entry->kwargs);
 }
 
-static PyObject *compile_source(struct cl_bytes source)
-{
-    static const char mark[] = "\xef\xbb\xbf"; /* some editors put it first */
-    PyCompilerFlags flags = { .cf_flags = PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE,
-                              .cf_feature_version = PY_MINOR_VERSION };
-    const char *text = source.bytes ? source.bytes : "";
-    PyObject *code;
-
-    if (memchr(text, '\0', source.length)) {
-        PyErr_SetString(PyExc_SyntaxError, "source code cannot contain null bytes");
-        return NULL;
-    }
-    if (strncmp(text, mark, sizeof(mark) - 1) == 0)
-        text += sizeof(mark) - 1;
-    code = Py_CompileStringExFlags(text, CL_SOURCE_NAME, Py_file_input, &flags, -1);
-    /* So the parser says that its stack is full; memory that is used up ends in a kill. */
-    if (!code && PyErr_ExceptionMatches(PyExc_MemoryError))
-        PyErr_SetString(PyExc_RecursionError, "the source is nested too deeply");
-    return code;
-}
-
 /* A module that sys.modules knows, as dataclasses, typing and pickle expect. */
 static PyObject *make_module(void)
 {
@@ -100,19 +81,22 @@ int cl_entry_offer_source(void)
     cl_pyref_auto PyObject *source = NULL;
     cl_pyref_auto PyObject *entry = NULL;
 
-    if (!b_linecache || !shown_source.bytes)
+    if (!b_linecache)
         return 0;
+    if (!shown_source.bytes)
+        return cl_modset_offer_sources();
     cache = PyObject_GetAttrString(b_linecache, "cache");
     source = PyCFunction_New(&source_def, NULL);
     entry = source ? PyTuple_Pack(1, source) : NULL;
-    if (!cache || !entry)
+    if (!cache || !entry || PyMapping_SetItemString(cache, CL_SOURCE_NAME, entry) < 0)
         return -1;
-    return PyMapping_SetItemString(cache, CL_SOURCE_NAME, entry);
+    return cl_modset_offer_sources();
 }
 
-static PyObject *run_module(struct cl_bytes source)
+PyObject *cl_entry_module(struct cl_bytes source, PyObject *names)
 {
-    cl_pyref_auto PyObject *code = compile_source(source);
+    cl_pyref_auto PyObject *file = PyUnicode_FromString(CL_SOURCE_NAME);
+    cl_pyref_auto PyObject *code = file ? cl_compile(source, file, 0) : NULL;
     cl_pyref_auto PyObject *module = code ? make_module() : NULL;
     cl_pyref_auto PyObject *nothing = NULL;
     PyObject *b_dict;
@@ -120,6 +104,8 @@ static PyObject *run_module(struct cl_bytes source)
     if (!module)
         return NULL;
     b_dict = PyModule_GetDict(module);
+    if (names && PyDict_Update(b_dict, names) < 0)
+        return NULL;
     shown_source = source;
     if (cl_entry_offer_source() < 0)
         return NULL;
@@ -127,9 +113,14 @@ static PyObject *run_module(struct cl_bytes source)
     return nothing ? cl_take_ptr(&module) : NULL;
 }
 
-static void raise_missing(PyObject *name, PyObject *part)
+static void raise_missing(PyObject *module, PyObject *name, PyObject *part)
 {
-    if (PyUnicode_CompareWithASCIIString(name, default_entry) == 0)
+    cl_pyref_auto PyObject *home = PyModule_GetNameObject(module);
+    const bool is_own = home && PyUnicode_CompareWithASCIIString(home, CL_MODULE_NAME) == 0;
+
+    if (home && !is_own && PyUnicode_Compare(name, part) == 0)
+        PyErr_Format(entry_error, "the module '%U' defines no function '%U'", home, name);
+    else if (PyUnicode_CompareWithASCIIString(name, default_entry) == 0)
         PyErr_Format(entry_error,
                      "the source defines no function 'main'; define `def main(...)` "
                      "or name another one as entry");
@@ -155,26 +146,48 @@ static PyObject *find_entry(PyObject *module, PyObject *name)
         if (!PyErr_ExceptionMatches(PyExc_AttributeError))
             return NULL;
         PyErr_Clear();
-        raise_missing(name, b_part);
+        raise_missing(module, name, b_part);
         return NULL;
     }
     return parts ? cl_take_ptr(&found) : NULL;
 }
 
+static PyObject *text_of(const char *bytes, size_t length)
+{
+    return PyUnicode_DecodeUTF8(bytes, (Py_ssize_t)length, "replace");
+}
+
+/* "module.name" of a call by name: imports the module. `name` is owned by the caller. */
+static PyObject *load_named(const struct cl_call *call, PyObject **name)
+{
+    const char *text = call->entry.bytes;
+    const char *dot = memchr(text, '.', call->entry.length);
+    const size_t length = dot ? (size_t)(dot - text) : call->entry.length;
+    cl_pyref_auto PyObject *module = text_of(text, length);
+
+    *name = dot ? text_of(dot + 1, call->entry.length - length - 1)
+                : PyUnicode_FromString(default_entry);
+    return module && *name ? cl_modset_import(module) : NULL;
+}
+
+static PyObject *load_source(const struct cl_call *call, PyObject **name)
+{
+    *name = call->entry.length > 0 ? text_of(call->entry.bytes, call->entry.length)
+                                   : PyUnicode_FromString(default_entry);
+    return *name ? cl_entry_module(call->source, NULL) : NULL;
+}
+
 PyObject *cl_entry_run(const struct cl_entry *entry, const struct cl_call *call)
 {
-    cl_pyref_auto PyObject *module = run_module(call->source);
+    const bool is_named = call->head.flags & CL_CALL_FUNCTION;
+    cl_pyref_auto PyObject *module = NULL;
     cl_pyref_auto PyObject *name = NULL;
     cl_pyref_auto PyObject *function = NULL;
 
-    if (!module)
+    if (cl_modset_put(call) < 0)
         return NULL;
-    if (call->entry.length > 0)
-        name =
-            PyUnicode_DecodeUTF8(call->entry.bytes, (Py_ssize_t)call->entry.length, "replace");
-    else
-        name = PyUnicode_FromString(default_entry);
-    function = name ? find_entry(module, name) : NULL;
+    module = is_named ? load_named(call, &name) : load_source(call, &name);
+    function = module ? find_entry(module, name) : NULL;
     if (!function)
         return NULL;
     if (!PyCallable_Check(function))

@@ -22,9 +22,14 @@ int cl_entry_prepare(void);
 /* Parses ARGS and KWARGS; absent ones are empty. */
 int cl_entry_arguments(struct cl_entry *entry, const struct cl_call *call);
 
-/* Runs the source as module "main", finds the entry and calls it. Returns what it returned
+/* Runs the source as module "main" (or, by the flag FUNCTION, imports the module that the entry
+ * starts with), finds the entry and calls it. Returns what it returned
  * (owned), NULL with an exception set. */
 PyObject *cl_entry_run(const struct cl_entry *entry, const struct cl_call *call);
+
+/* Runs the source as module "main", with `names` (a dict, or NULL) bound before it. The module
+ * (owned), NULL with an exception set. */
+PyObject *cl_entry_module(struct cl_bytes source, PyObject *names);
 
 /* Lets tracebacks that the caller prints itself show the lines of its source. Called for the call
  * and when `linecache` is loaded during it. -1 with an exception set. */

@@ -8,6 +8,7 @@
 
 #include "runtime/audit.h"
 #include "runtime/boot.h"
+#include "runtime/modset.h"
 #include "runtime/report.h"
 #include "runtime/view.h"
 
@@ -29,7 +30,7 @@ static PyObject *find_public(PyObject *self, PyObject *name)
     if (!b_module || !PyUnicode_CheckExact(name))
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     if (PyUnicode_CompareWithASCIIString(name, CL_MODULE_NAME) == 0 ||
-        PyUnicode_CompareWithASCIIString(name, "__main__") == 0)
+        PyUnicode_CompareWithASCIIString(name, "__main__") == 0 || cl_modset_has(name))
         return Py_NewRef(b_module);
     return cl_view_granted(name, b_module);
 }

@@ -17,6 +17,7 @@
 #include "runtime/known.h"
 #include "runtime/learn.h"
 #include "runtime/mapped.h"
+#include "runtime/modset.h"
 #include "runtime/report.h"
 #include "runtime/scopes.h"
 #include "runtime/view.h"
@@ -212,6 +213,8 @@ static PyObject *guarded_import(PyObject *self, PyObject *args, PyObject *keywor
     if (level != 0)
         return PyErr_Format(PyExc_ImportError,
                             "attempted relative import with no known parent package");
+    if (cl_modset_has(name))
+        return cl_modset_import(name);
     listed = PySet_Contains(state.allowed, name);
     if (listed == 0 && is_from_c(name, globals, locals, items))
         return import_for_c(name);
@@ -245,6 +248,8 @@ static PyObject *import_module(PyObject *self, PyObject *args, PyObject *keyword
         return NULL;
     if (!PyUnicode_CheckExact(name))
         return PyErr_Format(PyExc_TypeError, "a module's name is exactly a str");
+    if (cl_modset_has(name))
+        return cl_modset_import(name);
     listed = is_granted(name);
     if (listed == 0)
         refuse(name);

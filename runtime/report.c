@@ -72,17 +72,24 @@ static int number_of(PyObject *exception, const char *attribute)
     return number > 0 && number < INT32_MAX ? (int)number : 0;
 }
 
-/* A SyntaxError in the caller's own source. */
-static bool is_own_syntax(PyObject *exception)
+/* The file of a SyntaxError in the caller's own source (owned), else NULL. */
+static PyObject *own_syntax_file(PyObject *exception, struct cl_bytes *source)
 {
     cl_pyref_auto PyObject *file = NULL;
 
     if (!PyObject_TypeCheck(exception, (PyTypeObject *)PyExc_SyntaxError))
-        return false;
+        return NULL;
     file = PyObject_GetAttrString(exception, "filename");
     PyErr_Clear();
-    return file && PyUnicode_Check(file) &&
-           PyUnicode_CompareWithASCIIString(file, CL_SOURCE_NAME) == 0;
+    return file && cl_traceback_is_own(file, source) ? cl_take_ptr(&file) : NULL;
+}
+
+static bool is_own_syntax(PyObject *exception)
+{
+    struct cl_bytes source;
+    cl_pyref_auto PyObject *file = own_syntax_file(exception, &source);
+
+    return file;
 }
 
 static struct cl_place syntax_place(PyObject *exception)
@@ -129,14 +136,16 @@ static int put_notes(PyObject *exception, PyObject *lines)
     return 0;
 }
 
-/* A place that no frame stands for. */
-static int put_place(const struct cl_report *report, const struct cl_place *place,
+/* A place that no frame stands for; `file` is owned here. */
+static int put_place(struct cl_bytes source, PyObject *file, const struct cl_place *place,
                      PyObject *lines)
 {
-    if (put_text(lines, PyUnicode_FromFormat("  File \"" CL_SOURCE_NAME "\", line %d\n",
-                                             place->line)) < 0)
+    cl_pyref_auto PyObject *owned = file;
+
+    if (!owned || put_text(lines, PyUnicode_FromFormat("  File \"%U\", line %d\n", owned,
+                                                       place->line)) < 0)
         return -1;
-    return cl_traceback_put_line(report->source, place, lines);
+    return cl_traceback_put_line(source, place, lines);
 }
 
 static int put_one(const struct cl_report *report, PyObject *exception, PyObject *lines)
@@ -144,20 +153,23 @@ static int put_one(const struct cl_report *report, PyObject *exception, PyObject
     cl_pyref_auto PyObject *traceback = PyException_GetTraceback(exception);
     cl_pyref_auto PyObject *type = cl_report_type(exception);
     cl_pyref_auto PyObject *message = type ? message_of(exception) : NULL;
+    struct cl_bytes source = report->source;
+    cl_pyref_auto PyObject *syntax_file = own_syntax_file(exception, &source);
 
     if (!message)
         return -1;
-    if (report->place.line > 0 && !is_own_syntax(exception)) {
+    if (report->place.line > 0 && !syntax_file) {
         if (put_text(lines, PyUnicode_FromString(traceback_head)) < 0 ||
-            put_place(report, &report->place, lines) < 0)
+            put_place(report->source, PyUnicode_FromString(CL_SOURCE_NAME), &report->place,
+                      lines) < 0)
             return -1;
     } else if (traceback && (put_text(lines, PyUnicode_FromString(traceback_head)) < 0 ||
                              cl_traceback_put(report->source, traceback, lines) < 0))
         return -1;
-    if (is_own_syntax(exception)) {
+    if (syntax_file) {
         struct cl_place place = syntax_place(exception);
 
-        if (put_place(report, &place, lines) < 0)
+        if (put_place(source, Py_NewRef(syntax_file), &place, lines) < 0)
             return -1;
     }
     if (put_text(lines,

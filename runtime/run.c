@@ -17,6 +17,7 @@
 #include "runtime/entry.h"
 #include "runtime/eval.h"
 #include "runtime/events.h"
+#include "runtime/inspect.h"
 #include "runtime/learn.h"
 #include "runtime/mapped.h"
 #include "runtime/modules.h"
@@ -205,6 +206,16 @@ static _Noreturn void run_v1(const struct cl_call *call)
     end_returned(call, outcome);
 }
 
+/* Nothing of the caller's runs, so what guards it stays dormant. */
+static _Noreturn void run_inspect(const struct cl_call *call)
+{
+    PyObject *value = cl_inspect_run(call);
+
+    if (!value)
+        end_raised(call);
+    end_returned(call, value);
+}
+
 _Noreturn void cl_run_call(const struct cl_call *call)
 {
     struct cl_entry entry = CL_ENTRY_INIT;
@@ -213,6 +224,8 @@ _Noreturn void cl_run_call(const struct cl_call *call)
     report.source = call->source;
     if (call->head.flags & CL_CALL_EVAL)
         run_eval(call);
+    if (call->head.flags & CL_CALL_INSPECT)
+        run_inspect(call);
     if (call->head.flags & CL_CALL_V1)
         run_v1(call);
     bring_in(call);

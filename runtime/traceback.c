@@ -9,10 +9,18 @@
 #include <frameobject.h>
 #include <string.h>
 
+#include "runtime/modset.h"
 #include "runtime/modules.h"
 #include "runtime/report.h"
 
 enum { FRAMES_FIRST = 50, FRAMES_LAST = 50, REPEATS_MAX = 3, LINE_BYTES_MAX = 400 };
+
+bool cl_traceback_is_own(PyObject *file, struct cl_bytes *source)
+{
+    return PyUnicode_CheckExact(file) &&
+           (PyUnicode_CompareWithASCIIString(file, CL_SOURCE_NAME) == 0 ||
+            cl_modset_source(file, source));
+}
 
 struct cl_bytes cl_traceback_line(struct cl_bytes source, int number)
 {
@@ -63,18 +71,20 @@ static struct cl_place place_of(struct cl_bytes source, PyTracebackObject *entry
     return place;
 }
 
-static bool is_main(PyCodeObject *code)
+/* Whether the code is of the caller's source, or of a module that came with the call; then
+ * `source` is its own. */
+static bool is_own(PyCodeObject *code, struct cl_bytes *source)
 {
-    return PyUnicode_CheckExact(code->co_filename) &&
-           PyUnicode_CompareWithASCIIString(code->co_filename, CL_SOURCE_NAME) == 0;
+    return cl_traceback_is_own(code->co_filename, source);
 }
 
 /* Code that the caller compiled itself runs with the caller's builtins. */
 static bool is_callers(PyFrameObject *frame, PyCodeObject *code)
 {
     cl_pyref_auto PyObject *builtins = PyFrame_GetBuiltins(frame);
+    struct cl_bytes source;
 
-    return is_main(code) || builtins == cl_modules_builtins();
+    return is_own(code, &source) || builtins == cl_modules_builtins();
 }
 
 static PyCodeObject *code_of(PyTracebackObject *entry)
@@ -90,7 +100,7 @@ struct cl_place cl_traceback_place(struct cl_bytes source, PyObject *traceback)
          entry = entry->tb_next) {
         PyCodeObject *code = code_of(entry);
 
-        if (is_main(code))
+        if (is_own(code, &source))
             place = place_of(source, entry, code);
         Py_DECREF(code);
     }
@@ -146,13 +156,14 @@ static int put_entry(struct cl_bytes source, PyTracebackObject *entry, PyCodeObj
                      PyObject *lines)
 {
     struct cl_place place = { entry->tb_lineno, 0, 0, 0 };
+    const bool has_source = is_own(code, &source);
 
-    if (is_main(code))
+    if (has_source)
         place = place_of(source, entry, code);
     if (put_text(lines, PyUnicode_FromFormat("  File \"%U\", line %d, in %U\n",
                                              code->co_filename, place.line, code->co_name)) < 0)
         return -1;
-    return is_main(code) ? cl_traceback_put_line(source, &place, lines) : 0;
+    return has_source ? cl_traceback_put_line(source, &place, lines) : 0;
 }
 
 /* Keeps count of the same line over and over (endless recursion) and of what is left out. */

@@ -3,6 +3,8 @@
 #ifndef CL_RUNTIME_TRACEBACK_H
 #define CL_RUNTIME_TRACEBACK_H
 
+#include <stdbool.h>
+
 #include "runtime/call.h"
 #include "runtime/pyref.h"
 
@@ -12,6 +14,10 @@ struct cl_place {
     int end_line;
     int end_column; /* one past the last character */
 };
+
+/* Whether a file name is that of the caller's source, or of a module that came with the call; of a
+ * module, `source` becomes its text. */
+bool cl_traceback_is_own(PyObject *file, struct cl_bytes *source);
 
 /* The innermost place in the caller's source that a traceback passes through. */
 struct cl_place cl_traceback_place(struct cl_bytes source, PyObject *traceback);

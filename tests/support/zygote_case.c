@@ -199,6 +199,24 @@ static void put_file(struct cl_buf *out, const struct case_call *call)
     put_frame(out, CL_F_FILE, body, length);
 }
 
+static void put_modules(struct cl_buf *out, const struct case_call *call)
+{
+    for (size_t i = 0; i < CASE_MODULES_MAX && call->modules[i].name; i++) {
+        const struct case_module *module = &call->modules[i];
+        const struct cl_frame_module head = { (uint32_t)strlen(module->name),
+                                              (uint32_t)strlen(module->source),
+                                              (uint32_t)module->code_length };
+        struct cl_buf CL_AUTO(cl_buf_fini) body = CL_BUF_INIT(CAPTURED_MAX);
+        struct cl_err err = CL_ERR_INIT;
+
+        CL_CHECK(cl_buf_put(&body, &head, sizeof(head), &err) == 0 &&
+                 cl_buf_put(&body, module->name, head.name_length, &err) == 0 &&
+                 cl_buf_put(&body, module->source, head.source_length, &err) == 0 &&
+                 cl_buf_put(&body, module->code, head.code_length, &err) == 0);
+        put_frame(out, CL_F_MODULE, body.bytes, body.length);
+    }
+}
+
 static void send_call(int job, const struct case_call *call)
 {
     CL_AUTO(cl_buf_fini) struct cl_buf out = CL_BUF_INIT(CAPTURED_MAX);
@@ -211,8 +229,10 @@ static void send_call(int job, const struct case_call *call)
     };
 
     put_frame(&out, CL_F_CALL, &head, sizeof(head));
-    put_frame(&out, CL_F_SOURCE, call->source,
-              call->source_length ? call->source_length : strlen(call->source));
+    if (call->source)
+        put_frame(&out, CL_F_SOURCE, call->source,
+                  call->source_length ? call->source_length : strlen(call->source));
+    put_modules(&out, call);
     put_text(&out, CL_F_ENTRY, call->entry);
     put_text(&out, CL_F_ARGS, call->args);
     put_text(&out, CL_F_KWARGS, call->kwargs);

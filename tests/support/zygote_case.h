@@ -37,12 +37,22 @@ int case_zygote_start(struct case_zygote *zygote, const struct case_policy *poli
                       struct cl_err *err);
 void case_zygote_stop(struct case_zygote *zygote);
 
+/* A module that comes with a call. */
+struct case_module {
+    const char *name, *source;
+    const void *code; /* NULL: none */
+    size_t code_length;
+};
+
+enum { CASE_MODULES_MAX = 8 };
+
 struct case_call {
-    const char *source;
+    const char *source; /* NULL: no SOURCE */
     const char *entry, *args, *kwargs, *stdin_text;
     const char *file_path, *file_content; /* one file in */
     const char *artifact;                 /* one glob */
     const char *env;
+    struct case_module modules[CASE_MODULES_MAX];
     size_t source_length; /* 0: strlen */
     uint32_t flags;
     uint32_t depth;        /* 0: 64 */
