@@ -4,7 +4,6 @@
  * Runs in: cloche-api.
  * Trusts: nothing of the request; of the outcome only what stream.c and verdict.c made of it.
  */
-#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
@@ -71,98 +70,55 @@ int cl_calls_check(struct cl_visit *visit, struct cl_refusal *refusal)
 
 /* ------------------------------------------------------------------------------------- body */
 
-/* W3C trace context, version 00: fixed shape, or it is left out. */
-static bool is_traceparent(const char *text)
+static int take(struct cl_visit *visit, const struct cl_call_sent *sent,
+                struct cl_refusal *refusal)
 {
-    static const char shape[] = "00-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
-
-    if (strlen(text) != sizeof(shape) - 1)
-        return false;
-    for (size_t i = 0; i < sizeof(shape) - 1; i++) {
-        const bool is_hex =
-            isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f');
-
-        if (shape[i] == 'h' ? !is_hex : text[i] != shape[i])
-            return false;
-    }
-    return true;
-}
-
-static int put_trace(struct cl_visit *visit, struct cl_request *request,
-                     struct cl_refusal *refusal)
-{
-    const char *parent = cl_exchange_field(visit->exchange, "traceparent");
-
-    if (!parent || !is_traceparent(parent))
-        return 0;
-    return cl_request_put_env(request, "TRACEPARENT", parent, refusal);
-}
-
-/* The pool that the request names, if the tenant may use it and the body fits its policy. */
-static struct cl_pool *find_pool(struct cl_visit *visit, const struct cl_request *request,
-                                 size_t length, struct cl_refusal *refusal)
-{
-    struct cl_pool *pool = cl_tenancy_find(visit->app->tenancy, visit->tenant, request->policy);
-
-    if (!pool) {
-        if (request->policy[0])
-            cl_refusal_point(refusal, "policy", strlen("policy"));
-        cl_refusal_set(refusal, CL_R_POLICY_NOT_ALLOWED, "no policy \"%s\" for this token",
-                       request->policy);
-        return NULL;
-    }
-    if (length > pool->policy->request_bytes) {
-        refusal->limit = pool->policy->request_bytes;
-        cl_refusal_set(refusal, CL_R_TOO_LARGE, "policy \"%s\" takes %" PRIu64 " bytes",
-                       pool->policy->name, refusal->limit);
-        return NULL;
-    }
-    return pool;
-}
-
-/* The request's frames become a job, and are taken. `kind` is added to the call's flags. */
-static int submit(struct cl_visit *visit, struct cl_request *request, size_t length,
-                  uint32_t kind, struct cl_refusal *refusal)
-{
-    const uint32_t flags = kind | (visit->form == CL_REPLY_PLAIN ? 0 : CL_CALL_STREAM);
-    struct cl_pool *pool;
+    struct cl_prepared CL_AUTO(cl_prepared_fini) prepared = {
+        .flags = visit->form == CL_REPLY_PLAIN ? 0 : CL_CALL_STREAM,
+    };
     struct cl_job *job;
 
-    if (put_trace(visit, request, refusal) < 0)
+    if (cl_prepare(visit->app, visit->tenant, sent, &prepared, refusal) < 0)
         return -1;
-    pool = find_pool(visit, request, length, refusal);
-    if (!pool || cl_request_seal(request, pool->policy, flags, refusal) < 0)
-        return -1;
-    if (!cl_exchange_reserve(visit->exchange, request->frames.capacity)) {
+    if (!cl_exchange_reserve(visit->exchange, prepared.request.frames.capacity)) {
         refusal->retry_after_s = 1;
         return cl_refusal_set(refusal, CL_R_NO_MEMORY,
                               "other requests hold what there is for a call of this size");
     }
-    job = cl_job_new(visit->app->dispatch, pool, request, flags, visit->form);
+    job = cl_job_new(visit->app->dispatch, prepared.pool, &prepared.request, prepared.flags,
+                     visit->form);
     job->exchange = visit->exchange;
     visit->job = job->id;
     cl_dispatch_submit(visit->app->dispatch, job);
     return 0;
 }
 
+int cl_calls_take(struct cl_visit *visit, enum cl_call_kind kind, const char *function,
+                  struct cl_json body, struct cl_refusal *refusal)
+{
+    const struct cl_call_sent sent = {
+        .kind = kind,
+        .function = function,
+        .trace = cl_exchange_field(visit->exchange, "traceparent"),
+        .body = body.text,
+        .length = body.length,
+    };
+
+    return take(visit, &sent, refusal);
+}
+
 int cl_calls_run(struct cl_visit *visit, const char *body, size_t length,
                  struct cl_refusal *refusal)
 {
-    struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
-
-    if (cl_request_parse(&request, body, length, refusal) < 0)
-        return -1;
-    return submit(visit, &request, length, 0, refusal);
+    return cl_calls_take(visit, CL_CALL_KIND_CALL, "", (struct cl_json){ body, length },
+                         refusal);
 }
 
 int cl_calls_eval(struct cl_visit *visit, const char *body, size_t length,
                   struct cl_refusal *refusal)
 {
-    struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
-
-    if (cl_request_parse_eval(&request, body, length, refusal) < 0)
-        return -1;
-    return submit(visit, &request, length, CL_CALL_EVAL, refusal);
+    return cl_calls_take(visit, CL_CALL_KIND_EVAL, "", (struct cl_json){ body, length },
+                         refusal);
 }
 
 /* -------------------------------------------------------------------------------------- job */

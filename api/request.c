@@ -95,6 +95,23 @@ static int read_metadata(struct cl_member_parse *parse, struct cl_json value)
     return 0;
 }
 
+static int read_priority(struct cl_member_parse *parse, struct cl_json value)
+{
+    static const char *const words[] = {
+        [CL_PRIORITY_NORMAL] = "normal",
+        [CL_PRIORITY_HIGH] = "high",
+        [CL_PRIORITY_LOW] = "low",
+    };
+
+    for (size_t i = 0; i < CL_COUNT(words); i++) {
+        if (cl_json_is(value, words[i])) {
+            parse->request->priority = (enum cl_priority)i;
+            return 0;
+        }
+    }
+    return cl_member_malformed(parse, "one of high, normal, low");
+}
+
 static const struct cl_member members[] = {
     { "source", CL_JSON_STRING, read_source },
     { "function", CL_JSON_STRING, read_function },
@@ -108,6 +125,7 @@ static const struct cl_member members[] = {
     { "policy", CL_JSON_STRING, cl_member_policy },
     { "limits", CL_JSON_OBJECT, cl_member_limits },
     { "metadata", CL_JSON_OBJECT, read_metadata },
+    { "priority", CL_JSON_STRING, read_priority },
 };
 
 static int refuse_at(struct cl_member_parse *parse, const char *key, const char *detail)

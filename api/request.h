@@ -27,6 +27,8 @@ enum {
     CL_REQUEST_EXPRESSION_MAX = 64 << 10,
 };
 
+enum cl_priority { CL_PRIORITY_NORMAL = 0, CL_PRIORITY_HIGH, CL_PRIORITY_LOW };
+
 /* What one call may use, indexed by enum cl_limit. */
 struct cl_request_limits {
     uint64_t value[CL_LIMIT_COUNT_];
@@ -34,8 +36,9 @@ struct cl_request_limits {
 
 struct cl_request {
     struct cl_buf frames;
-    struct cl_buf metadata;   /* the JSON object as sent; empty when absent */
-    char policy[CL_NAME_MAX]; /* "": the tenant's first */
+    struct cl_buf metadata;    /* the JSON object as sent; empty when absent */
+    char policy[CL_NAME_MAX];  /* "": the tenant's first */
+    enum cl_priority priority; /* among its tenant's calls that are stored */
     uint64_t asked[CL_LIMIT_COUNT_];
     bool is_asked[CL_LIMIT_COUNT_];  /* which of them were in the request */
     bool needs_files;                /* files or artifacts were given */

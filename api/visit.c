@@ -168,6 +168,8 @@ static void on_drained(struct cl_exchange *exchange)
 
     if (visit && visit->job)
         cl_dispatch_resume(visit->app->dispatch, visit->job);
+    if (visit && visit->later && visit->later->on_drained)
+        visit->later->on_drained(visit->later_self);
 }
 
 static void on_end(struct cl_exchange *exchange, bool complete)
@@ -180,6 +182,8 @@ static void on_end(struct cl_exchange *exchange, bool complete)
     cl_exchange_set_user(exchange, NULL);
     if (visit->job)
         cl_dispatch_abandon(visit->app->dispatch, visit->job, visit->is_detached);
+    if (visit->later && visit->later->on_end)
+        visit->later->on_end(visit->later_self);
     free(visit);
 }
 

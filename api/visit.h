@@ -10,6 +10,7 @@
 #include "api/dispatch.h"
 #include "api/http1/server.h"
 #include "api/metrics.h"
+#include "api/prepare.h"
 #include "api/route.h"
 
 /* Everything this process has; one, made by main.c. */
@@ -26,6 +27,12 @@ struct cl_app {
     bool is_draining;
 };
 
+/* What a handler that answers later hears; each may be NULL. Run on the event loop. */
+struct cl_visit_later {
+    void (*on_drained)(void *self); /* everything written so far has left */
+    void (*on_end)(void *self);     /* the last: answered, or the client is gone */
+};
+
 struct cl_visit {
     struct cl_app *app;
     struct cl_exchange *exchange;
@@ -38,6 +45,9 @@ struct cl_visit {
     uint64_t job; /* 0: none */
     enum cl_reply_form form;
     bool is_detached; /* runs on when the client goes away */
+    /* of whatever else answers later */
+    const struct cl_visit_later *later; /* NULL: nobody */
+    void *later_self;
 };
 
 extern const struct cl_route cl_routes[]; /* routes.c */
@@ -60,6 +70,9 @@ void cl_visit_answer(struct cl_visit *visit, const char *type, const struct cl_b
 
 /* Handlers, one file per resource: calls.c, policies.c, health.c. */
 int cl_calls_check(struct cl_visit *visit, struct cl_refusal *refusal);
+/* What run and eval do; `function` is what the path names, "" when it is in the body. */
+int cl_calls_take(struct cl_visit *visit, enum cl_call_kind kind, const char *function,
+                  struct cl_json body, struct cl_refusal *refusal);
 int cl_calls_run(struct cl_visit *visit, const char *body, size_t length,
                  struct cl_refusal *refusal);
 int cl_calls_eval(struct cl_visit *visit, const char *body, size_t length,
