@@ -19,6 +19,11 @@ API_TEST_SRC := $(filter-out api/main.c,$(API_SRC)) tests/support/exchange_fake.
 $(foreach t,$(API_UNIT),$(eval $(t)_SRC := $(API_TEST_SRC))\
                         $(eval $(t)_LIBS := -levent_core -lsodium))
 
+# Pure parts of stored calls.
+UNIT += test_asyncq test_replay
+test_asyncq_SRC := api/asyncq.c
+test_replay_SRC := api/replay.c api/events.c $(wildcard api/json*.c)
+
 FUZZERS += fuzz_request fuzz_frames
 fuzz_request_SRC := $(addprefix api/,request.c request_eval.c request_files.c request_limits.c \
                       member.c path.c quantity.c refusal.c) $(wildcard api/json*.c) tests/support/policy_sample.c
