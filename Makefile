@@ -130,7 +130,8 @@ DEPS := gcc libc6-dev make git pkg-config clang libclang-rt-14-dev clang-format 
         cppcheck codespell shellcheck gcovr libevent-dev libjson-c-dev libseccomp-dev libcap-dev \
         libpython3.11-dev python3 libyaml-dev libsqlite3-dev \
         libsodium-dev libssl-dev libcurl4-openssl-dev libcmocka-dev python3-pytest \
-        python3-httpx python3-yaml python3-numpy python3-pandas groff-base bubblewrap curl strace
+        python3-httpx python3-yaml python3-numpy python3-pandas groff-base bubblewrap curl \
+        strace nodejs
 
 .PHONY: deps
 deps:  ## install the Debian packages that are missing (root)

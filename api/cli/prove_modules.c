@@ -24,25 +24,27 @@ static const char *const tempting[] = {
     "io",     "nt",        "urllib",   "json.tool",  "email",  "http.client",
 };
 
-static int prove_listed(struct cl_prove *prove, const char *module)
+static int prove_import(struct cl_prove *prove, const struct cl_expected *expected,
+                        const char *module)
 {
     char source[1024];
     char what[256];
 
     snprintf(what, sizeof(what), "module %s", module);
     snprintf(source, sizeof(source), "import %s\ndef main(): return 1\n", module);
-    return cl_prove_call(prove, &granted, what, source, "");
+    return cl_prove_call(prove, expected, what, source, "");
+}
+
+static int prove_listed(struct cl_prove *prove, const char *module)
+{
+    return prove_import(prove, &granted, module);
 }
 
 static int prove_unlisted(struct cl_prove *prove, const char *module)
 {
-    const struct cl_expected refused = { CL_PROOF_REFUSAL, "denied", "modules" };
-    char source[256];
-    char what[128];
+    static const struct cl_expected refused = { CL_PROOF_REFUSAL, "denied", "modules" };
 
-    snprintf(what, sizeof(what), "module %s", module);
-    snprintf(source, sizeof(source), "import %s\ndef main(): return 1\n", module);
-    return cl_prove_call(prove, &refused, what, source, "");
+    return prove_import(prove, &refused, module);
 }
 
 /* "module=name,name": these names are there, and nothing else that is public. */

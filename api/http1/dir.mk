@@ -24,3 +24,10 @@ FUZZERS += fuzz_head fuzz_body fuzz_json
 fuzz_head_SRC := $(HEAD_SRC)
 fuzz_body_SRC := api/http1/body.c $(HEAD_SRC)
 fuzz_json_SRC := $(JSON_SRC)
+
+# What this server understands of a request, for comparing it with another one.
+TOOLS += http-echo
+http-echo_SRC := tests/support/http_echo.c $(HTTP_SRC)
+http-echo_LIBS := -levent_core
+
+pytest: $(BIN)/http-echo
