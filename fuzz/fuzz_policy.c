@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A policy file as anybody might write it: loaded, checked, shown, and packed when it passes.
+ * A file of a policy or of tenants as anybody might write it: loaded, checked, shown, and packed
+ * when it passes.
  * Runs in: tests only.
  * Trusts: nothing.
  */
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "policies/pack.h"
 #include "policies/policy.h"
 #include "policies/set.h"
+#include "policies/tenants.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/tenantview.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
@@ -34,12 +38,30 @@ static void pack(const struct cl_spec *spec)
         CL_CHECK(err.kind == CL_E_LIMIT);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+static void run_tenants(const char *text, size_t length)
+{
+    struct cl_report report = CL_REPORT_INIT;
+    struct cl_err err = CL_ERR_INIT;
+    struct cl_set *set = cl_set_new();
+    struct cl_tenants *tenants = cl_tenants_read("tenants.yaml", text, length, &report);
+
+    CL_CHECK((cl_tenants_check(tenants, set, &report) == 0) == (report.errors == 0));
+    for (size_t i = 0; report.errors == 0 && i < tenants->count; i++)
+        CL_CHECK(cl_tenantview_check(&tenants->entries[i].file, sizeof(struct cl_tenant_file),
+                                     &err) == 0);
+    cl_report_sort(&report);
+    print(&report);
+    cl_set_free(set);
+    cl_tenants_free(tenants);
+    cl_report_fini(&report);
+}
+
+static void run_policy(const char *text, size_t length)
 {
     struct cl_report report = CL_REPORT_INIT;
     struct cl_set *set = cl_set_new();
 
-    cl_set_add(set, "p", "p.yaml", (const char *)bytes, length, &report);
+    cl_set_add(set, "p", "p.yaml", text, length, &report);
     const struct cl_spec *spec = cl_set_resolve(set, cl_set_find(set, "p"), &report);
     CL_CHECK((spec != NULL) == (report.errors == 0));
     cl_report_sort(&report);
@@ -48,5 +70,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         pack(spec);
     cl_set_free(set);
     cl_report_fini(&report);
+}
+
+/* Which of both is told by what stands in it, as `check` does. */
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+    cl_free_auto char *text = malloc(length + 1);
+
+    CL_CHECK(text);
+    if (length > 0)
+        memcpy(text, bytes, length);
+    text[length] = '\0';
+    if (cl_tenants_is("p.yaml", text))
+        run_tenants(text, length);
+    else
+        run_policy(text, length);
     return 0;
 }

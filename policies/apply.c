@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "policies/binds.h"
+#include "policies/keys.h"
 #include "policies/lists.h"
 #include "policies/table.h"
 #include "policies/text.h"
@@ -101,35 +102,11 @@ static int (*const takers[])(struct cl_apply *, const struct cl_key *,
     [CL_KEY_BINDS] = cl_binds_take,      [CL_KEY_REASONS] = cl_lists_reasons,
 };
 
-/* The same word in another section: people put keys one level too high or too low. */
-static const char *elsewhere(const char *word)
-{
-    for (size_t i = 0; i < cl_table_count; i++) {
-        if (strcmp(cl_table_word(&cl_table[i]), word) == 0)
-            return cl_table[i].path;
-    }
-    return NULL;
-}
-
 static int unknown_key(struct cl_apply *apply, const char *section, const struct cl_node *key)
 {
-    struct cl_text_nearest nearest = CL_TEXT_NEAREST_INIT(key->text);
-    char allowed[WORDS_SIZE] = "", where[PATH_SIZE] = "";
-    const struct cl_key *row = NULL;
+    const struct cl_keys keys = { cl_table, cl_table_count };
 
-    while ((row = cl_table_next(section, row))) {
-        size_t used = strlen(allowed);
-        snprintf(allowed + used, sizeof(allowed) - used, "%s%s", used ? ", " : "",
-                 cl_table_word(row));
-        cl_text_nearest_try(&nearest, cl_table_word(row));
-    }
-    if (!nearest.word)
-        nearest.word = elsewhere(key->text);
-    if (*section)
-        snprintf(where, sizeof(where), " in '%s'", section);
-    return cl_report_add(apply->report, key->place, "unknown key '%.60s'%s; %s%s%sallowed: %s",
-                         key->text, where, nearest.word ? "did you mean '" : "",
-                         nearest.word ? nearest.word : "", nearest.word ? "'? " : "", allowed);
+    return cl_keys_unknown(&keys, section, section, key, apply->report);
 }
 
 static int take_value(struct cl_apply *apply, const char *section, const struct cl_node *value)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads whole policy files, capped before anything is kept.
+ * Reads whole files of policies and tenants, capped before anything is kept.
  * Runs in: cloche-policyc.
  * Trusts: whoever opened the file to have checked its owner.
  */
@@ -35,11 +35,12 @@ static ssize_t read_all(int fd, char *text, size_t size, struct cl_err *err)
     return (ssize_t)length;
 }
 
-/* The text, owned by the caller, and its length; NULL when it can't be read. */
-static char *take_text(const char *path, int fd, size_t *length, struct cl_err *err)
+/* The text, owned by the caller and with a NUL behind it, and its length; NULL when it can't be read. */
+static char *take_text(const char *path, int fd, size_t most, size_t *length,
+                       struct cl_err *err)
 {
-    const size_t size = CL_LOAD_BYTES_MAX + 1;
-    cl_free_auto char *text = malloc(size);
+    const size_t size = most + 1;
+    cl_free_auto char *text = malloc(size + 1);
     struct stat seen;
 
     CL_CHECK(text);
@@ -57,6 +58,7 @@ static char *take_text(const char *path, int fd, size_t *length, struct cl_err *
         return NULL;
     }
     *length = (size_t)got;
+    text[got] = '\0';
     return cl_take_ptr(&text);
 }
 
@@ -71,12 +73,28 @@ int cl_input_fd(struct cl_set *set, const char *name, const char *path, int fd,
                 struct cl_report *report, struct cl_err *err)
 {
     size_t length = 0;
-    cl_free_auto char *text = take_text(path, fd, &length, err);
+    cl_free_auto char *text = take_text(path, fd, CL_LOAD_BYTES_MAX, &length, err);
 
     if (!text)
         return -1;
     cl_set_add(set, name, path, text, length, report);
     return 0;
+}
+
+char *cl_input_text(const char *path, size_t *length, struct cl_err *err)
+{
+    cl_close_auto int fd = open_path(path, err);
+
+    return fd < 0 ? NULL : take_text(path, fd, CL_LOAD_TENANTS_BYTES_MAX, length, err);
+}
+
+struct cl_tenants *cl_input_tenants(const char *path, int fd, struct cl_report *report,
+                                    struct cl_err *err)
+{
+    size_t length = 0;
+    cl_free_auto char *text = take_text(path, fd, CL_LOAD_TENANTS_BYTES_MAX, &length, err);
+
+    return text ? cl_tenants_read(path, text, length, report) : NULL;
 }
 
 struct cl_doc *cl_input_doc(const char *path, struct cl_report *report, struct cl_err *err)
@@ -86,7 +104,7 @@ struct cl_doc *cl_input_doc(const char *path, struct cl_report *report, struct c
 
     if (fd < 0)
         return NULL;
-    cl_free_auto char *text = take_text(path, fd, &length, err);
+    cl_free_auto char *text = take_text(path, fd, CL_LOAD_BYTES_MAX, &length, err);
     return text ? cl_load_parse("", path, text, length, report) : NULL;
 }
 

@@ -11,11 +11,36 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "policies/place.h"
 #include "policies/text.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/own.h"
 
+/* What is read, and how much of it. */
+struct form {
+    const char *noun;
+    const char *root;
+    const char *language;
+    size_t bytes_max;
+    size_t keys_max;
+};
+
+static const struct form policy_form = { "a policy", "a policy is a mapping of keys to values",
+                                         "YAML", CL_LOAD_BYTES_MAX, CL_LOAD_KEYS_MAX };
+static const struct form json_form = { "a profile", "expected an object {..}", "JSON",
+                                       CL_LOAD_BYTES_MAX, CL_LOAD_KEYS_MAX };
+static const struct form tenants_form = { "a tenants file",
+                                          "a tenants file is a mapping of keys to values",
+                                          "YAML", CL_LOAD_TENANTS_BYTES_MAX,
+                                          CL_LOAD_TENANTS_KEYS_MAX };
+
+struct text {
+    const char *bytes;
+    size_t length;
+};
+
 struct parse {
+    const struct form *form;
     struct cl_doc *doc;
     struct cl_report *report;
     struct cl_node *open[CL_LOAD_DEPTH_MAX]; /* collections that are not closed yet */
@@ -65,16 +90,14 @@ static int attach(struct parse *parse, struct cl_node *node)
 {
     if (parse->depth == 0) {
         if (node->kind != CL_NODE_MAP)
-            return cl_report_add(parse->report, node->place,
-                                 *parse->doc->name ? "a policy is a mapping of keys to values"
-                                                   : "expected an object {..}");
+            return cl_report_add(parse->report, node->place, "%s", parse->form->root);
         parse->doc->root = node;
         return 0;
     }
 
     struct cl_node *parent = parse->open[parse->depth - 1];
     struct cl_node **key = &parse->key[parse->depth - 1];
-    size_t most = parent->kind == CL_NODE_MAP ? CL_LOAD_KEYS_MAX : CL_LOAD_ITEMS_MAX;
+    size_t most = parent->kind == CL_NODE_MAP ? parse->form->keys_max : CL_LOAD_ITEMS_MAX;
     if (parent->count == most)
         return cl_report_add(parse->report, node->place, "more than %zu entries", most);
     if (parent->kind == CL_NODE_MAP && !*key)
@@ -90,17 +113,6 @@ static bool expects_value(const struct parse *parse)
     if (parse->depth == 0)
         return true;
     return parse->open[parse->depth - 1]->kind == CL_NODE_LIST || parse->key[parse->depth - 1];
-}
-
-static void next_character(const char **at, struct cl_place *place)
-{
-    if (**at == '\n') {
-        place->line++;
-        place->column = 0;
-    }
-    for ((*at)++; ((unsigned char)**at & 0xc0) == 0x80; (*at)++)
-        ;
-    place->column++;
 }
 
 /* One item of a signed list: letters, digits and the like. Leaves `at` behind it. */
@@ -122,14 +134,14 @@ static int signed_item(struct parse *parse, struct cl_node *list, const char **a
     item->text = copy(*at, length);
     cl_node_append(list, item);
     for (size_t i = 0; i < length; i++)
-        next_character(at, place);
+        cl_place_next(at, place);
     return 0;
 }
 
 static void skip_blank(const char **at, struct cl_place *place)
 {
     while (**at != '\0' && strchr(" \t\r\n", **at))
-        next_character(at, place);
+        cl_place_next(at, place);
 }
 
 /* `+[a, b]` is read from the source, not from the folded scalar, so that places stay exact. The
@@ -138,8 +150,8 @@ static int signed_items(struct parse *parse, struct cl_node *list, const char *a
 {
     struct cl_place place = list->place;
 
-    next_character(&at, &place);
-    next_character(&at, &place);
+    cl_place_next(&at, &place);
+    cl_place_next(&at, &place);
     skip_blank(&at, &place);
     while (*at != ']') {
         if (signed_item(parse, list, &at, &place) < 0)
@@ -151,23 +163,10 @@ static int signed_items(struct parse *parse, struct cl_node *list, const char *a
                                  "expected ',' or ']' in the %c[...] list", list->sign);
         }
         if (*at == ',')
-            next_character(&at, &place);
+            cl_place_next(&at, &place);
         skip_blank(&at, &place);
     }
     return 0;
-}
-
-/* The byte under a place, whose column counts characters. */
-static const char *source_at(const struct cl_place *place)
-{
-    size_t length = 0;
-    const char *at = cl_doc_line(place->doc, place->line, &length);
-
-    for (unsigned column = 1; at && *at && column < place->column; column++) {
-        for (at++; ((unsigned char)*at & 0xc0) == 0x80; at++)
-            ;
-    }
-    return at;
 }
 
 static struct cl_node *signed_list(struct parse *parse, const yaml_event_t *event)
@@ -175,7 +174,7 @@ static struct cl_node *signed_list(struct parse *parse, const yaml_event_t *even
     struct cl_place place = place_of(parse->doc, &event->start_mark, &event->end_mark);
     struct cl_node *list = cl_node_new(parse->doc, CL_NODE_LIST, place);
     const char *text = (const char *)event->data.scalar.value;
-    const char *at = source_at(&place);
+    const char *at = cl_place_source(&place);
 
     CL_CHECK(at);
     list->sign = text[0];
@@ -194,9 +193,11 @@ static int refuse_extras(struct parse *parse, const yaml_event_t *event,
     struct cl_place place = place_of(parse->doc, &event->start_mark, &event->end_mark);
 
     if (anchor)
-        return cl_report_add(parse->report, place, "anchors are not allowed in a policy");
+        return cl_report_add(parse->report, place, "anchors are not allowed in %s",
+                             parse->form->noun);
     if (tag)
-        return cl_report_add(parse->report, place, "tags are not allowed in a policy");
+        return cl_report_add(parse->report, place, "tags are not allowed in %s",
+                             parse->form->noun);
     return 0;
 }
 
@@ -264,9 +265,10 @@ static int on_document(struct parse *parse, const yaml_event_t *event)
     if (event->data.document_start.version_directive ||
         event->data.document_start.tag_directives.start !=
             event->data.document_start.tag_directives.end)
-        return cl_report_add(parse->report, place, "%%directives are not allowed in a policy");
+        return cl_report_add(parse->report, place, "%%directives are not allowed in %s",
+                             parse->form->noun);
     if (++parse->documents > 1)
-        return cl_report_add(parse->report, place, "a second document; one policy a file");
+        return cl_report_add(parse->report, place, "a second document; one to a file");
     return 0;
 }
 
@@ -274,7 +276,7 @@ static int on_alias(struct parse *parse, const yaml_event_t *event)
 {
     return cl_report_add(parse->report,
                          place_of(parse->doc, &event->start_mark, &event->end_mark),
-                         "aliases are not allowed in a policy");
+                         "aliases are not allowed in %s", parse->form->noun);
 }
 
 static int on_end(struct parse *parse, const yaml_event_t *event)
@@ -297,10 +299,9 @@ static int refuse_syntax(struct parse *parse, const yaml_parser_t *yaml)
                               (unsigned)yaml->problem_mark.column + 1, 1 };
 
     /* In a flow collection `+[` is no plain text: YAML sees a word and then a list. */
-    const char *at = source_at(&place);
+    const char *at = cl_place_source(&place);
     bool is_signed = at && *at == '[' && at > parse->doc->text && strchr("+-", at[-1]);
-    return cl_report_add(parse->report, place, "not %s: %s%s%s%s",
-                         *parse->doc->name ? "YAML" : "JSON",
+    return cl_report_add(parse->report, place, "not %s: %s%s%s%s", parse->form->language,
                          yaml->context ? yaml->context : "", yaml->context ? ", " : "",
                          yaml->problem ? yaml->problem : "cannot be read",
                          is_signed ? "; within {..} write {add: [..], remove: [..]}" : "");
@@ -334,19 +335,20 @@ static int run(struct parse *parse)
 
     struct cl_place whole = { parse->doc, 0, 0, 0 };
     if (done == 0 && !parse->doc->root)
-        return cl_report_add(parse->report, whole, "an empty file is no policy");
+        return cl_report_add(parse->report, whole, "an empty file is not %s",
+                             parse->form->noun);
     return done;
 }
 
 /* Before libyaml sees anything: what is left has one idea of a line, \n. */
-static int check_bytes(struct cl_doc *doc, struct cl_report *report)
+static int check_bytes(const struct form *form, struct cl_doc *doc, struct cl_report *report)
 {
     struct cl_place place = { doc, 0, 0, 0 };
 
-    if (doc->length > CL_LOAD_BYTES_MAX) {
+    if (doc->length > form->bytes_max) {
         doc->is_unreadable = true;
-        return cl_report_add(report, place, "%zu bytes, at most %d are allowed", doc->length,
-                             CL_LOAD_BYTES_MAX);
+        return cl_report_add(report, place, "%zu bytes, at most %zu are allowed", doc->length,
+                             form->bytes_max);
     }
 
     size_t good = cl_text_check(doc->text, doc->length);
@@ -356,26 +358,39 @@ static int check_bytes(struct cl_doc *doc, struct cl_report *report)
     place.line = 1;
     place.column = 1;
     for (const char *at = doc->text; at < doc->text + good;)
-        next_character(&at, &place);
+        cl_place_next(&at, &place);
     return cl_report_add(report, place, "byte 0x%02x: not UTF-8, or a control character",
                          (unsigned char)doc->text[good]);
+}
+
+static struct cl_doc *parse_as(const struct form *form, const char *name, const char *path,
+                               struct text text, struct cl_report *report)
+{
+    struct cl_doc *doc = calloc(1, sizeof(*doc));
+    size_t kept = text.length > form->bytes_max ? 0 : text.length;
+
+    CL_CHECK(doc);
+    snprintf(doc->name, sizeof(doc->name), "%s", name);
+    doc->path = copy(path, strlen(path));
+    doc->text = copy(text.bytes, kept);
+    doc->length = text.length;
+
+    struct parse parse = { .form = form, .doc = doc, .report = report };
+    if (check_bytes(form, doc, report) < 0 || run(&parse) < 0)
+        doc->root = NULL;
+    doc->length = kept;
+    return doc;
 }
 
 struct cl_doc *cl_load_parse(const char *name, const char *path, const char *text,
                              size_t length, struct cl_report *report)
 {
-    struct cl_doc *doc = calloc(1, sizeof(*doc));
-    size_t kept = length > CL_LOAD_BYTES_MAX ? 0 : length;
+    return parse_as(*name ? &policy_form : &json_form, name, path,
+                    (struct text){ text, length }, report);
+}
 
-    CL_CHECK(doc);
-    snprintf(doc->name, sizeof(doc->name), "%s", name);
-    doc->path = copy(path, strlen(path));
-    doc->text = copy(text, kept);
-    doc->length = length;
-
-    struct parse parse = { .doc = doc, .report = report };
-    if (check_bytes(doc, report) < 0 || run(&parse) < 0)
-        doc->root = NULL;
-    doc->length = kept;
-    return doc;
+struct cl_doc *cl_load_tenants(const char *path, const char *text, size_t length,
+                               struct cl_report *report)
+{
+    return parse_as(&tenants_form, "tenants", path, (struct text){ text, length }, report);
 }

@@ -19,6 +19,9 @@ enum {
     CL_LOAD_ITEMS_MAX = 4096, /* of one list or mapping */
     CL_LOAD_KEYS_MAX = 512,   /* of one mapping: looking for duplicates is quadratic */
     CL_LOAD_TEXT_MAX = 4096,  /* bytes of one scalar */
+    /* A file of tenants holds as many of them as there may be. */
+    CL_LOAD_TENANTS_BYTES_MAX = 2 << 20,
+    CL_LOAD_TENANTS_KEYS_MAX = 1024,
 };
 
 /* Never NULL: a refused text gives a document without root, and problems in the report; one
@@ -27,5 +30,9 @@ enum {
  * with cl_doc_free. */
 struct cl_doc *cl_load_parse(const char *name, const char *path, const char *text,
                              size_t length, struct cl_report *report);
+
+/* Likewise for tenants.yaml, which has larger caps. */
+struct cl_doc *cl_load_tenants(const char *path, const char *text, size_t length,
+                               struct cl_report *report);
 
 #endif

@@ -4,12 +4,14 @@
  * Runs in: cloche-policyc, as the admin or in the build of the documents.
  * Trusts: the tables.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "policies/policy.h"
 #include "policies/rules.h"
 #include "policies/table.h"
+#include "policies/tenanttable.h"
 #include "policies/tiers.h"
 #include "policies/value.h"
 #include "policies/verbs.h"
@@ -26,6 +28,14 @@ static const char intro[] =
     "whatever a file does not say is its parent's; a list replaces the parent's unless it is\n"
     "written `+[a, b]`, `-[a, b]` or `{add: [a], remove: [b]}`; entries of a mapping are "
     "added.\n\n";
+
+static const char tenants_intro[] =
+    "\n## Tenants\n\n"
+    "All tenants in one file, `tenants.yaml` beside the directory of policies. It is loaded "
+    "and\n"
+    "refused together with them. A star stands for a name, or for an entry of a list. A "
+    "number in a\n"
+    "window is written with a slash and `s`, `m` or `h`.\n\n";
 
 static const char *const list_looks[] = {
     [CL_KEY_TEXT] = "one line of text",
@@ -59,6 +69,27 @@ static void print_key(const struct cl_key *key)
     if (key->later || key->idle)
         printf("; %s", key->later ? key->later : key->idle);
     printf(".\n");
+}
+
+static void print_tenant_key(const struct cl_key *key)
+{
+    char looks[512];
+
+    cl_tenanttable_expects(key, looks, sizeof(looks));
+    printf("- **`%s`**: %s\n  %s", key->path, key->doc, looks);
+    if (key->fallback)
+        printf("; default: `%s`", key->fallback);
+    if ((key->type == CL_KEY_RATE || key->type == CL_KEY_TIME_RATE) && key->most)
+        printf("; at most %" PRIu64 "%s in a window", key->most,
+               key->type == CL_KEY_RATE ? "" : " ms");
+    printf(".\n");
+}
+
+static void print_tenants(void)
+{
+    fputs(tenants_intro, stdout);
+    for (size_t i = 0; i < cl_tenanttable.count; i++)
+        print_tenant_key(&cl_tenanttable.rows[i]);
 }
 
 static bool is_first(const struct cl_rule *rule, uint32_t tier)
@@ -105,5 +136,6 @@ int cl_verb_reference(int count, char **args)
     for (size_t i = 0; i < cl_table_count; i++)
         print_key(&cl_table[i]);
     print_tiers();
+    print_tenants();
     return CL_VERB_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers cloched: takes SOURCE messages, compiles at COMPILE, sends every policy and every
- * problem, then DONE.
+ * Answers cloched: takes SOURCE messages, compiles at COMPILE, sends every policy, every
+ * tenant and every problem, then DONE.
  * Runs in: cloche-policyc serve, confined.
  * Trusts: cloched for who may edit the files; nothing that is in them.
  */
@@ -15,15 +15,18 @@
 #include "policies/policy.h"
 #include "policies/report.h"
 #include "policies/set.h"
+#include "policies/tenants.h"
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/tenantview.h"
 #include "sandbox/base/wire.h"
 
 enum { REFUSED_MAX = 512 }; /* what is told of one set, however much is wrong */
 
 struct serve {
     int socket;
-    struct cl_set *set; /* owned */
+    struct cl_set *set;         /* owned */
+    struct cl_tenants *tenants; /* owned; NULL: none were sent */
     struct cl_report report;
     uint32_t compiled, refused;
 };
@@ -40,12 +43,24 @@ static int send_refused(struct serve *serve, const char *name, const char *text,
     return cl_msg_send(serve->socket, CL_M_REFUSED, &msg, NULL, 0, err);
 }
 
+static int take_tenants(struct serve *serve, int fd, struct cl_err *err)
+{
+    struct cl_err unread = CL_ERR_INIT;
+
+    if (fd < 0 || serve->tenants)
+        return cl_fail(err, CL_E_LOST, "tenants without a file, or twice");
+    serve->tenants = cl_input_tenants("tenants.yaml", fd, &serve->report, &unread);
+    return serve->tenants ? 0 : send_refused(serve, "tenants", unread.text, err);
+}
+
 static int take_source(struct serve *serve, const struct cl_msg_source *source, int fd,
                        struct cl_err *err)
 {
     struct cl_err unread = CL_ERR_INIT;
     char path[CL_NAME_MAX + 8];
 
+    if (source->kind == CL_SOURCE_TENANTS)
+        return take_tenants(serve, fd, err);
     if (source->embedded) {
         cl_set_add_embedded(serve->set, source->name, &serve->report);
         return 0;
@@ -71,6 +86,40 @@ static int send_compiled(struct serve *serve, const struct cl_spec *spec, struct
     memcpy(msg.compiled.name, spec->name, sizeof(msg.compiled.name));
     serve->compiled++;
     return cl_msg_send(serve->socket, CL_M_COMPILED, &msg, &file, 1, err);
+}
+
+static int send_tenant(struct serve *serve, const struct cl_tenant_file *tenant,
+                       struct cl_err *err)
+{
+    CL_AUTO(cl_buf_fini) struct cl_buf buf = CL_BUF_INIT(sizeof(*tenant));
+    struct cl_err fault = CL_ERR_INIT;
+    union cl_msg_any msg;
+    cl_close_auto int file = -1;
+
+    if (cl_tenantview_check(tenant, sizeof(*tenant), &fault) == 0 &&
+        cl_buf_put(&buf, tenant, sizeof(*tenant), &fault) == 0)
+        file = cl_pack_seal(&buf, &fault);
+    if (file < 0)
+        return send_refused(serve, tenant->name, fault.text, err);
+
+    memset(&msg, 0, sizeof(msg));
+    msg.compiled.kind = CL_SOURCE_TENANTS;
+    memcpy(msg.compiled.name, tenant->name, sizeof(msg.compiled.name));
+    serve->compiled++;
+    return cl_msg_send(serve->socket, CL_M_COMPILED, &msg, &file, 1, err);
+}
+
+static int send_tenants(struct serve *serve, struct cl_err *err)
+{
+    struct cl_tenants *tenants = serve->tenants;
+
+    if (!tenants || cl_tenants_check(tenants, serve->set, &serve->report) < 0)
+        return 0;
+    for (size_t i = 0; i < tenants->count; i++) {
+        if (send_tenant(serve, &tenants->entries[i].file, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int send_problems(struct serve *serve, struct cl_err *err)
@@ -102,6 +151,8 @@ static int compile(struct serve *serve, struct cl_err *err)
         if (spec && send_compiled(serve, spec, err) < 0)
             return -1;
     }
+    if (send_tenants(serve, err) < 0)
+        return -1;
     cl_report_sort(&serve->report);
     if (send_problems(serve, err) < 0)
         return -1;
@@ -138,6 +189,7 @@ int cl_serve_run(int socket, struct cl_err *err)
     while (go_on == 1)
         go_on = one_message(&serve, err);
     cl_set_free(serve.set);
+    cl_tenants_free(serve.tenants);
     cl_report_fini(&serve.report);
     return go_on;
 }

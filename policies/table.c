@@ -6,9 +6,9 @@
  */
 #include "policies/table.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "policies/keys.h"
 #include "policies/policy.h"
 #include "policies/spec.h"
 #include "policies/text.h"
@@ -142,32 +142,14 @@ _Static_assert(CL_COUNT(cl_table) <= CL_SPEC_KEYS_MAX, "an origin for every key"
 
 const struct cl_key *cl_table_find(const char *path)
 {
-    for (size_t i = 0; i < cl_table_count; i++) {
-        if (strcmp(cl_table[i].path, path) == 0)
-            return &cl_table[i];
-    }
-    return NULL;
+    const struct cl_keys keys = { cl_table, cl_table_count };
+
+    return cl_keys_find(&keys, path);
 }
 
 size_t cl_table_index(const struct cl_key *key)
 {
     return (size_t)(key - cl_table);
-}
-
-const struct cl_key *cl_table_next(const char *section, const struct cl_key *previous)
-{
-    size_t length = strlen(section);
-    size_t start = previous ? cl_table_index(previous) + 1 : 0;
-
-    for (size_t i = start; i < cl_table_count; i++) {
-        const char *rest = cl_table[i].path;
-        if (length > 0 && (strncmp(rest, section, length) != 0 || rest[length] != '.'))
-            continue;
-        rest += length > 0 ? length + 1 : 0;
-        if (!strchr(rest, '.'))
-            return &cl_table[i];
-    }
-    return NULL;
 }
 
 const char *cl_table_word(const struct cl_key *key)

@@ -24,6 +24,15 @@ enum cl_key_type {
     CL_KEY_NAMES,   /* mapping: module to a list of names, or `all` */
     CL_KEY_BINDS,   /* list of {source, target} */
     CL_KEY_REASONS, /* mapping: key.path.item to text */
+    /* of tenants only */
+    CL_KEY_NAMED,     /* mapping: name to a mapping of keys that have their own rows */
+    CL_KEY_POLICIES,  /* list of names of policies, the first one special */
+    CL_KEY_ENTRIES,   /* list of mappings of keys that have their own rows */
+    CL_KEY_NAME,      /* as a policy's name */
+    CL_KEY_HASH,      /* b2: and 64 digits */
+    CL_KEY_RATE,      /* a number in a window: 50/s */
+    CL_KEY_TIME_RATE, /* a time in a window: 600s/m */
+    CL_KEY_DIR,       /* an absolute path */
 };
 
 enum cl_item_kind { CL_ITEM_MODULE = 1, CL_ITEM_IDENTIFIER, CL_ITEM_TIER, CL_ITEM_SYSCALL };
@@ -48,8 +57,6 @@ extern const size_t cl_table_count;
 const struct cl_key *cl_table_find(const char *path);
 size_t cl_table_index(const struct cl_key *key);
 
-/* The rows directly below a section ("" is the top): start with NULL. */
-const struct cl_key *cl_table_next(const char *section, const struct cl_key *previous);
 /* The last part of a row's path. */
 const char *cl_table_word(const struct cl_key *key);
 

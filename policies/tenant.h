@@ -46,17 +46,16 @@ struct cl_tenant_token {
 /* So much in a window; amount 0: no limit of its own. */
 struct cl_tenant_rate {
     uint64_t amount;
-    uint32_t window_s;
-    uint32_t reserved;
+    uint64_t window_s;
 };
 
 /* 0 is no limit of the tenant's own; the policies' and the machine's hold either way. */
 struct cl_tenant_quota {
-    uint32_t concurrency;       /* calls that run at once */
-    uint32_t queue;             /* calls that wait */
+    uint64_t concurrency;       /* calls that run at once */
+    uint64_t queue;             /* calls that wait */
     struct cl_tenant_rate rate; /* calls */
-    uint32_t burst;             /* calls at once above the rate; never 0 when there is a rate */
-    uint32_t weight;            /* share among tenants that wait; 1..10000, 100 is ordinary */
+    uint64_t burst;             /* calls at once before the rate holds; not 0 if there is one */
+    uint64_t weight;            /* share among tenants that wait; 1..10000, 100 is ordinary */
     struct cl_tenant_rate cpu;  /* milliseconds of processor time */
     uint64_t memory_bytes;      /* sum of the limits of running calls */
     uint64_t stored_bytes;      /* modules, calls, workflows and results kept */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The small verbs: check, compile, list.
+ * The small verbs: compile, list.
  * Runs in: cloche-policyc, as the admin.
  * Trusts: nothing of the files.
  */
@@ -14,7 +14,6 @@
 
 #include "policies/embedded.h"
 #include "policies/input.h"
-#include "policies/oci.h"
 #include "policies/pack.h"
 #include "policies/policy.h"
 #include "sandbox/base/file.h"
@@ -35,46 +34,6 @@ struct cl_set_entry *cl_verb_input(struct cl_set *set, const char *arg,
         return NULL;
     }
     return set->count > count ? &set->entries[count] : NULL;
-}
-
-static int import_profile(const char *path)
-{
-    struct cl_report report = CL_REPORT_INIT;
-    struct cl_err err = CL_ERR_INIT;
-    struct cl_doc *doc = cl_input_doc(path, &report, &err);
-    int status = CL_VERB_REFUSED;
-
-    if (!doc)
-        fprintf(stderr, "%s\n", err.text);
-    else if (cl_oci_import(doc, stdout, stderr, &report) == 0)
-        status = CL_VERB_OK;
-    cl_report_sort(&report);
-    cl_report_print(&report, stderr);
-    cl_report_fini(&report);
-    cl_doc_free(doc);
-    return status;
-}
-
-int cl_verb_check(int count, char **args)
-{
-    struct cl_report report = CL_REPORT_INIT;
-
-    if (count > 0 && strcmp(args[0], "--oci") == 0)
-        return count == 2 ? import_profile(args[1]) : CL_VERB_USAGE;
-    if (count == 0)
-        return CL_VERB_USAGE;
-    struct cl_set *set = cl_set_new();
-    for (int i = 0; i < count; i++)
-        cl_verb_input(set, args[i], &report);
-    for (size_t i = 0; i < set->count; i++)
-        cl_set_resolve(set, &set->entries[i], &report);
-
-    cl_report_sort(&report);
-    cl_report_print(&report, stderr);
-    int status = report.errors ? CL_VERB_REFUSED : CL_VERB_OK;
-    cl_report_fini(&report);
-    cl_set_free(set);
-    return status;
 }
 
 static int write_file(const char *path, const struct cl_buf *buf, struct cl_err *err)

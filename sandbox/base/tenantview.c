@@ -87,9 +87,8 @@ static int check_tokens(const struct cl_tenant_file *tenant, struct cl_err *err)
 static bool is_rate(const struct cl_tenant_rate *rate)
 {
     if (rate->amount == 0)
-        return rate->window_s == 0 && rate->reserved == 0;
-    return rate->amount <= UINT32_MAX && rate->window_s >= 1 &&
-           rate->window_s <= WINDOW_MAX_S && rate->reserved == 0;
+        return rate->window_s == 0;
+    return rate->amount <= UINT32_MAX && rate->window_s >= 1 && rate->window_s <= WINDOW_MAX_S;
 }
 
 static int check_quota(const struct cl_tenant_quota *quota, struct cl_err *err)
@@ -97,9 +96,12 @@ static int check_quota(const struct cl_tenant_quota *quota, struct cl_err *err)
     if (!is_rate(&quota->rate) || !is_rate(&quota->cpu))
         return cl_fail(err, CL_E_INPUT, "a rate is none");
     if ((quota->rate.amount == 0) != (quota->burst == 0))
-        return cl_fail(err, CL_E_INPUT, "a burst of %u", quota->burst);
+        return cl_fail(err, CL_E_INPUT, "a burst without a rate, or a rate without one");
     if (quota->weight == 0 || quota->weight > WEIGHT_MAX)
-        return cl_fail(err, CL_E_INPUT, "a weight of %u", quota->weight);
+        return cl_fail(err, CL_E_INPUT, "the weight is not 1 to %d", WEIGHT_MAX);
+    if (quota->concurrency > UINT32_MAX || quota->queue > UINT32_MAX ||
+        quota->burst > UINT32_MAX)
+        return cl_fail(err, CL_E_INPUT, "a number of calls is too large");
     return 0;
 }
 

@@ -33,12 +33,21 @@ SCHEMA = {
     "reason": "any",
 }
 
-SOURCES = sorted([*ROOT.glob("policies/*.yaml"), *ROOT.glob("policies/examples/*.yaml")])
+TOKEN = {"id": None, "hash": None, "scopes": None}
+TENANT = {
+    "policies": None, "functions_dir": None, "tokens": ("each", TOKEN),
+    "quota": dict.fromkeys(["concurrency", "queue", "rate", "burst", "cpu", "memory", "stored", "weight"]),
+}
+TENANTS_SCHEMA = {"version": None, "tenants": ("named", TENANT)}
+
+TENANTS = ROOT / "docs/examples/tenants/tenants.yaml"
+POLICIES = sorted([*ROOT.glob("policies/*.yaml"), *ROOT.glob("policies/examples/*.yaml")])
+SOURCES = [*POLICIES, TENANTS]
 KEYS = sorted(set(re.findall(r"\b[a-z_]+(?=:)", "\n".join(file.read_text() for file in SOURCES))))
 VALUES = ["0", "1", "-1", "5", "5s", "10h", "1Ki", "64Mi", "1e3", "1.5Gi", "all", "none", "true", "yes",
           "null", "~", "[]", "{}", "[json]", "+[json]", "-[open]", "{add: [json]}", "policy", "errno", "'x'",
           '"', "&a", "*a", "!!str x", "|", ">", "%", "99999999999999999999", "[[[[[[[[[1]]]]]]]]]",
-          "{a: 1, a: 2}", "\u202e", "é", "default"]
+          "{a: 1, a: 2}", "\u202e", "é", "default", "50/s", "600s/m", "[strict]", "{id: x}"]
 
 
 def run(*args, timeout=60):
@@ -123,8 +132,8 @@ MUTATIONS = [mutate_key, swap_key, mutate_value, mutate_value, repeat_line, drop
              add_line, splice, cut, put_byte]
 
 
-def mutant(dice):
-    text = dice.choice(SOURCES).read_text()
+def mutant(dice, sources):
+    text = dice.choice(sources).read_text()
     for _ in range(dice.choice([1, 1, 1, 2, 3])):
         text = dice.choice(MUTATIONS)(dice, text) or "x"
     return text.encode("utf-8", "surrogatepass")
@@ -134,7 +143,11 @@ def mutant(dice):
 
 def faults(node, schema, path=""):
     """Unknown and duplicate keys of a node that PyYAML made."""
+    kind, inner = schema if isinstance(schema, tuple) else (None, None)
     if not isinstance(node, yaml.MappingNode):
+        if kind == "each" and isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                yield from faults(item, inner, f"{path}[].")
         if schema == "binds" and isinstance(node, yaml.SequenceNode):
             for item in node.value:
                 yield from faults(item, {"source": None, "target": None}, f"{path}[]")
@@ -143,6 +156,8 @@ def faults(node, schema, path=""):
         schema = {"add": None, "remove": None}
     seen = set()
     for key, value in node.value:
+        if kind == "named":
+            schema = {key.value: inner}
         name = key.value if isinstance(key, yaml.ScalarNode) else repr(key)
         if name in seen:
             yield f"duplicate {path}{name}"
@@ -162,18 +177,24 @@ def accepted_of(folder, names):
     return [name for name in names if name.removesuffix(".yaml") not in refused]
 
 
-def test_no_mutated_copy_is_accepted_with_an_unknown_or_duplicate_key(tmp_path):
+def is_of_tenants(text):
+    return re.search(r"^tenants *:", text, re.M) is not None
+
+
+@pytest.mark.parametrize("sources", [POLICIES, [TENANTS]], ids=["policies", "tenants"])
+def test_no_mutated_copy_is_accepted_with_an_unknown_or_duplicate_key(tmp_path, sources):
     dice = random.Random(20261121)
     names = [f"m{i:04}.yaml" for i in range(COPIES)]
     for name in names:
-        (tmp_path / name).write_bytes(mutant(dice))
+        (tmp_path / name).write_bytes(mutant(dice, sources))
 
     accepted = []
     for start in range(0, COPIES, AT_ONCE):
         accepted += accepted_of(tmp_path, names[start:start + AT_ONCE])
     for name in accepted:
         text = (tmp_path / name).read_text().replace("\t", " ")  # PyYAML has no tabs between [ and ]
-        assert list(faults(yaml.compose(text, Loader=yaml.SafeLoader), SCHEMA)) == [], text
+        schema = TENANTS_SCHEMA if is_of_tenants(text) else SCHEMA
+        assert list(faults(yaml.compose(text, Loader=yaml.SafeLoader), schema)) == [], text
     # Both verdicts must be common, or the copies prove nothing.
     assert COPIES // 20 < len(accepted) < COPIES // 2
 
@@ -188,6 +209,14 @@ def test_the_second_reading_sees_what_it_looks_for():
     assert seen("reason: {a: x, a: y}") == ["duplicate reason.a"]
     assert seen("python: {modules: {plus: [a]}}") == ["unknown python.modules.plus"]
     assert seen("files: {read_only: [{source: /a, to: /b}]}") == ["unknown files.read_only.[]to"]
+
+    def of_tenants(text):
+        return list(faults(yaml.compose(text, Loader=yaml.SafeLoader), TENANTS_SCHEMA))
+
+    assert of_tenants("version: 1\ntenants: {a: {policies: [b]}, c: {tokens: [{id: d}]}}") == []
+    assert of_tenants("tenants: {a: {}, a: {}}") == ["duplicate tenants.a"]
+    assert of_tenants("tenants: {a: {quota: {rat: 1}}}") == ["unknown tenants.a.quota.rat"]
+    assert of_tenants("tenants: {a: {tokens: [{id: b, id: c}]}}") == ["duplicate tenants.a.tokens.[].id"]
 
 
 def test_every_problem_of_many_files_is_told_in_one_run(tmp_path):

@@ -20,6 +20,7 @@
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
+#include "sandbox/base/tenantview.h"
 #include "sandbox/base/wire.h"
 
 #define V "version: 1\n"
@@ -228,6 +229,72 @@ static void file_over_the_cap_is_refused(void **state)
     assert_int_equal(stop(), 0);
 }
 
+static void send_tenants(const char *text)
+{
+    struct cl_err err = CL_ERR_INIT;
+    union cl_msg_any msg = { .source = { .kind = CL_SOURCE_TENANTS, .name = "tenants" } };
+    cl_close_auto int file = memfd_create("tenants", MFD_CLOEXEC);
+
+    assert_int_equal(write(file, text, strlen(text)), strlen(text));
+    assert_works(cl_msg_send(cloched, CL_M_SOURCE, &msg, &file, 1, &err), &err);
+}
+
+static void tenants_come_after_policies_in_the_order_of_the_file(void **state)
+{
+    static const char *const names[] = { "zulu", "acme" };
+
+    (void)state;
+    start(true);
+    send_tenants("version: 1\ntenants: {zulu: {policies: [p]}, acme: {policies: [strict]}}\n");
+    send_source("p", "version: 1\nextends: strict\n");
+    send_compile();
+    expect_compiled("p");
+    for (size_t i = 0; i < CL_COUNT(names); i++) {
+        struct cl_err err = CL_ERR_INIT;
+        union cl_msg_any msg;
+        cl_close_auto int file = next(&msg);
+
+        assert_int_equal(msg.head.type, CL_M_COMPILED);
+        assert_int_equal(msg.compiled.kind, CL_SOURCE_TENANTS);
+        assert_string_equal(msg.compiled.name, names[i]);
+        const struct cl_tenant_file *tenant = cl_tenantview_open(file, &err);
+        if (!tenant)
+            fail_msg("%s", err.text);
+        assert_string_equal(tenant->name, names[i]);
+        cl_tenantview_close(tenant);
+    }
+    expect_done(3, 0);
+    assert_int_equal(stop(), 0);
+}
+
+static void tenant_of_an_unknown_policy_refuses_all_tenants(void **state)
+{
+    (void)state;
+    start(true);
+    send_tenants("version: 1\ntenants: {a: {policies: [strict]}, b: {policies: [p]}}\n");
+    send_source("strict", NULL);
+    send_compile();
+    expect_compiled("strict");
+    expect_refused("tenants", "tenants.yaml:2:51: error: there is no policy 'p'");
+    expect_done(1, 1);
+    assert_int_equal(stop(), 0);
+}
+
+static void tenants_come_once_and_with_a_file(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+    union cl_msg_any msg = { .source = { .kind = CL_SOURCE_TENANTS, .embedded = 1 } };
+
+    (void)state;
+    start(true);
+    send_tenants("version: 1\ntenants: {}\n");
+    send_tenants("version: 1\ntenants: {}\n");
+    assert_int_equal(stop(), 1);
+    start(true);
+    assert_works(cl_msg_send(cloched, CL_M_SOURCE, &msg, NULL, 0, &err), &err);
+    assert_int_equal(stop(), 1);
+}
+
 static void leaving_before_compile_ends_it(void **state)
 {
     (void)state;
@@ -294,6 +361,9 @@ int main(void)
         cmocka_unit_test(no_sources_are_done_at_once),
         cmocka_unit_test(source_that_is_no_file_is_refused),
         cmocka_unit_test(file_over_the_cap_is_refused),
+        cmocka_unit_test(tenants_come_after_policies_in_the_order_of_the_file),
+        cmocka_unit_test(tenant_of_an_unknown_policy_refuses_all_tenants),
+        cmocka_unit_test(tenants_come_once_and_with_a_file),
         cmocka_unit_test(leaving_before_compile_ends_it),
         cmocka_unit_test(message_that_may_not_come_ends_it),
         cmocka_unit_test(confined_process_opens_nothing),

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policies/keys.h"
 #include "policies/pack.h"
 #include "policies/policy.h"
 #include "policies/table.h"
@@ -141,19 +142,20 @@ static void extremes_of_every_number_compile(void **state)
 
 static void sections_list_their_own_rows_only(void **state)
 {
+    const struct cl_keys keys = { cl_table, cl_table_count };
     const struct cl_key *key = NULL;
     size_t top = 0, builtins = 0;
 
     (void)state;
-    while ((key = cl_table_next("", key)))
+    while ((key = cl_keys_next(&keys, "", key)))
         top++;
-    while ((key = cl_table_next("python.builtins", key))) {
+    while ((key = cl_keys_next(&keys, "python.builtins", key))) {
         assert_string_equal(cl_table_word(key), "remove");
         builtins++;
     }
     assert_int_equal(top, 13);
     assert_int_equal(builtins, 1);
-    assert_null(cl_table_next("lim", NULL));
+    assert_null(cl_keys_next(&keys, "lim", NULL));
 }
 
 static void words_are_found_by_index(void **state)
