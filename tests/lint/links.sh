@@ -12,8 +12,8 @@ declare -A may=(
     [cloche-prover]="$libc"
     [cloche-zygote]="libpython3\.11\.so\.1\.0|libcap\.so\.2"
     [cloche-policyc]="libyaml-0\.so\.2|libseccomp\.so\.2"
-    [cloche-api]="libevent_core-2\.1\.so\.7|libevent_extra-2\.1\.so\.7|libevent_openssl-2\.1\.so\.7|libjson-c\.so\.5|libssl\.so\.3|libcrypto\.so\.3|libsodium\.so\.23|libsqlite3\.so\.0"
-    [cloche]="libcurl\.so\.4|libjson-c\.so\.5|libsodium\.so\.23"
+    [cloche-api]="libevent_core-2\.1\.so\.7|libevent_extra-2\.1\.so\.7|libevent_openssl-2\.1\.so\.7|libjson-c\.so\.5|libssl\.so\.3|libcrypto\.so\.3|libsodium\.so\.23|libsqlite3\.so\.0|libyaml-0\.so\.2"
+    [cloche]="libyaml-0\.so\.2|libcurl\.so\.4|libjson-c\.so\.5|libsodium\.so\.23"
 )
 
 failed=0

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# Documents, plans and references are pure: the command has them, too. Running is the service's.
+WORKFLOW_PURE := $(addprefix api/workflow/,node.c document.c scalar.c yaml.c pieces.c dump.c \
+                   references.c)
+WORKFLOW_PLAN := $(WORKFLOW_PURE) $(wildcard api/workflow/plan*.c) api/workflow/problems.c \
+                 api/refusal.c $(wildcard api/json*.c)
+cloche-api_SRC += $(wildcard api/workflow/*.c)
+cloche-api_LIBS += -lyaml
+cloche_SRC += $(WORKFLOW_PURE)
+cloche_LIBS += -lyaml
+
+UNIT += test_wdocument test_wreferences test_wplan
+$(foreach t,test_wdocument test_wreferences test_wplan,\
+    $(eval $(t)_SRC := $(WORKFLOW_PLAN))$(eval $(t)_LIBS := -lyaml))
+
+FUZZERS += fuzz_workflow fuzz_references
+$(foreach t,fuzz_workflow fuzz_references,\
+    $(eval $(t)_SRC := $(WORKFLOW_PLAN))$(eval $(t)_LIBS := -lyaml))
