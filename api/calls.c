@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "api/http1/exchange.h"
+#include "api/session.h"
 #include "api/visit.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
@@ -70,6 +71,24 @@ int cl_calls_check(struct cl_visit *visit, struct cl_refusal *refusal)
 
 /* ------------------------------------------------------------------------------------- body */
 
+/* The session that the head names, with the tenant and key that opened it; NULL: none. */
+static int find_session(struct cl_visit *visit, enum cl_call_kind kind,
+                        struct cl_session **session, struct cl_refusal *refusal)
+{
+    const char *id = cl_exchange_field(visit->exchange, "cloche-session");
+
+    *session = NULL;
+    if (!id || strcmp(id, "none") == 0)
+        return 0;
+    if (kind == CL_CALL_KIND_EVAL)
+        return cl_refusal_set(refusal, CL_R_MALFORMED, "an expression runs in no session");
+    *session = cl_session_find(visit->app, visit->tenant, cl_visit_key(visit), id);
+    if (!*session)
+        return cl_refusal_set(refusal, CL_R_SESSION_NOT_FOUND, "you have no session \"%.64s\"",
+                              id);
+    return 0;
+}
+
 static int take(struct cl_visit *visit, const struct cl_call_sent *sent,
                 struct cl_refusal *refusal)
 {
@@ -89,6 +108,8 @@ static int take(struct cl_visit *visit, const struct cl_call_sent *sent,
                      visit->form);
     job->exchange = visit->exchange;
     visit->job = job->id;
+    if (sent->session)
+        cl_session_join(sent->session, job);
     cl_dispatch_submit(visit->app->dispatch, job);
     return 0;
 }
@@ -96,7 +117,7 @@ static int take(struct cl_visit *visit, const struct cl_call_sent *sent,
 int cl_calls_take(struct cl_visit *visit, enum cl_call_kind kind, const char *function,
                   struct cl_json body, struct cl_refusal *refusal)
 {
-    const struct cl_call_sent sent = {
+    struct cl_call_sent sent = {
         .kind = kind,
         .function = function,
         .trace = cl_exchange_field(visit->exchange, "traceparent"),
@@ -104,6 +125,8 @@ int cl_calls_take(struct cl_visit *visit, enum cl_call_kind kind, const char *fu
         .length = body.length,
     };
 
+    if (find_session(visit, kind, &sent.session, refusal) < 0)
+        return -1;
     return take(visit, &sent, refusal);
 }
 
@@ -197,6 +220,7 @@ struct cl_envelope cl_calls_envelope(const struct cl_job *job, const struct cl_v
         .queue_us = job->taken_us ? job->taken_us - job->arrived_us : 0,
         .policy = job->policy,
         .generation = job->generation,
+        .session = job->session,
     };
 }
 

@@ -109,6 +109,8 @@ struct cl_job *cl_job_find(const struct cl_dispatch *dispatch, uint64_t id)
 
 void cl_job_free(struct cl_dispatch *dispatch, struct cl_job *job)
 {
+    if (job->lane)
+        job->lane->gone(job);
     cl_queue_remove(dispatch, job);
     cl_idtable_take(&dispatch->jobs, job->id);
     cl_spare_free(job->spare);
@@ -130,8 +132,18 @@ void cl_job_refuse(struct cl_dispatch *dispatch, struct cl_job *job,
 
 uint64_t cl_dispatch_submit(struct cl_dispatch *dispatch, struct cl_job *job)
 {
-    struct cl_refusal why = CL_REFUSAL_INIT;
     const uint64_t id = job->id;
+
+    if (job->lane)
+        job->lane->submit(job);
+    else
+        cl_dispatch_place(dispatch, job);
+    return id;
+}
+
+void cl_dispatch_place(struct cl_dispatch *dispatch, struct cl_job *job)
+{
+    struct cl_refusal why = CL_REFUSAL_INIT;
     struct cl_spare *spare = NULL;
 
     if (cl_list_is_empty(&job->pool->jobs))
@@ -142,7 +154,40 @@ uint64_t cl_dispatch_submit(struct cl_dispatch *dispatch, struct cl_job *job)
         cl_job_refuse(dispatch, job, &why);
     else
         cl_queue_put(dispatch, job, false);
-    return id;
+}
+
+void cl_dispatch_refuse(struct cl_dispatch *dispatch, struct cl_job *job,
+                        const struct cl_refusal *why)
+{
+    cl_job_refuse(dispatch, job, why);
+}
+
+void cl_dispatch_begin(struct cl_dispatch *dispatch, struct cl_job *job)
+{
+    job->attempts++;
+    job->taken_us = cl_clock_us();
+    job->state = CL_JOB_RUNNING;
+    dispatch->running++;
+    job->pool->running++;
+    job->pool->tenant->running++;
+    job->calls->on_start(job->self, job);
+}
+
+void cl_dispatch_release(struct cl_dispatch *dispatch, struct cl_job *job)
+{
+    dispatch->running--;
+    job->pool->running--;
+    job->pool->tenant->running--;
+}
+
+void cl_dispatch_finish(struct cl_dispatch *dispatch, struct cl_job *job,
+                        const struct cl_verdict *verdict)
+{
+    cl_dispatch_release(dispatch, job);
+    cl_queue_note_done(job->pool, cl_clock_us());
+    cl_idtable_take(&dispatch->jobs, job->id); /* from here on nobody finds it */
+    job->calls->on_done(job->self, job, verdict);
+    cl_job_free(dispatch, job);
 }
 
 void cl_dispatch_resume(struct cl_dispatch *dispatch, uint64_t id)
@@ -152,6 +197,10 @@ void cl_dispatch_resume(struct cl_dispatch *dispatch, uint64_t id)
     if (!job || !job->is_paused)
         return;
     job->is_paused = false;
+    if (job->lane) {
+        job->lane->resume(job);
+        return;
+    }
     cl_spare_read(job->spare, true);
     cl_lease_settle(dispatch, job);
 }
@@ -161,6 +210,8 @@ bool cl_dispatch_withdraw(struct cl_dispatch *dispatch, struct cl_job *job)
     if (job->state != CL_JOB_NEW && job->state != CL_JOB_QUEUED)
         return false;
     cl_queue_remove(dispatch, job);
+    if (job->lane)
+        job->lane->leave(job);
     return true;
 }
 
@@ -189,7 +240,9 @@ void cl_dispatch_abandon(struct cl_dispatch *dispatch, uint64_t id, bool runs_on
         cl_job_free(dispatch, job);
         return;
     }
-    if (!runs_on)
+    if (!runs_on && job->lane)
+        job->lane->kill(job);
+    else if (!runs_on)
         cl_lease_kill(dispatch, job, CL_KILL_CANCELLED, CL_LIMIT_NONE);
     cl_dispatch_resume(dispatch, id);
 }
@@ -237,6 +290,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (spare->holder) {
+        spare->holder->on_readable(spare->holder_self);
+        return;
+    }
     if (!job) {
         look(dispatch, spare);
         cl_queue_serve(dispatch, spare->pool);
@@ -254,7 +311,9 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (job)
+    if (spare->holder)
+        spare->holder->on_writable(spare->holder_self);
+    else if (job)
         cl_lease_send(dispatch, job);
 }
 
@@ -295,6 +354,8 @@ void cl_dispatch_on_taken(struct cl_dispatch *dispatch, uint64_t id)
     const struct cl_spare *spare = cl_idtable_get(&dispatch->spares, id);
     struct cl_job *job = spare ? cl_job_find(dispatch, spare->job) : NULL;
 
+    if (spare && spare->holder)
+        spare->holder->on_taken(spare->holder_self);
     if (!job || job->state != CL_JOB_TAKING)
         return;
     job->state = CL_JOB_RUNNING;
@@ -312,6 +373,10 @@ void cl_dispatch_on_end(struct cl_dispatch *dispatch, const struct cl_msg_end *e
      * it has to be told again when there is room for them. */
     if (spare->pool->queued > 0)
         cl_jailclient_send_want(dispatch->client, spare->pool->index, spare->pool->queued);
+    if (spare->holder) {
+        spare->holder->on_end(spare->holder_self, end);
+        return;
+    }
     if (!job) {
         cl_spare_free(spare);
         return;
@@ -321,6 +386,14 @@ void cl_dispatch_on_end(struct cl_dispatch *dispatch, const struct cl_msg_end *e
     if (!job->exchange && job->calls == dispatch->calls && end->cause == CL_END_KILLED)
         job->is_dry = true;
     cl_lease_settle(dispatch, job);
+}
+
+void cl_dispatch_on_usage(struct cl_dispatch *dispatch, const struct cl_msg_usage *usage)
+{
+    const struct cl_spare *spare = cl_idtable_get(&dispatch->spares, usage->spare);
+
+    if (spare && spare->holder)
+        spare->holder->on_usage(spare->holder_self, usage);
 }
 
 void cl_dispatch_on_retire(struct cl_dispatch *dispatch, uint64_t id)

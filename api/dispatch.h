@@ -45,6 +45,17 @@ struct cl_dispatch_calls {
     void (*on_done)(void *self, struct cl_job *job, const struct cl_verdict *verdict);
 };
 
+/* The way of a job into a jail that stays, instead of one of its own (api/session*.c). */
+struct cl_lane {
+    void (*submit)(struct cl_job *job);
+    /* The dispatcher has found it a spare: the lane's from here on. */
+    void (*start)(struct cl_job *job, struct cl_spare *spare);
+    void (*leave)(struct cl_job *job); /* it waits no more, but may come again */
+    void (*gone)(struct cl_job *job);  /* it is freed */
+    void (*resume)(struct cl_job *job);
+    void (*kill)(struct cl_job *job);
+};
+
 enum cl_job_state {
     CL_JOB_NEW = 0,
     CL_JOB_QUEUED,
@@ -69,8 +80,11 @@ struct cl_job {
     char policy[CL_NAME_MAX];
     uint32_t generation;
 
-    struct cl_spare *spare; /* owned from take to the end */
-    size_t sent;            /* bytes of request.frames */
+    const struct cl_lane *lane; /* NULL: a jail of its own */
+    void *seat;                 /* the lane's */
+    const struct cl_envelope_session *session; /* what its envelope tells; NULL: no lane */
+    struct cl_spare *spare;     /* owned from take to the end; a lane's job has none */
+    size_t sent;                /* bytes of request.frames */
     struct cl_stream stream;
     struct cl_reply reply;
     struct cl_msg_end end;
@@ -97,6 +111,16 @@ struct cl_job *cl_job_find(const struct cl_dispatch *dispatch, uint64_t id);
 
 /* Starts it, queues it, or refuses it through on_refused. Returns its id, which may be dead. */
 uint64_t cl_dispatch_submit(struct cl_dispatch *dispatch, struct cl_job *job);
+/* For lanes: the plain way of such a job, up to lane->start; a job that waits no more is refused,
+ * or begins or ends to be counted as running, and is told of its end. */
+void cl_dispatch_place(struct cl_dispatch *dispatch, struct cl_job *job);
+void cl_dispatch_refuse(struct cl_dispatch *dispatch, struct cl_job *job,
+                        const struct cl_refusal *why);
+void cl_dispatch_begin(struct cl_dispatch *dispatch, struct cl_job *job);
+/* Not running after all: its jail read nothing of it. */
+void cl_dispatch_release(struct cl_dispatch *dispatch, struct cl_job *job);
+void cl_dispatch_finish(struct cl_dispatch *dispatch, struct cl_job *job,
+                        const struct cl_verdict *verdict);
 /* The client took what was sent. */
 void cl_dispatch_resume(struct cl_dispatch *dispatch, uint64_t id);
 /* Out of the queue, or not yet submitted: it stays as new. False: it has a worker. */
@@ -112,6 +136,7 @@ void cl_dispatch_on_spare(struct cl_dispatch *dispatch, const struct cl_msg_offe
                           int *fd);
 void cl_dispatch_on_taken(struct cl_dispatch *dispatch, uint64_t spare);
 void cl_dispatch_on_end(struct cl_dispatch *dispatch, const struct cl_msg_end *end);
+void cl_dispatch_on_usage(struct cl_dispatch *dispatch, const struct cl_msg_usage *usage);
 void cl_dispatch_on_retire(struct cl_dispatch *dispatch, uint64_t spare);
 void cl_dispatch_on_change(void *dispatch, struct cl_pool *pool); /* a reload changed it */
 

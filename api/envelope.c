@@ -178,6 +178,17 @@ static int put_rest(const struct cl_envelope *e, struct cl_buf *out, struct cl_e
     return cl_buf_put(out, e->metadata->bytes, e->metadata->length, err);
 }
 
+static int put_session(const struct cl_envelope *e, struct cl_buf *out, struct cl_err *err)
+{
+    if (!e->session)
+        return 0;
+    return cl_buf_format(out, err,
+                         ",\"session\":{\"id\":\"%s\",\"restarts\":%" PRIu32
+                         ",\"restarted\":%s}",
+                         e->session->id, e->session->restarts,
+                         e->session->is_restarted ? "true" : "false");
+}
+
 int cl_envelope_format(const struct cl_envelope *e, struct cl_buf *out, struct cl_err *err)
 {
     if (cl_buf_format(out, err, "\"id\":\"%s\",\"verdict\":\"%s\"", e->id,
@@ -187,7 +198,7 @@ int cl_envelope_format(const struct cl_envelope *e, struct cl_buf *out, struct c
         return -1;
     if (put_output(e, out, err) < 0)
         return -1;
-    return put_rest(e, out, err);
+    return put_rest(e, out, err) < 0 ? -1 : put_session(e, out, err);
 }
 
 int cl_envelope_put_artifact(struct cl_buf *artifacts, struct cl_json path,

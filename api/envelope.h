@@ -10,6 +10,13 @@
 #include "api/stream.h"
 #include "api/verdict.h"
 
+/* Of a call in a session. */
+struct cl_envelope_session {
+    const char *id;
+    uint32_t restarts; /* jails that were lost before this one */
+    bool is_restarted; /* the first call after that: what earlier calls left is gone */
+};
+
 struct cl_envelope {
     const char *id;
     const struct cl_verdict *verdict;
@@ -21,6 +28,7 @@ struct cl_envelope {
     uint64_t queue_us;
     const char *policy;
     uint32_t generation;
+    const struct cl_envelope_session *session; /* NULL: a jail of its own */
 };
 
 /* Appends the members without braces around them ("\"id\":..."). */

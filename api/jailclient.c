@@ -27,6 +27,7 @@ struct queued {
         struct cl_msg_spare spare;
         struct cl_msg_kill kill;
         struct cl_msg_want want;
+        struct cl_msg_next next;
     } msg;
 };
 
@@ -97,6 +98,18 @@ void cl_jailclient_send_take(struct cl_jailclient *client, const struct cl_msg_t
     send_msg(client, CL_M_TAKE, take, sizeof(*take));
 }
 
+void cl_jailclient_send_next(struct cl_jailclient *client, const struct cl_msg_next *next)
+{
+    send_msg(client, CL_M_NEXT, next, sizeof(*next));
+}
+
+void cl_jailclient_send_rest(struct cl_jailclient *client, uint64_t spare)
+{
+    const struct cl_msg_spare msg = { .spare = spare };
+
+    send_msg(client, CL_M_REST, &msg, sizeof(msg));
+}
+
 void cl_jailclient_send_finish(struct cl_jailclient *client, uint64_t spare)
 {
     const struct cl_msg_spare msg = { .spare = spare };
@@ -153,6 +166,9 @@ static void deliver(struct cl_jailclient *client, const union cl_msg_any *msg, i
         break;
     case CL_M_END:
         calls->on_end(client->self, &msg->end);
+        break;
+    case CL_M_USAGE:
+        calls->on_usage(client->self, &msg->usage);
         break;
     case CL_M_RETIRE:
         calls->on_retire(client->self, msg->spare.spare);

@@ -26,6 +26,7 @@ struct cl_jailclient_calls {
     void (*on_crowded)(void *self, const struct cl_msg_offer *msg);
     void (*on_taken)(void *self, uint64_t spare);
     void (*on_end)(void *self, const struct cl_msg_end *msg);
+    void (*on_usage)(void *self, const struct cl_msg_usage *msg);
     void (*on_retire)(void *self, uint64_t spare);
     void (*on_problem)(void *self, const struct cl_msg_problem *msg);
     /* A tenant's functions_dir, file by file, then complete; NULL where nobody keeps them. */
@@ -42,6 +43,8 @@ struct cl_jailclient *cl_jailclient_new(struct event_base *base, int control,
 void cl_jailclient_free(struct cl_jailclient *client);
 
 void cl_jailclient_send_take(struct cl_jailclient *client, const struct cl_msg_take *take);
+void cl_jailclient_send_next(struct cl_jailclient *client, const struct cl_msg_next *next);
+void cl_jailclient_send_rest(struct cl_jailclient *client, uint64_t spare);
 void cl_jailclient_send_finish(struct cl_jailclient *client, uint64_t spare);
 void cl_jailclient_send_kill(struct cl_jailclient *client, uint64_t spare, enum cl_kill reason,
                              enum cl_limit limit);

@@ -27,6 +27,10 @@ static uint32_t needs_taken(const struct cl_msg_take *take)
 
 void cl_lease_start(struct cl_dispatch *dispatch, struct cl_job *job, struct cl_spare *spare)
 {
+    if (job->lane) {
+        job->lane->start(job, spare);
+        return;
+    }
     const struct cl_policy *policy = job->pool->policy;
     const struct cl_request *request = &job->request;
     struct cl_msg_take take = {

@@ -19,6 +19,7 @@
 #include "api/confine.h"
 #include "api/jailclient.h"
 #include "api/options.h"
+#include "api/session.h"
 #include "api/visit.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/fdpass.h"
@@ -66,6 +67,7 @@ static void start_drain(uint64_t grace_ms)
     drain.until_us = cl_clock_us() + grace_ms * 1000;
     cl_log(CL_INFO, "api.drain", "grace_ms=%" PRIu64 " running=%u queued=%u", grace_ms,
            cl_dispatch_running(app.dispatch), cl_dispatch_queued(app.dispatch));
+    cl_sessions_drain(&app);
     cl_http_server_drain(app.server);
     drain.look = event_new(app.base, -1, EV_PERSIST, on_look, NULL);
     CL_CHECK(drain.look && event_add(drain.look, &every) == 0);
@@ -119,6 +121,7 @@ static void on_loaded(void *self, const struct cl_msg_loaded *msg)
     (void)self;
     if (cl_tenancy_on_loaded(app.tenancy, msg, cl_dispatch_on_change, app.dispatch, &err) < 0)
         lose(&err);
+    cl_sessions_on_loaded(&app);
     cl_log(CL_INFO, "api.loaded", "generation=%u policies=%u", msg->generation, msg->policies);
     if (!app.server)
         event_base_loopbreak(app.base); /* now it can be started */
@@ -159,6 +162,12 @@ static void on_end(void *self, const struct cl_msg_end *msg)
     cl_dispatch_on_end(app.dispatch, msg);
 }
 
+static void on_usage(void *self, const struct cl_msg_usage *msg)
+{
+    (void)self;
+    cl_dispatch_on_usage(app.dispatch, msg);
+}
+
 static void on_retire(void *self, uint64_t spare)
 {
     (void)self;
@@ -180,6 +189,7 @@ static const struct cl_jailclient_calls jail_calls = {
     .on_crowded = on_crowded,
     .on_taken = on_taken,
     .on_end = on_end,
+    .on_usage = on_usage,
     .on_retire = on_retire,
     .on_drain = on_drain,
     .on_lost = on_lost,

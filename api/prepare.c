@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "api/session.h"
 #include "api/visit.h"
 
 /* W3C trace context, version 00: fixed shape, or it is left out. */
@@ -29,21 +30,33 @@ static bool is_traceparent(const char *text)
     return true;
 }
 
-/* The pool that the request names, if the tenant may use it and the body fits its policy. */
-static struct cl_pool *find_pool(const struct cl_app *app, const struct cl_tenant *tenant,
-                                 const struct cl_request *request, size_t length,
-                                 struct cl_refusal *refusal)
+static struct cl_pool *pool_named(const struct cl_app *app, const struct cl_tenant *tenant,
+                                  const struct cl_request *request, struct cl_refusal *refusal)
 {
     struct cl_pool *pool = cl_tenancy_find(app->tenancy, tenant, request->policy);
 
-    if (!pool) {
-        if (request->policy[0])
-            cl_refusal_point(refusal, "policy", strlen("policy"));
-        cl_refusal_set(refusal, CL_R_POLICY_NOT_ALLOWED, "no policy \"%s\" for this token",
-                       request->policy);
+    if (pool)
+        return pool;
+    if (request->policy[0])
+        cl_refusal_point(refusal, "policy", strlen("policy"));
+    cl_refusal_set(refusal, CL_R_POLICY_NOT_ALLOWED, "no policy \"%s\" for this token",
+                   request->policy);
+    return NULL;
+}
+
+/* The pool of the session, or that the request names, if the tenant may use it and the body fits
+ * its policy. */
+static struct cl_pool *find_pool(const struct cl_app *app, const struct cl_tenant *tenant,
+                                 const struct cl_call_sent *sent,
+                                 const struct cl_request *request, struct cl_refusal *refusal)
+{
+    struct cl_pool *pool;
+
+    if (sent->session && cl_session_check(sent->session, request, refusal) < 0)
         return NULL;
-    }
-    if (length > pool->policy->request_bytes) {
+    pool = sent->session ? cl_session_pool(sent->session, refusal)
+                         : pool_named(app, tenant, request, refusal);
+    if (pool && sent->length > pool->policy->request_bytes) {
         refusal->limit = pool->policy->request_bytes;
         cl_refusal_set(refusal, CL_R_TOO_LARGE, "policy \"%s\" takes %" PRIu64 " bytes",
                        pool->policy->name, refusal->limit);
@@ -67,13 +80,13 @@ int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
 {
     struct cl_request *request = &prepared->request;
 
-    prepared->flags |= kinds[sent->kind].flags;
+    prepared->flags |= kinds[sent->kind].flags | (sent->session ? CL_CALL_SESSION : 0);
     if (kinds[sent->kind].parse(request, sent->body, sent->length, refusal) < 0)
         return -1;
     if (sent->trace && is_traceparent(sent->trace) &&
         cl_request_put_env(request, "TRACEPARENT", sent->trace, refusal) < 0)
         return -1;
-    prepared->pool = find_pool(app, tenant, request, sent->length, refusal);
+    prepared->pool = find_pool(app, tenant, sent, request, refusal);
     if (!prepared->pool)
         return -1;
     return cl_request_seal(request, prepared->pool->policy, prepared->flags, refusal);

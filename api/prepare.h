@@ -11,6 +11,7 @@
 
 struct cl_app;
 struct cl_pool;
+struct cl_session;
 struct cl_tenant;
 
 enum cl_call_kind { CL_CALL_KIND_CALL = 0, CL_CALL_KIND_EVAL };
@@ -22,6 +23,7 @@ struct cl_call_sent {
     const char *trace;    /* the field traceparent; NULL or malformed: none */
     const char *body;
     size_t length;
+    struct cl_session *session; /* NULL: a jail of its own. The job still has to join it. */
 };
 
 struct cl_prepared {

@@ -19,11 +19,20 @@ enum cl_refusal_kind {
     CL_R_NOT_FOUND,
     CL_R_FUNCTION_NOT_FOUND,
     CL_R_POLICY_NOT_FOUND,
+    CL_R_SESSION_NOT_ALLOWED,
+    CL_R_SESSION_NOT_FOUND,
+    CL_R_SESSION_ENDED,
+    CL_R_SESSIONS_FULL,
     CL_R_METHOD_NOT_ALLOWED,
     CL_R_LENGTH_REQUIRED,
     CL_R_TOO_LARGE,
     CL_R_MEDIA_TYPE,
     CL_R_TOO_MANY_FAILURES,
+    CL_R_SCOPE_MISSING,
+    CL_R_QUOTA_RATE,
+    CL_R_QUOTA_CPU,
+    CL_R_QUOTA_QUEUE,
+    CL_R_QUOTA_MEMORY,
     CL_R_NOT_IMPLEMENTED,
     CL_R_QUEUE_FULL,
     CL_R_QUEUE_TIMEOUT,
@@ -33,6 +42,9 @@ enum cl_refusal_kind {
     CL_R_STORE_FULL,
     CL_R_STORE_BUSY,
     CL_R_STORE_FAILED,
+    CL_R_MODULE_NOT_FOUND,
+    CL_R_MODULE_SERVED,
+    CL_R_MODULE_INVALID,
     CL_R_COUNT_
 };
 
@@ -49,15 +61,12 @@ struct cl_refusal {
     char allow[64];         /* for 405 */
     char pointer[192];      /* JSON Pointer to the field, "" for the whole body */
     char detail[256];
+    char extra[256]; /* more members of the answer: JSON without braces; "": none */
 };
 
-#define CL_REFUSAL_INIT                                                                        \
-    {                                                                                          \
-        CL_R_NONE, 0, 0, { 0 }, { 0 },                                                         \
-        {                                                                                      \
-            0                                                                                  \
-        }                                                                                      \
-    }
+/* clang-format off */
+#define CL_REFUSAL_INIT { .kind = CL_R_NONE }
+/* clang-format on */
 
 const struct cl_refusal_row *cl_refusal_row(enum cl_refusal_kind kind);
 

@@ -65,4 +65,10 @@ void cl_session_join(struct cl_session *session, struct cl_job *job);
 /* Calls that wait are refused, those that run end as cancelled. */
 void cl_session_end(struct cl_session *session);
 
+/* A reload: sessions whose policy is gone end, the others run on under theirs. */
+void cl_sessions_on_loaded(struct cl_app *app);
+/* Sessions end as soon as they have nothing to do. */
+void cl_sessions_drain(struct cl_app *app);
+void cl_sessions_free(struct cl_app *app); /* after the dispatcher */
+
 #endif

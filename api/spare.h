@@ -16,6 +16,15 @@
 
 struct event_base;
 
+/* Who keeps a taken spare for more than one job (api/session*.c) and hears of it instead. */
+struct cl_spare_holder {
+    void (*on_readable)(void *self);
+    void (*on_writable)(void *self);
+    void (*on_taken)(void *self);
+    void (*on_usage)(void *self, const struct cl_msg_usage *usage);
+    void (*on_end)(void *self, const struct cl_msg_end *end); /* the spare is his to free */
+};
+
 enum cl_spare_state {
     CL_SPARE_BORN = 0, /* in its pool's list, READY was not seen */
     CL_SPARE_IDLE,     /* in its pool's list */
@@ -26,7 +35,9 @@ enum cl_spare_state {
 struct cl_spare {
     struct cl_list node; /* of pool->idle */
     uint64_t id;
-    uint64_t job; /* id */
+    uint64_t job;                         /* id; 0: free, or a holder's */
+    const struct cl_spare_holder *holder; /* NULL: the job's alone */
+    void *holder_self;
     struct cl_pool *pool;
     uint32_t generation;
     enum cl_spare_state state;

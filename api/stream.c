@@ -254,7 +254,7 @@ static const struct {
     { CL_F_LIMIT, on_final },   { CL_F_FAILED, on_final },
 };
 
-static void on_frame(struct cl_stream *stream, uint32_t type, const char *bytes, size_t length)
+void cl_stream_frame(struct cl_stream *stream, uint32_t type, const char *bytes, size_t length)
 {
     for (size_t i = 0; i < CL_COUNT(frames); i++) {
         if (frames[i].type == type) {
@@ -266,7 +266,7 @@ static void on_frame(struct cl_stream *stream, uint32_t type, const char *bytes,
 }
 
 /* Refuses by the head alone: nothing is collected for a frame that may not be. */
-static bool check_head(struct cl_stream *stream, const struct cl_frame *head)
+bool cl_stream_admit(struct cl_stream *stream, const struct cl_frame *head)
 {
     const uint64_t result_cap = stream->limits[CL_LIMIT_RESULT];
     struct cl_err err = CL_ERR_INIT;
@@ -293,9 +293,10 @@ static size_t take_frames(struct cl_stream *stream, const uint8_t *bytes, size_t
         struct cl_frame head;
 
         memcpy(&head, bytes + at, sizeof(head));
-        if (!check_head(stream, &head) || length - at - sizeof(head) < head.length)
+        if (!cl_stream_admit(stream, &head) || length - at - sizeof(head) < head.length)
             break;
-        on_frame(stream, head.type, (const char *)bytes + at + sizeof(head), head.length);
+        cl_stream_frame(stream, head.type, (const char *)bytes + at + sizeof(head),
+                        head.length);
         at += sizeof(head) + head.length;
     }
     if (stream->state == CL_STREAM_FINAL && at < length)

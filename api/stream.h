@@ -60,6 +60,11 @@ void cl_stream_init(struct cl_stream *stream, const uint64_t *limits,
 enum cl_stream_state cl_stream_feed(struct cl_stream *stream, const void *bytes, size_t length);
 void cl_stream_fini(struct cl_stream *stream);
 
+/* For who reads the frames of several calls from one socket: whether this head may be, by itself
+ * and in this place, before its payload is here; then the whole frame. The stream is open. */
+bool cl_stream_admit(struct cl_stream *stream, const struct cl_frame *head);
+void cl_stream_frame(struct cl_stream *stream, uint32_t type, const char *bytes, size_t length);
+
 /* The texts of an ERROR (type, message, traceback) or DENIED (rule, name, message) payload that
  * passed the check; views into it. */
 struct cl_stream_texts {

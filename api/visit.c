@@ -27,6 +27,9 @@ static int put_extra(const struct cl_refusal *refusal, struct cl_buf *extra, str
     if (refusal->limit && cl_buf_format(extra, err, "%s\"limit\":%" PRIu64,
                                         extra->length ? "," : "", refusal->limit) < 0)
         return -1;
+    if (refusal->extra[0] &&
+        cl_buf_format(extra, err, "%s%s", extra->length ? "," : "", refusal->extra) < 0)
+        return -1;
     return cl_buf_put(extra, "", 1, err);
 }
 
@@ -51,6 +54,12 @@ void cl_visit_refuse(struct cl_app *app, struct cl_exchange *exchange,
         cl_buf_fini(&extra);
     cl_exchange_problem(exchange, row->status, row->slug, row->title, refusal->detail,
                         (const char *)extra.bytes);
+}
+
+const char *cl_visit_key(const struct cl_visit *visit)
+{
+    (void)visit;
+    return ""; /* a tenant has one token */
 }
 
 void cl_visit_answer(struct cl_visit *visit, const char *type, const struct cl_buf *body)

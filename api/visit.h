@@ -23,7 +23,8 @@ struct cl_app {
     struct cl_storeq *storeq; /* NULL only in tests that store nothing */
     struct cl_auth auth;
     struct cl_metrics metrics;
-    struct cl_errands *errands; /* NULL before the first one */
+    struct cl_sessions *sessions; /* NULL before the first one */
+    struct cl_errands *errands;   /* NULL before the first one */
     bool is_draining;
 };
 
@@ -62,6 +63,9 @@ void cl_calls_note_end(struct cl_app *app, const struct cl_job *job,
 struct cl_envelope cl_calls_envelope(const struct cl_job *job,
                                      const struct cl_verdict *verdict);
 
+/* The id of the token that was sent; "": the tenant's own. */
+const char *cl_visit_key(const struct cl_visit *visit);
+
 /* Answers with a problem. */
 void cl_visit_refuse(struct cl_app *app, struct cl_exchange *exchange,
                      const struct cl_refusal *refusal);
@@ -77,6 +81,14 @@ int cl_calls_run(struct cl_visit *visit, const char *body, size_t length,
                  struct cl_refusal *refusal);
 int cl_calls_eval(struct cl_visit *visit, const char *body, size_t length,
                   struct cl_refusal *refusal);
+int cl_sessions_open(struct cl_visit *visit, const char *body, size_t length,
+                     struct cl_refusal *refusal);
+int cl_sessions_list(struct cl_visit *visit, const char *body, size_t length,
+                     struct cl_refusal *refusal);
+int cl_sessions_get(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal);
+int cl_sessions_end(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal);
 int cl_policies_list(struct cl_visit *visit, const char *body, size_t length,
                      struct cl_refusal *refusal);
 int cl_policies_get(struct cl_visit *visit, const char *body, size_t length,

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "api/session.h"
 #include "api/errand.h"
 #include "api/jailclient.h"
 #include "sandbox/base/fdpass.h"
@@ -44,6 +45,11 @@ static void on_end(void *self, const struct cl_msg_end *msg)
     cl_dispatch_on_end(((struct cl_app *)self)->dispatch, msg);
 }
 
+static void on_usage(void *self, const struct cl_msg_usage *msg)
+{
+    cl_dispatch_on_usage(((struct cl_app *)self)->dispatch, msg);
+}
+
 static void on_retire(void *self, uint64_t spare)
 {
     cl_dispatch_on_retire(((struct cl_app *)self)->dispatch, spare);
@@ -60,6 +66,7 @@ static const struct cl_jailclient_calls jail_calls = {
     .on_spare = on_spare,
     .on_taken = on_taken,
     .on_end = on_end,
+    .on_usage = on_usage,
     .on_retire = on_retire,
     .on_lost = on_lost,
 };
@@ -135,6 +142,7 @@ void api_fake_fini(struct api_fake *fake)
 {
     cl_errands_free(&fake->app);
     cl_dispatch_free(fake->app.dispatch);
+    cl_sessions_free(&fake->app);
     cl_jailclient_free(fake->app.client);
     cl_tenancy_free(fake->app.tenancy);
     event_base_free(fake->app.base);

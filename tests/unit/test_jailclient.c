@@ -73,6 +73,12 @@ static void on_end(void *self, const struct cl_msg_end *msg)
     hear("end %d;", (int)msg->spare);
 }
 
+static void on_usage(void *self, const struct cl_msg_usage *msg)
+{
+    (void)self;
+    hear("usage %d;", (int)msg->spare);
+}
+
 static void on_retire(void *self, uint64_t spare)
 {
     (void)self;
@@ -106,6 +112,7 @@ static const struct cl_jailclient_calls calls = {
     .on_crowded = on_crowded,
     .on_taken = on_taken,
     .on_end = on_end,
+    .on_usage = on_usage,
     .on_retire = on_retire,
     .on_problem = on_problem,
     .on_drain = on_drain,
