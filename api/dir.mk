@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 PROGRAMS += cloche-api cloche
-API_SRC := $(wildcard api/*.c)
+STORE_SRC := $(wildcard api/store/*.c)
+API_SRC := $(wildcard api/*.c) $(STORE_SRC)
 cloche-api_SRC := $(API_SRC) $(wildcard api/http1/*.c)
-cloche-api_LIBS := -levent_core -lsodium
+cloche-api_LIBS := -levent_core -lsodium -lsqlite3
 cloche_SRC := $(wildcard api/cli/*.c)
 cloche_LIBS := -lcurl -ljson-c
 
@@ -17,12 +18,19 @@ UNIT += $(API_UNIT)
 API_TEST_SRC := $(filter-out api/main.c,$(API_SRC)) tests/support/exchange_fake.c \
                 tests/support/api_fake.c tests/support/job_case.c tests/support/policy_sample.c
 $(foreach t,$(API_UNIT),$(eval $(t)_SRC := $(API_TEST_SRC))\
-                        $(eval $(t)_LIBS := -levent_core -lsodium))
+                        $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3))
 
 # Pure parts of stored calls.
 UNIT += test_asyncq test_replay
 test_asyncq_SRC := api/asyncq.c
 test_replay_SRC := api/replay.c api/events.c $(wildcard api/json*.c)
+
+# The store by itself: any other backend passes test_store and test_store_kept as well.
+STORE_UNIT := test_store
+UNIT += $(STORE_UNIT)
+$(foreach t,$(STORE_UNIT),$(eval $(t)_SRC := $(STORE_SRC) api/storeq.c api/storethread.c \
+                              api/refusal.c api/ulid.c tests/support/store_case.c)\
+                          $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3))
 
 FUZZERS += fuzz_request fuzz_frames
 fuzz_request_SRC := $(addprefix api/,request.c request_eval.c request_files.c request_limits.c \

@@ -64,16 +64,17 @@ int64_t cl_store_now(void); /* microseconds since 1970 */
 int cl_store_begin(struct cl_store *store, struct cl_err *err);
 int cl_store_commit(struct cl_store *store, struct cl_err *err); /* durable; or all is undone */
 void cl_store_rollback(struct cl_store *store);
-/* One level inside: a work that fails undoes itself alone. */
+/* One level inside: a work that fails undoes itself alone, unless its fault undid the whole
+ * transaction (false). */
 int cl_store_mark(struct cl_store *store, struct cl_err *err);
 int cl_store_keep(struct cl_store *store, struct cl_err *err);
-void cl_store_undo(struct cl_store *store);
+bool cl_store_undo(struct cl_store *store);
 
 /* Deletes a little of what is older or more than `caps` keep, outside of any transaction.
  * Returns whether there is more to delete. */
 int cl_store_tidy(struct cl_store *store, int64_t now_us, struct cl_err *err);
 
-/* Writes and takes back a row, outside of any transaction: whether the store takes anything. */
+/* Writes a row, outside of any transaction: whether the store takes anything now. */
 int cl_store_probe(struct cl_store *store, struct cl_err *err);
 
 struct cl_store_usage {
