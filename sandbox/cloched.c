@@ -160,10 +160,10 @@ static int parse_options(int count, char **args, struct cl_err *err)
 
 static bool has_spare(void)
 {
-    const struct cl_pool *pool = cl_pool_named(&daemon_, "default");
+    const struct cl_pool *pool = cl_pool_named(&daemon_, CL_TENANT_LOCAL_NAME, "default");
 
-    return pool && pool->zygote &&
-           (pool->zygote->ready > pool->zygote->spawning || pool->policy->pool_min == 0);
+    return pool && pool->brood->zygote &&
+           (pool->now.ready > pool->now.spawning || pool->policy->pool_min == 0);
 }
 
 void cl_daemon_check_ready(struct cl_daemon *daemon)
@@ -298,7 +298,16 @@ static const char *absolute(const char *path, struct cl_err *err)
 
 static void on_edit(struct cl_edits *edits)
 {
-    cl_load_start(cl_list_entry(edits, struct cl_daemon, edits));
+    struct cl_daemon *daemon = cl_list_entry(edits, struct cl_daemon, edits);
+
+    if (edits->is_edited)
+        cl_load_start(daemon);
+    cl_tenant_tell_next(daemon);
+}
+
+static bool on_other(struct cl_edits *edits, int place)
+{
+    return cl_tenant_on_edit(cl_list_entry(edits, struct cl_daemon, edits), place);
 }
 
 /* What needs more than cloched keeps, or may block. */
@@ -332,6 +341,8 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
     sigset_t mask;
 
     cl_list_init(&daemon->pools);
+    cl_list_init(&daemon->tenants);
+    cl_brood_init_waiting(daemon);
     cl_index_init(&daemon->spares);
     cl_index_init(&daemon->children);
     cl_front_init(&daemon->front, daemon);
@@ -352,6 +363,7 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
     if (daemon->options.config &&
         cl_edits_open(&daemon->edits, &daemon->loop, daemon->options.config, on_edit, err) < 0)
         return -1;
+    daemon->edits.on_other = on_other;
     cl_load_start(daemon);
     return daemon->loop.stop ? 0 : cl_front_start(&daemon->front, err);
 }

@@ -13,8 +13,12 @@
 #include "sandbox/idmap.h"
 #include "sandbox/loop.h"
 #include "sandbox/state.h"
+#include "sandbox/tenant.h"
 
-enum { CL_DAEMON_POOLS_MAX = 60 };
+enum {
+    CL_DAEMON_POLICIES_MAX = 60,
+    CL_DAEMON_POOLS_MAX = 4096, /* tenants times their policies; the API's bound, too */
+};
 
 struct cl_options {
     const char *config; /* NULL: the embedded policies only */
@@ -39,7 +43,9 @@ struct cl_daemon {
     struct cl_edits edits;
     struct cl_load *load;          /* a generation on its way; NULL when none is */
     struct cl_msg_problem refused; /* of the last one; count 0: it is in force */
-    struct cl_list pools;
+    struct cl_list pools, tenants;
+    struct cl_list waiting; /* struct cl_brood, for a range of ids */
+    struct cl_timer evict;
     struct cl_index spares;                          /* struct cl_spare, by id */
     struct cl_zygote *zygotes[CL_IDMAP_ZYGOTES_MAX]; /* by the range of ids they hold */
     int programs[CL_PROGRAM_COUNT];
@@ -48,7 +54,7 @@ struct cl_daemon {
     uint32_t spares_live, spares_max;
     uint32_t pool_last;
     uint32_t generation; /* 0 until the first one is loaded */
-    bool is_proved; /* the jail holds: cloche-prover said so */
+    bool is_proved;      /* the jail holds: cloche-prover said so */
     bool is_ready, is_draining;
     int exit_status;
 };

@@ -27,27 +27,39 @@ static const uint32_t heard[CL_EDITS_PLACES] = {
 };
 
 /* A path may lead to another directory than a moment ago: names of the old one are given up. */
-static void place_all(struct cl_edits *edits)
+static int put(struct cl_edits *edits, const char *path, uint32_t events, int old)
 {
-    int fd = edits->watch.fd;
+    int fd = edits->watch.fd, place = inotify_add_watch(fd, path, events | IN_ONLYDIR);
 
-    for (size_t i = 0; i < CL_EDITS_PLACES; i++) {
-        int old = edits->places[i];
-        edits->places[i] = inotify_add_watch(fd, edits->paths[i], heard[i] | IN_ONLYDIR);
-        if (edits->places[i] < 0 && errno != ENOENT && errno != ENOTDIR)
-            cl_log(CL_WARN, "edits.unseen", "path=\"%s\" error=\"%s\"", edits->paths[i],
-                   strerrordesc_np(errno));
-        if (old >= 0 && old != edits->places[i])
-            inotify_rm_watch(fd, old); /* fails when the directory is gone, and that name too */
-    }
+    if (place < 0 && errno != ENOENT && errno != ENOTDIR)
+        cl_log(CL_WARN, "edits.unseen", "path=\"%s\" error=\"%s\"", path,
+               strerrordesc_np(errno));
+    if (old >= 0 && old != place)
+        inotify_rm_watch(fd, old); /* fails when the directory is gone, and that name too */
+    return place;
 }
 
-static bool is_edit(const struct cl_edits *edits, const struct inotify_event *event)
+static void place_all(struct cl_edits *edits)
 {
+    for (size_t i = 0; i < CL_EDITS_PLACES; i++)
+        edits->places[i] = put(edits, edits->paths[i], heard[i], edits->places[i]);
+}
+
+int cl_edits_watch(struct cl_edits *edits, const char *path, int old)
+{
+    return put(edits, path, heard[POLICIES] | IN_MOVE_SELF | IN_DELETE_SELF, old);
+}
+
+static bool is_edit(struct cl_edits *edits, const struct inotify_event *event)
+{
+    bool is_place = event->wd == edits->places[CONFIG] || event->wd == edits->places[POLICIES];
+
     if (event->mask & IN_IGNORED)
         return false;
-    return event->wd != edits->places[ABOVE] ||
-           (event->len > 0 && strcmp(event->name, edits->name) == 0);
+    if (event->wd == edits->places[ABOVE])
+        is_place = event->len > 0 && strcmp(event->name, edits->name) == 0;
+    edits->is_edited = edits->is_edited || is_place;
+    return is_place || (edits->on_other && edits->on_other(edits, event->wd));
 }
 
 static void on_events(struct cl_watch *watch, uint32_t events)
@@ -62,7 +74,7 @@ static void on_events(struct cl_watch *watch, uint32_t events)
     while ((length = read(watch->fd, room, sizeof(room))) > 0) {
         for (char *at = room; at < room + length; at += sizeof(*event) + event->len) {
             event = (const struct inotify_event *)(const void *)at;
-            was_edited = was_edited || is_edit(edits, event);
+            was_edited = is_edit(edits, event) || was_edited;
         }
     }
     if (!was_edited)
@@ -77,8 +89,10 @@ static void on_quiet(struct cl_timer *timer)
 {
     struct cl_edits *edits = cl_list_entry(timer, struct cl_edits, quiet);
 
-    place_all(edits); /* before they are read: what comes after is heard of */
+    if (edits->is_edited)
+        place_all(edits); /* before they are read: what comes after is heard of */
     edits->on_edit(edits);
+    edits->is_edited = false;
 }
 
 int cl_edits_open(struct cl_edits *edits, struct cl_loop *loop, const char *path,

@@ -20,7 +20,7 @@
 #include "sandbox/reap.h"
 #include "sandbox/zygote.h"
 
-enum { QUEUE_MAX = 4096, STABLE_US = 10000000 };
+enum { QUEUE_MAX = 16384, STABLE_US = 10000000 };
 
 struct queued {
     struct cl_list node;
@@ -88,28 +88,43 @@ static void send_copy(struct cl_front *front, enum cl_msg_type type, const void 
     cl_own_close(&copy);
 }
 
+static void tell_tenant(struct cl_front *front, const struct cl_tenant *tenant)
+{
+    struct cl_msg_tenant msg = {
+        .tenant = tenant->number,
+        .generation = front->peer.daemon->generation,
+        .kind = tenant->file ? CL_TENANT_FILE : CL_TENANT_LOCAL,
+    };
+
+    snprintf(msg.name, sizeof(msg.name), "%s", cl_tenant_name(tenant));
+    send_copy(front, CL_M_TENANT, &msg, tenant->fd);
+}
+
 void cl_front_tell(struct cl_front *front)
 {
     struct cl_daemon *daemon = front->peer.daemon;
-    struct cl_msg_tenant tenant = { .generation = daemon->generation, .name = "local" };
     struct cl_msg_loaded loaded = { .generation = daemon->generation };
 
     if (!front->is_greeted || daemon->generation == 0)
         return;
-    send_copy(front, CL_M_TENANT, &tenant, daemon->state.token);
+    cl_list_for (struct cl_tenant, tenant, node, &daemon->tenants)
+        tell_tenant(front, tenant);
     cl_list_each (node, keep, &daemon->pools) {
         const struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
-        struct cl_msg_policy policy = { .pool = pool->index, .generation = daemon->generation };
+        struct cl_msg_policy policy = { .pool = pool->index,
+                                        .generation = daemon->generation,
+                                        .tenant = pool->tenant_place };
         if (pool->is_retired)
             continue;
-        memcpy(policy.name, pool->name, sizeof(policy.name));
-        send_copy(front, CL_M_POLICY, &policy, pool->policy_fd);
+        memcpy(policy.name, pool->policy->name, sizeof(policy.name));
+        send_copy(front, CL_M_POLICY, &policy, pool->brood->ruling->fd);
         loaded.policies++;
     }
     cl_front_send(front, CL_M_LOADED, &loaded, NULL);
     if (daemon->refused.count > 0)
         cl_front_send(front, CL_M_PROBLEM, &daemon->refused, NULL);
     cl_pool_offer_all(daemon);
+    cl_tenant_tell_all(daemon);
     cl_daemon_check_ready(daemon);
 }
 
@@ -131,8 +146,10 @@ static void on_control(struct cl_watch *watch, uint32_t events)
 {
     struct cl_front *front = cl_list_entry(watch, struct cl_front, peer.watch);
 
-    if (events & EPOLLOUT)
+    if (events & EPOLLOUT) {
         flush(front);
+        cl_tenant_tell_next(front->peer.daemon);
+    }
     if (events & ~(uint32_t)EPOLLOUT)
         cl_peer_on_event(watch, events);
 }

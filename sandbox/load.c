@@ -9,38 +9,37 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
-#include "sandbox/binds.h"
+#include "sandbox/base/tenantview.h"
 #include "sandbox/daemon.h"
+#include "sandbox/owned.h"
 #include "sandbox/pool.h"
 
 enum { LOAD_US = 5000000 };
 
 static const char *const embedded[] = { "default", "strict" };
-/* Of later versions: ignoring what an admin wrote would be worse than not starting. */
-static const char *const unsupported[] = { "cloche.yaml", "tenants.yaml" };
+/* Of a later version: ignoring what an admin wrote would be worse than not starting. */
+#define UNSUPPORTED "cloche.yaml"
+#define TENANTS     "tenants.yaml"
 
 struct source {
     char name[CL_NAME_MAX];
-    const struct cl_policy *policy; /* mapped; NULL until it is compiled */
-    int fd;
+    struct cl_ruling *ruling; /* NULL until it is compiled */
 };
 
 struct cl_load {
     struct cl_peer peer; /* policyc */
     struct cl_timer timer;
-    struct source sources[CL_DAEMON_POOLS_MAX];
+    struct source sources[CL_DAEMON_POLICIES_MAX];
+    struct cl_list tenants; /* `local` first */
+    size_t tenant_count;
     size_t asked, compiled;
     struct cl_msg_problem problem; /* the first of them */
     bool is_again;                 /* another reload was asked for meanwhile */
@@ -58,18 +57,6 @@ int cl_load_check_name(const char *name, size_t length)
                : 0;
 }
 
-static int open_dir(int above, const char *name, struct cl_err *err)
-{
-    cl_close_auto int dir = openat(above, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct stat found;
-
-    if (dir < 0)
-        return cl_fail(err, CL_E_SYS, "open %s", name);
-    if (cl_file_check_owner(dir, name, false, &found, err) < 0)
-        return -1;
-    return cl_take_fd(&dir);
-}
-
 static struct source *find(struct cl_load *load, const char *name)
 {
     for (size_t i = 0; i < load->asked; i++) {
@@ -79,26 +66,37 @@ static struct source *find(struct cl_load *load, const char *name)
     return NULL;
 }
 
+static struct cl_tenant *find_tenant(struct cl_load *load, const char *name)
+{
+    cl_list_for (struct cl_tenant, tenant, node, &load->tenants) {
+        if (strcmp(cl_tenant_name(tenant), name) == 0)
+            return tenant;
+    }
+    return NULL;
+}
+
+static void add_tenant(struct cl_load *load, const struct cl_tenant_file *file, int *fd)
+{
+    struct cl_tenant *tenant = cl_tenant_new(file, fd);
+
+    tenant->number = (uint32_t)load->tenant_count++;
+    cl_list_append(&load->tenants, &tenant->node);
+}
+
 /* fd -1: the shipped policy of that name. */
 static int ask(struct cl_load *load, const char *name, int fd, struct cl_err *err)
 {
     struct cl_msg_source source = { .embedded = fd < 0 };
 
-    if (load->asked == CL_DAEMON_POOLS_MAX)
-        return cl_fail(err, CL_E_LIMIT, "more than %d policies", CL_DAEMON_POOLS_MAX);
+    if (load->asked == CL_DAEMON_POLICIES_MAX)
+        return cl_fail(err, CL_E_LIMIT, "more than %d policies", CL_DAEMON_POLICIES_MAX);
     snprintf(source.name, sizeof(source.name), "%s", name);
-    memcpy(load->sources[load->asked].name, source.name, sizeof(source.name));
-    load->sources[load->asked++].fd = -1;
+    memcpy(load->sources[load->asked++].name, source.name, sizeof(source.name));
     return cl_msg_send(load->peer.watch.fd, CL_M_SOURCE, &source, &fd, fd >= 0, err);
 }
 
 static int ask_file(struct cl_load *load, int dir, const char *file, struct cl_err *err)
 {
-    /* A link may lead to a file below (a ConfigMap of Kubernetes is made of them), not out. */
-    const struct open_how how = {
-        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-    };
     const char *dot = strrchr(file, '.');
     char name[CL_NAME_MAX];
     struct stat found;
@@ -112,20 +110,16 @@ static int ask_file(struct cl_load *load, int dir, const char *file, struct cl_e
                        file);
     snprintf(name, sizeof(name), "%.*s", (int)(dot - file), file);
 
-    cl_close_auto int fd = (int)syscall(SYS_openat2, dir, file, &how, sizeof(how));
+    cl_close_auto int fd = cl_owned_file(dir, "policies", file, &found, err);
     if (fd < 0)
-        return cl_fail(err, CL_E_SYS, "open policies/%s", file);
-    if (cl_file_check_owner(fd, file, false, &found, err) < 0)
         return -1;
-    if (!S_ISREG(found.st_mode))
-        return cl_fail(err, CL_E_DENIED, "%s is not a regular file", file);
     return ask(load, name, fd, err);
 }
 
 static int ask_folder(struct cl_load *load, int config, struct cl_err *err)
 {
     cl_closedir_auto DIR *folder = NULL;
-    cl_close_auto int dir = open_dir(config, "policies", err);
+    cl_close_auto int dir = cl_owned_dir(config, "policies", err);
     struct dirent *entry;
 
     if (dir < 0 && errno == ENOENT)
@@ -140,19 +134,32 @@ static int ask_folder(struct cl_load *load, int config, struct cl_err *err)
     return 0;
 }
 
+static int ask_tenants(struct cl_load *load, int config, struct cl_err *err)
+{
+    struct cl_msg_source source = { .kind = CL_SOURCE_TENANTS, .name = "tenants" };
+    struct stat found;
+
+    if (faccessat(config, TENANTS, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+        return 0;
+    cl_close_auto int fd = cl_owned_file(config, "the configuration", TENANTS, &found, err);
+    if (fd < 0)
+        return -1;
+    return cl_msg_send(load->peer.watch.fd, CL_M_SOURCE, &source, &fd, 1, err);
+}
+
 static int ask_config(struct cl_load *load, const char *path, struct cl_err *err)
 {
-    cl_close_auto int config = open_dir(AT_FDCWD, path, err);
+    cl_close_auto int config = cl_owned_dir(AT_FDCWD, path, err);
 
     if (config < 0)
         return -1;
-    for (size_t i = 0; i < CL_COUNT(unsupported); i++) {
-        if (faccessat(config, unsupported[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-            return cl_fail(err, CL_E_INPUT,
-                           "%s/%s is not supported by this version: take it away "
-                           "or it would be ignored",
-                           path, unsupported[i]);
-    }
+    if (faccessat(config, UNSUPPORTED, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return cl_fail(err, CL_E_INPUT,
+                       "%s/%s is not supported by this version: take it away "
+                       "or it would be ignored",
+                       path, UNSUPPORTED);
+    if (ask_tenants(load, config, err) < 0)
+        return -1;
     return ask_folder(load, config, err);
 }
 
@@ -179,45 +186,12 @@ static void free_load(struct cl_load *load)
     cl_peer_hang_up(&load->peer);
     cl_timer_stop(&load->timer);
     for (size_t i = 0; i < load->asked; i++) {
-        if (load->sources[i].policy)
-            cl_policyview_close(load->sources[i].policy);
-        cl_own_close(&load->sources[i].fd);
+        if (load->sources[i].ruling)
+            cl_ruling_put(load->sources[i].ruling);
     }
+    cl_list_for (struct cl_tenant, tenant, node, &load->tenants)
+        cl_tenant_free(tenant);
     free(load);
-}
-
-/* All at once: pools of unchanged digests stay, with their zygotes and spares. */
-static void put_in_force(struct cl_load *load)
-{
-    struct cl_daemon *daemon = load->peer.daemon;
-    uint32_t kept = 0;
-
-    cl_list_each (node, keep, &daemon->pools) {
-        struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
-        struct source *same = pool->is_retired ? NULL : find(load, pool->name);
-        if (pool->is_retired)
-            continue;
-        if (!same || memcmp(same->policy->digest, pool->policy->digest,
-                            sizeof(same->policy->digest)) != 0) {
-            cl_pool_retire(pool);
-            continue;
-        }
-        cl_policyview_close(cl_take_ptr(&same->policy));
-        kept++;
-    }
-    for (size_t i = 0; i < load->asked; i++) {
-        if (load->sources[i].policy)
-            cl_pool_new(daemon, cl_take_ptr(&load->sources[i].policy), &load->sources[i].fd);
-    }
-    daemon->generation++;
-    daemon->refused.count = 0;
-    cl_log(CL_INFO, "load.done", "generation=%u policies=%zu unchanged=%u", daemon->generation,
-           load->asked, kept);
-    cl_front_tell(&daemon->front);
-    const char *proved = daemon->options.proved;
-    struct cl_pool *first = cl_pool_named(daemon, proved ? proved : "default");
-    if (first)
-        cl_pool_start(first); /* others when a call wants them */
 }
 
 static void note_problem(struct cl_load *load, const char *text)
@@ -225,6 +199,66 @@ static void note_problem(struct cl_load *load, const char *text)
     if (load->problem.count++ == 0)
         snprintf(load->problem.text, sizeof(load->problem.text), "%s", text);
     cl_log(CL_ERROR, "load.problem", "%s", text);
+}
+
+/* Whether a pool stays as it is, with its zygotes and spares. */
+static bool is_unchanged(struct cl_load *load, struct cl_pool *pool)
+{
+    struct cl_tenant *tenant = find_tenant(load, pool->tenant);
+    const struct source *same = find(load, pool->policy->name);
+
+    if (!tenant || !same || !cl_tenant_may_use(tenant, same->name) ||
+        memcmp(same->ruling->policy->digest, pool->policy->digest,
+               sizeof(pool->policy->digest)) != 0)
+        return false;
+    tenant->has_pool |= UINT64_C(1) << (same - load->sources);
+    pool->tenant_place = tenant->number;
+    return true;
+}
+
+/* Each tenant, each of its policies. Pools of `local` under the policy that tells whether the
+ * service is ready are kept warm; others start when a call wants them. */
+static void make_pools(struct cl_load *load, struct cl_tenant *tenant)
+{
+    for (size_t i = 0; i < load->asked; i++) {
+        struct source *source = &load->sources[i];
+        if ((tenant->has_pool & UINT64_C(1) << i) || !cl_tenant_may_use(tenant, source->name))
+            continue;
+        struct cl_pool *pool =
+            cl_pool_new(load->peer.daemon, cl_tenant_name(tenant), source->ruling);
+        pool->tenant_place = tenant->number;
+        pool->is_kept = !tenant->file && strcmp(source->name, "default") == 0;
+    }
+}
+
+/* All at once. */
+static void put_in_force(struct cl_load *load)
+{
+    struct cl_daemon *daemon = load->peer.daemon;
+    const char *proved = daemon->options.proved ? daemon->options.proved : "default";
+    uint32_t kept = 0;
+
+    cl_list_for (struct cl_pool, pool, node, &daemon->pools) {
+        if (!pool->is_retired && is_unchanged(load, pool))
+            kept++;
+        else if (!pool->is_retired)
+            cl_pool_retire(pool);
+    }
+    cl_list_for (struct cl_tenant, old, node, &daemon->tenants)
+        cl_tenant_free(old);
+    cl_list_for (struct cl_tenant, tenant, node, &load->tenants) {
+        make_pools(load, tenant);
+        cl_list_unlink(&tenant->node);
+        cl_list_append(&daemon->tenants, &tenant->node);
+    }
+    daemon->generation++;
+    daemon->refused.count = 0;
+    cl_log(CL_INFO, "load.done", "generation=%u policies=%zu tenants=%zu unchanged=%u",
+           daemon->generation, load->asked, load->tenant_count, kept);
+    cl_front_tell(&daemon->front);
+    struct cl_pool *first = cl_pool_named(daemon, CL_TENANT_LOCAL_NAME, proved);
+    if (first)
+        cl_brood_start(first->brood);
 }
 
 /* What was in force stays. */
@@ -262,26 +296,72 @@ static void conclude(struct cl_load *load, const char *why)
         cl_load_start(daemon);
 }
 
-static int keep_policy(struct cl_load *load, const struct cl_msg_compiled *msg, int *fd,
-                       struct cl_err *err)
+/* Only cloched sees whose the sources of files.read_only are. */
+static void check_binds(struct cl_load *load, const struct cl_policy *policy)
 {
-    struct source *source = find(load, msg->name);
+    const char *source = NULL, *target = NULL;
+    struct cl_err err = CL_ERR_INIT;
+
+    while (cl_policyview_bind(policy, &source, &target)) {
+        if (cl_owned_check(source, &err) < 0) {
+            cl_err_context(&err, "policy %s: files.read_only", policy->name);
+            note_problem(load, err.text);
+            return;
+        }
+    }
+}
+
+static int keep_policy(struct cl_load *load, const char *name, int *fd, struct cl_err *err)
+{
+    struct source *source = find(load, name);
     const struct cl_policy *policy = cl_policyview_open(*fd, err);
-    struct cl_err unfit = CL_ERR_INIT;
 
     if (!policy)
-        return cl_err_context(err, "policyc made a broken policy %s", msg->name);
-    if (!source || source->policy || strcmp(policy->name, msg->name) != 0 ||
+        return cl_err_context(err, "policyc made a broken policy %s", name);
+    if (!source || source->ruling || strcmp(policy->name, name) != 0 ||
         policy->pool_max > CL_POLICY_SLOTS_MAX ||
         !(policy->flags & CL_POLICY_LEARN) == load->peer.daemon->options.learn) {
         cl_policyview_close(policy);
-        return cl_fail(err, CL_E_LOST, "policyc answered with policy %s", msg->name);
+        return cl_fail(err, CL_E_LOST, "policyc answered with policy %s", name);
     }
-    if (cl_binds_check_all(policy, &unfit) < 0)
-        note_problem(load, unfit.text);
-    source->policy = policy;
-    source->fd = cl_take_fd(fd);
+    check_binds(load, policy);
+    source->ruling = malloc(sizeof(*source->ruling));
+    CL_CHECK(source->ruling);
+    *source->ruling = (struct cl_ruling){ policy, cl_take_fd(fd), 1 };
     load->compiled++;
+    return 0;
+}
+
+static int keep_tenant(struct cl_load *load, const char *name, int *fd, struct cl_err *err)
+{
+    const struct cl_tenant_file *file = cl_tenantview_open(*fd, err);
+
+    if (!file)
+        return cl_err_context(err, "policyc made a broken tenant %s", name);
+    if (find_tenant(load, file->name) || strcmp(file->name, name) != 0 ||
+        load->tenant_count > CL_TENANT_FILE_MAX) {
+        cl_tenantview_close(file);
+        return cl_fail(err, CL_E_LOST, "policyc answered with tenant %s", name);
+    }
+    add_tenant(load, file, fd);
+    return 0;
+}
+
+/* Policies that tenants name are there, and not too many pools. */
+static int check_tenants(struct cl_load *load, struct cl_err *err)
+{
+    size_t pools = load->asked;
+
+    cl_list_for (struct cl_tenant, tenant, node, &load->tenants) {
+        for (uint32_t i = 0; tenant->file && i < tenant->file->policy_count; i++, pools++) {
+            if (!find(load, tenant->file->policies[i]))
+                return cl_fail(err, CL_E_INPUT, TENANTS ": tenant %s: there is no policy %s",
+                               tenant->file->name, tenant->file->policies[i]);
+        }
+    }
+    if (pools > CL_DAEMON_POOLS_MAX)
+        return cl_fail(err, CL_E_LIMIT, "all tenants together have %zu policies, at most %d",
+                       pools, CL_DAEMON_POOLS_MAX);
     return 0;
 }
 
@@ -290,13 +370,16 @@ static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, str
     struct cl_load *load = cl_list_entry(peer, struct cl_load, peer);
 
     if (msg->head.type == CL_M_COMPILED)
-        return keep_policy(load, &msg->compiled, &fds[0], err);
+        return (msg->compiled.kind == CL_SOURCE_TENANTS ? keep_tenant : keep_policy)(
+            load, msg->compiled.name, &fds[0], err);
     if (msg->head.type == CL_M_REFUSED) {
         note_problem(load, msg->refused.text);
         return 0;
     }
     if (load->problem.count > 0 || load->compiled != load->asked)
         return cl_fail(err, CL_E_INPUT, "%u problems in the policies", load->problem.count);
+    if (check_tenants(load, err) < 0)
+        return -1;
     conclude(load, NULL);
     return 1;
 }
@@ -324,6 +407,7 @@ static void on_exit_policyc(struct cl_child *child, const struct cl_exit *how)
 static struct cl_load *new_load(struct cl_daemon *daemon)
 {
     struct cl_load *load = calloc(1, sizeof(*load));
+    int token = daemon->state.token; /* the state's; only lent */
 
     CL_CHECK(load);
     load->peer = (struct cl_peer){
@@ -336,6 +420,8 @@ static struct cl_load *new_load(struct cl_daemon *daemon)
     };
     cl_list_init(&load->peer.child.node);
     cl_timer_init(&load->timer, on_late);
+    cl_list_init(&load->tenants);
+    add_tenant(load, NULL, &token);
     return load;
 }
 

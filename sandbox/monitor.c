@@ -45,7 +45,7 @@ static int on_want(struct cl_daemon *daemon, const union cl_msg_any *msg, struct
 
 static int on_take(struct cl_spare *spare, const union cl_msg_any *msg, struct cl_err *err)
 {
-    const struct cl_policy *policy = spare->zygote->pool->policy;
+    const struct cl_policy *policy = spare->pool->policy;
     const struct cl_msg_take *take = &msg->take;
     struct cl_msg_spare taken = { .spare = spare->id };
 
@@ -58,7 +58,7 @@ static int on_take(struct cl_spare *spare, const union cl_msg_any *msg, struct c
     cl_reap_take(spare, take);
     if (take->acknowledge)
         cl_front_send(&spare->daemon->front, CL_M_TAKEN, &taken, NULL);
-    cl_pool_on_take(spare->zygote->pool);
+    cl_pool_on_take(spare->pool);
     return 0;
 }
 
@@ -69,7 +69,7 @@ static bool is_session(const struct cl_spare *spare)
 
 static int on_next(struct cl_spare *spare, const union cl_msg_any *msg, struct cl_err *err)
 {
-    const struct cl_policy *policy = spare->zygote->pool->policy;
+    const struct cl_policy *policy = spare->pool->policy;
     const struct cl_msg_next *next = &msg->next;
 
     if (!is_session(spare) || spare->calls >= policy->session_threads ||

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decides how many spares there are: follows demand up at once and down slowly, waits longer
- * after each failure, replaces a zygote without a gap.
+ * Decides how many spares there are: follows demand up at once and down slowly. A pool that nobody
+ * uses has none.
  * Runs in: cloched.
  * Trusts: the checked policy; demand as the API tells it is capped by the policy's `pool`.
  */
 #include "sandbox/pool.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
-#include "sandbox/base/policyview.h"
 #include "sandbox/daemon.h"
 #include "sandbox/reap.h"
 #include "sandbox/zygote.h"
@@ -26,7 +24,6 @@ enum {
     DECAY_US = 1000000,
     LATER_US = 400,
     CALM_US = 1000000,
-    FORGIVE_US = 10000000,
     FIRST_REFILL_US = 2000,
 };
 
@@ -57,117 +54,44 @@ static void update_rate(struct cl_pool *pool, bool call)
     pool->rate_us = now;
 }
 
+/* Kept ready whatever the demand. */
+static uint32_t least_of(const struct cl_pool *pool)
+{
+    const uint64_t lasts_us = pool->policy->recycle_after_ms * 1000;
+    const bool is_warm = pool->used_us > 0 && cl_clock_us() - pool->used_us < lasts_us;
+
+    return pool->is_kept || is_warm ? pool->policy->pool_min : 0;
+}
+
 static uint32_t target_of(const struct cl_pool *pool)
 {
-    return cl_pool_target(&pool->demand, pool->policy->pool_min, pool->policy->pool_max);
+    return cl_pool_target(&pool->demand, least_of(pool), pool->policy->pool_max);
 }
 
-/* ---------------------------------------------------------------------------------- zygotes */
-
-static void start_zygote(struct cl_pool *pool, struct cl_zygote **place)
+bool cl_pool_is_wanted(const struct cl_pool *pool)
 {
-    struct cl_err err = CL_ERR_INIT;
-
-    *place = cl_zygote_start(pool->daemon, pool, &err);
-    if (!*place)
-        cl_pool_on_failure(pool, err.text);
+    return pool->is_kept || target_of(pool) > 0;
 }
 
-static bool may_try(const struct cl_pool *pool)
+static void use(struct cl_pool *pool)
 {
-    return !pool->is_retired && cl_list_is_empty(&pool->start.node);
+    pool->used_us = pool->brood->used_us = cl_clock_us();
 }
 
-void cl_pool_start(struct cl_pool *pool)
+struct cl_tally *cl_pool_tally(const struct cl_spare *spare)
 {
-    if (!pool->zygote && may_try(pool))
-        start_zygote(pool, &pool->zygote);
+    struct cl_pool *pool = spare->pool;
+
+    return spare->zygote == pool->brood->zygote ? &pool->now : &pool->past;
 }
 
-static void on_start(struct cl_timer *timer)
+void cl_pool_turn(struct cl_pool *pool)
 {
-    struct cl_pool *pool = cl_list_entry(timer, struct cl_pool, start);
-
-    cl_pool_start(pool);
-    cl_pool_refill(pool);
-}
-
-void cl_pool_on_failure(struct cl_pool *pool, const char *why)
-{
-    struct cl_daemon *daemon = pool->daemon;
-    uint64_t now = cl_clock_us(), delay;
-
-    if (!daemon->is_ready) {
-        cl_daemon_stop(daemon, why); /* at the start this is a reason not to start at all */
-        return;
-    }
-    pool->failures = now - pool->failed_us > FORGIVE_US ? 0 : pool->failures;
-    pool->failed_us = now;
-    delay = cl_timer_patience(pool->failures++);
-    cl_log(CL_WARN, "pool.failure",
-           "policy=%s in_a_row=%u next_try_ms=%" PRIu64 " error=\"%s\"", pool->name,
-           pool->failures, delay / 1000, why);
-    cl_timer_start(&daemon->loop, &pool->start, now + delay);
-}
-
-void cl_pool_on_death(struct cl_pool *pool, struct cl_zygote *zygote)
-{
-    struct cl_err err = CL_ERR_INIT;
-
-    if (zygote == pool->successor)
-        pool->successor = NULL;
-    if (zygote == pool->zygote)
-        pool->zygote = NULL;
-    cl_fail(&err, CL_E_LOST, "the zygote of policy %s died", pool->name);
-    if (!pool->is_retired)
-        cl_pool_on_failure(pool, err.text);
-}
-
-/* One that is retired and dry. */
-static void free_pool(struct cl_pool *pool)
-{
-    cl_list_unlink(&pool->node);
-    cl_policyview_close(pool->policy);
-    cl_own_close(&pool->policy_fd);
-    free(pool);
-}
-
-void cl_pool_on_gone(struct cl_pool *pool)
-{
-    if (pool->is_retired && pool->zygotes == 0)
-        free_pool(pool);
-    else
-        cl_pool_start(pool);
-}
-
-static void on_recycle(struct cl_timer *timer)
-{
-    struct cl_pool *pool = cl_list_entry(timer, struct cl_pool, recycle);
-
-    if (pool->zygote && !pool->successor && may_try(pool))
-        start_zygote(pool, &pool->successor);
-    /* Again, should the successor not come up: its being up arms this for the next time. */
-    if (pool->zygote && !pool->is_retired)
-        cl_timer_start(&pool->daemon->loop, timer, cl_clock_us() + CL_TIMER_PATIENCE_US);
-}
-
-void cl_pool_on_up(struct cl_pool *pool, struct cl_zygote *zygote)
-{
-    struct cl_zygote *old = pool->zygote;
-
-    if (pool->is_retired) {
-        cl_zygote_dry(zygote);
-        return;
-    }
-    if (zygote == pool->successor) {
-        pool->successor = NULL;
-        pool->zygote = zygote;
-        if (old)
-            cl_zygote_dry(old); /* its spares are retired once the new one has some */
-    }
-    cl_timer_start(&pool->daemon->loop, &pool->recycle,
-                   cl_clock_us() + pool->policy->recycle_after_ms * 1000);
-    cl_pool_refill(pool);
+    pool->past.ready += pool->now.ready;
+    pool->past.spawning += pool->now.spawning;
+    pool->past.active += pool->now.active;
+    pool->past.live += pool->now.live;
+    pool->now = (struct cl_tally){ 0 };
 }
 
 /* ----------------------------------------------------------------------------------- spares */
@@ -177,7 +101,7 @@ static void offer(struct cl_spare *spare)
     struct cl_daemon *daemon = spare->daemon;
     struct cl_msg_offer msg = {
         .spare = spare->id,
-        .pool = spare->zygote->pool->index,
+        .pool = spare->pool->index,
         .generation = daemon->generation,
         .slot = spare->slot->number,
     };
@@ -199,66 +123,92 @@ void cl_pool_offer_all(struct cl_daemon *daemon)
     cl_spare_each(daemon, offer_kept);
 }
 
-static void retire_old(const struct cl_pool *pool)
+static void retire_from(const struct cl_pool *pool, const struct cl_zygote *except)
 {
     for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
         struct cl_zygote *zygote = pool->daemon->zygotes[k];
-        if (zygote && zygote->pool == pool && zygote->state == CL_ZYGOTE_DRY)
-            cl_spare_retire(zygote, UINT32_MAX);
+        if (zygote && zygote->brood == pool->brood && zygote != except)
+            cl_spare_retire(zygote, pool, UINT32_MAX);
     }
 }
 
 void cl_pool_on_spawned(struct cl_pool *pool, struct cl_spare *spare)
 {
-    struct cl_zygote *zygote = spare->zygote;
-
     spare->state = CL_SPARE_OFFERED;
     cl_reap_park(spare);
     pool->demand.refill_us = (pool->demand.refill_us * 7 + cl_clock_us() - spare->spawn_us) / 8;
     if (pool->demand.queued > 0)
         pool->demand.queued--;
     offer(spare);
-    if (zygote->state == CL_ZYGOTE_DRY ||
-        (zygote == pool->zygote && zygote->ready - zygote->spawning >= pool->policy->pool_min))
-        retire_old(pool);
+    if (spare->zygote->state == CL_ZYGOTE_DRY)
+        cl_spare_retire(spare->zygote, pool, UINT32_MAX);
     cl_pool_refill(pool);
     cl_daemon_check_ready(pool->daemon);
 }
 
 void cl_pool_uncount(struct cl_spare *spare)
 {
-    spare->zygote->ready -= spare->is_counted;
+    cl_pool_tally(spare)->ready -= spare->is_counted;
     spare->is_counted = false;
 }
 
-static bool is_wanted(const struct cl_pool *pool, const struct cl_zygote *zygote)
+static bool is_full(const struct cl_daemon *daemon)
+{
+    return daemon->spares_live >= daemon->spares_max;
+}
+
+static bool is_missing(const struct cl_pool *pool)
 {
     const struct cl_daemon *daemon = pool->daemon;
-    uint32_t most = pool->policy->pool_max;
+    const struct cl_tally *now = &pool->now;
+    const uint32_t most = pool->policy->pool_max;
 
     /* A worker that has answered holds its slot, memory and CPU until it is gone. */
-    return zygote->ready < target_of(pool) && zygote->active < most &&
-           zygote->live < most + EXITING_MAX && zygote->live < CL_POLICY_SLOTS_MAX &&
-           zygote->spawning < SPAWNING_MAX && daemon->spares_live < daemon->spares_max &&
-           (!daemon->is_draining || pool->demand.queued > 0);
+    return now->ready < target_of(pool) && now->active < most &&
+           now->live < most + EXITING_MAX && pool->brood->zygote->live < CL_POLICY_SLOTS_MAX &&
+           now->spawning < SPAWNING_MAX && (!daemon->is_draining || pool->demand.queued > 0);
+}
+
+/* Calls wait, and all the node may hold is held: the pool that was used longest ago and has spares
+ * gives one up, and keeps none ready until it is used again. */
+static void make_room(struct cl_pool *needy)
+{
+    struct cl_pool *idle = NULL;
+
+    cl_list_for (struct cl_pool, pool, node, &needy->daemon->pools) {
+        if (pool != needy && pool->demand.queued == 0 && pool->now.ready > pool->now.spawning &&
+            (!pool->is_kept || pool->now.ready > pool->policy->pool_min) &&
+            (!idle || pool->used_us < idle->used_us))
+            idle = pool;
+    }
+    if (!idle)
+        return;
+    idle->used_us = 0;
+    cl_spare_retire(idle->brood->zygote, idle, 1);
 }
 
 void cl_pool_refill(struct cl_pool *pool)
 {
-    struct cl_zygote *zygote = pool->zygote;
+    struct cl_brood *brood = pool->brood;
+    struct cl_zygote *zygote = brood->zygote;
     struct cl_err err = CL_ERR_INIT;
 
-    if (!zygote || zygote->state != CL_ZYGOTE_UP || !may_try(pool))
+    if (!zygote || zygote->state != CL_ZYGOTE_UP || pool->is_retired ||
+        !cl_brood_may_try(brood))
         return;
-    while (is_wanted(pool, zygote)) {
-        if (!cl_spare_spawn(zygote, &err)) {
-            cl_pool_on_failure(pool, err.text);
+    while (!is_full(pool->daemon) && is_missing(pool)) {
+        if (!cl_spare_spawn(pool, &err)) {
+            cl_brood_on_failure(brood, err.text);
             return;
         }
     }
+    if (pool->demand.queued > 0 && pool->now.ready == 0 && is_full(pool->daemon))
+        make_room(pool);
+    if (pool->past.ready > 0 && pool->now.ready - pool->now.spawning >= least_of(pool))
+        retire_from(pool, zygote);
     if (zygote->spawned >= pool->policy->recycle_calls)
-        on_recycle(&pool->recycle);
-    if (zygote->ready > pool->policy->pool_min && cl_list_is_empty(&pool->calm.node))
+        cl_brood_recycle(brood);
+    if (pool->now.ready > least_of(pool) && cl_list_is_empty(&pool->calm.node))
         cl_timer_start(&pool->daemon->loop, &pool->calm, cl_clock_us() + CALM_US);
 }
 
@@ -266,12 +216,12 @@ void cl_pool_refill(struct cl_pool *pool)
 static void on_calm(struct cl_timer *timer)
 {
     struct cl_pool *pool = cl_list_entry(timer, struct cl_pool, calm);
-    struct cl_zygote *zygote = pool->zygote;
+    const uint32_t ready = pool->now.ready;
 
     pool->demand.queued /= 2;
     update_rate(pool, false);
-    if (zygote && zygote->ready > target_of(pool))
-        cl_spare_retire(zygote, (zygote->ready - target_of(pool) + 1) / 2);
+    if (ready > target_of(pool))
+        cl_spare_retire(pool->brood->zygote, pool, (ready - target_of(pool) + 1) / 2);
     cl_pool_refill(pool);
 }
 
@@ -282,10 +232,11 @@ static void on_later(struct cl_timer *timer)
 
 void cl_pool_on_take(struct cl_pool *pool)
 {
-    pool->failures = 0;
+    pool->brood->failures = 0;
+    use(pool);
     update_rate(pool, true);
     /* A refill takes as long as a small call runs, and cores are few: the answer goes first. */
-    if (pool->demand.queued > 0 || !pool->zygote || pool->zygote->ready == 0)
+    if (pool->demand.queued > 0 || pool->now.ready == 0)
         cl_pool_refill(pool);
     else if (cl_list_is_empty(&pool->later.node))
         cl_timer_start(&pool->daemon->loop, &pool->later, cl_clock_us() + LATER_US);
@@ -294,27 +245,48 @@ void cl_pool_on_take(struct cl_pool *pool)
 void cl_pool_want(struct cl_pool *pool, uint32_t queued)
 {
     pool->demand.queued = queued < pool->policy->pool_max ? queued : pool->policy->pool_max;
-    cl_pool_start(pool);
+    if (queued > 0)
+        use(pool);
+    cl_brood_start(pool->brood);
     cl_pool_refill(pool);
 }
 
 /* ----------------------------------------------------------------------------- life of a pool */
 
-struct cl_pool *cl_pool_new(struct cl_daemon *daemon, const struct cl_policy *policy, int *fd)
+static bool is_same(const struct cl_policy *a, const struct cl_policy *b)
 {
+    return strcmp(a->name, b->name) == 0 &&
+           memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
+}
+
+static struct cl_brood *find_shared(struct cl_daemon *daemon, const struct cl_policy *policy)
+{
+    if (!(policy->flags & CL_POLICY_SHARED_ZYGOTE))
+        return NULL;
+    cl_list_for (struct cl_pool, pool, node, &daemon->pools) {
+        if (!pool->is_retired && is_same(pool->policy, policy))
+            return pool->brood;
+    }
+    return NULL;
+}
+
+struct cl_pool *cl_pool_new(struct cl_daemon *daemon, const char *tenant,
+                            struct cl_ruling *ruling)
+{
+    struct cl_brood *shared = find_shared(daemon, ruling->policy);
     struct cl_pool *pool = calloc(1, sizeof(*pool));
 
     CL_CHECK(pool);
     pool->daemon = daemon;
+    pool->brood = shared ? shared : cl_brood_new(daemon, ruling);
+    pool->policy = pool->brood->ruling->policy;
     pool->index = ++daemon->pool_last;
-    pool->policy = policy;
-    pool->policy_fd = cl_take_fd(fd);
     pool->demand.refill_us = FIRST_REFILL_US;
-    snprintf(pool->name, sizeof(pool->name), "%s", policy->name);
+    snprintf(pool->tenant, sizeof(pool->tenant), "%s", tenant);
     cl_list_init(&pool->node);
     cl_list_append(&daemon->pools, &pool->node);
-    cl_timer_init(&pool->start, on_start);
-    cl_timer_init(&pool->recycle, on_recycle);
+    cl_list_init(&pool->in_brood);
+    cl_list_append(&pool->brood->pools, &pool->in_brood);
     cl_timer_init(&pool->later, on_later);
     cl_timer_init(&pool->calm, on_calm);
     return pool;
@@ -322,40 +294,62 @@ struct cl_pool *cl_pool_new(struct cl_daemon *daemon, const struct cl_policy *po
 
 struct cl_pool *cl_pool_find(struct cl_daemon *daemon, uint32_t index)
 {
-    cl_list_each (node, keep, &daemon->pools) {
-        struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
+    cl_list_for (struct cl_pool, pool, node, &daemon->pools) {
         if (pool->index == index)
             return pool;
     }
     return NULL;
 }
 
-struct cl_pool *cl_pool_named(struct cl_daemon *daemon, const char *name)
+struct cl_pool *cl_pool_named(struct cl_daemon *daemon, const char *tenant, const char *name)
 {
-    cl_list_each (node, keep, &daemon->pools) {
-        struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
-        if (!pool->is_retired && strcmp(pool->name, name) == 0)
+    cl_list_for (struct cl_pool, pool, node, &daemon->pools) {
+        if (!pool->is_retired && strcmp(pool->tenant, tenant) == 0 &&
+            strcmp(pool->policy->name, name) == 0)
             return pool;
     }
     return NULL;
 }
 
+static void free_if_dry(struct cl_pool *pool)
+{
+    if (!pool->is_retired || pool->now.live + pool->past.live > 0)
+        return;
+    cl_list_unlink(&pool->node);
+    cl_list_unlink(&pool->in_brood);
+    free(pool);
+}
+
 void cl_pool_retire(struct cl_pool *pool)
 {
-    struct cl_zygote *all[] = { pool->zygote, pool->successor };
+    struct cl_brood *brood = pool->brood;
+    bool is_last = true;
 
     pool->is_retired = true;
-    pool->zygote = pool->successor = NULL;
-    cl_timer_stop(&pool->start);
-    cl_timer_stop(&pool->recycle);
     cl_timer_stop(&pool->later);
     cl_timer_stop(&pool->calm);
-    for (size_t i = 0; i < CL_COUNT(all); i++) {
-        if (!all[i])
-            continue;
-        cl_spare_retire(all[i], UINT32_MAX);
-        cl_zygote_dry(all[i]);
+    retire_from(pool, NULL);
+    cl_list_for (struct cl_pool, other, in_brood, &brood->pools)
+        is_last = is_last && other->is_retired;
+    free_if_dry(pool);
+    if (is_last)
+        cl_brood_retire(brood);
+}
+
+void cl_pool_on_put(struct cl_pool *pool)
+{
+    struct cl_daemon *daemon = pool->daemon;
+    const bool was_full = daemon->spares_live + 1 == daemon->spares_max;
+
+    if (pool->is_retired)
+        free_if_dry(pool);
+    else if (!was_full)
+        cl_pool_refill(pool);
+    if (!was_full)
+        return;
+    /* Those whose calls wait come before those that would like to be ready. */
+    cl_list_for (struct cl_pool, other, node, &daemon->pools) {
+        if (other->demand.queued > 0)
+            cl_pool_refill(other);
     }
-    if (pool->zygotes == 0)
-        free_pool(pool);
 }

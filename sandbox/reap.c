@@ -99,8 +99,8 @@ static void tell(struct cl_spare *spare, struct cl_msg_end *end)
 {
     cl_timer_stop(&spare->timer);
     cl_pool_uncount(spare);
-    spare->zygote->active--;
-    spare->zygote->spawning -= spare->state == CL_SPARE_SPAWNING;
+    cl_pool_tally(spare)->active--;
+    cl_pool_tally(spare)->spawning -= spare->state == CL_SPARE_SPAWNING;
     spare->state = CL_SPARE_ENDED;
     cl_log(CL_DEBUG, "spare.end",
            "spare=%" PRIu64 " cause=%u status=%d limit=%u wall_us=%" PRIu64 " cpu_us=%" PRIu64
@@ -142,7 +142,7 @@ static void on_exit_worker(struct cl_child *child, const struct cl_exit *how)
         if (is_failure(spare, &end)) {
             cl_fail(&err, CL_E_LOST, "a worker did not come up: %s %d",
                     end.cause == CL_END_EXITED ? "exit status" : "signal", end.status);
-            cl_pool_on_failure(spare->zygote->pool, err.text);
+            cl_brood_on_failure(spare->pool->brood, err.text);
         }
         tell(spare, &end);
     }
@@ -197,7 +197,7 @@ int cl_reap_adopt(struct cl_spare *spare, pid_t pid, int *pidfd, struct cl_err *
 static uint32_t cores_of(const struct cl_spare *spare)
 {
     static long online; /* asking costs reading a file */
-    uint32_t processes = spare->zygote->pool->policy->processes;
+    uint32_t processes = spare->pool->policy->processes;
 
     if (processes == 1)
         return 1;
@@ -257,7 +257,7 @@ static void on_overdue(struct cl_timer *timer)
 /* Memory or processes of this call below the policy's: in force before TAKEN says so. */
 static int narrow(struct cl_spare *spare, const struct cl_msg_take *take, struct cl_err *err)
 {
-    const struct cl_policy *policy = spare->zygote->pool->policy;
+    const struct cl_policy *policy = spare->pool->policy;
     struct cl_slot *slot = spare->slot;
     uint32_t processes = take->processes ? take->processes : policy->processes;
 
@@ -274,7 +274,7 @@ static int narrow(struct cl_spare *spare, const struct cl_msg_take *take, struct
 static void set_base(struct cl_spare *spare, uint64_t most_times_usual)
 {
     const uint64_t now_us = cpu_now(spare);
-    const uint64_t most_us = spare->zygote->pool->park_cpu_us * most_times_usual;
+    const uint64_t most_us = spare->pool->brood->park_cpu_us * most_times_usual;
 
     spare->cpu_base_us = most_us > 0 && most_us < now_us ? most_us : now_us;
 }
@@ -283,8 +283,8 @@ static void on_parked(struct cl_timer *timer)
 {
     struct cl_spare *spare = cl_list_entry(timer, struct cl_spare, timer);
 
-    spare->zygote->pool->park_cpu_us =
-        cl_reap_park_cpu(spare->zygote->pool->park_cpu_us, cpu_now(spare));
+    spare->pool->brood->park_cpu_us =
+        cl_reap_park_cpu(spare->pool->brood->park_cpu_us, cpu_now(spare));
     set_base(spare, 2);
 }
 
@@ -306,7 +306,7 @@ void cl_reap_park(struct cl_spare *spare)
 
 void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take)
 {
-    const struct cl_policy *policy = spare->zygote->pool->policy;
+    const struct cl_policy *policy = spare->pool->policy;
     struct cl_err err = CL_ERR_INIT;
 
     cl_pool_uncount(spare);
@@ -333,7 +333,7 @@ void cl_reap_take(struct cl_spare *spare, const struct cl_msg_take *take)
 
 void cl_reap_next(struct cl_spare *spare, const struct cl_msg_next *next)
 {
-    const struct cl_policy *policy = spare->zygote->pool->policy;
+    const struct cl_policy *policy = spare->pool->policy;
     uint64_t wall_ms = next->wall_ms ? next->wall_ms : policy->wall_ms;
     uint64_t cpu_ms = next->cpu_ms ? next->cpu_ms : policy->cpu_ms;
     uint64_t now = cl_clock_us(), cpu_us = cpu_now(spare);
@@ -353,7 +353,7 @@ void cl_reap_next(struct cl_spare *spare, const struct cl_msg_next *next)
 
 void cl_reap_rest(struct cl_spare *spare, struct cl_msg_usage *usage)
 {
-    const struct cl_policy *policy = spare->zygote->pool->policy;
+    const struct cl_policy *policy = spare->pool->policy;
     const struct cl_cgroup_host *host = &spare->daemon->cgroups;
     struct cl_cgroup_usage used = { 0, 0, 0 };
     uint64_t cpu_us = cpu_now(spare);

@@ -43,7 +43,7 @@ void cl_spare_each(struct cl_daemon *daemon, void (*visit)(struct cl_spare *spar
 
 static struct cl_slot *make_slot(struct cl_zygote *zygote, struct cl_err *err)
 {
-    const struct cl_policy *policy = zygote->pool->policy;
+    const struct cl_policy *policy = zygote->brood->ruling->policy;
     cl_free_auto struct cl_slot *slot = calloc(1, sizeof(*slot));
 
     CL_CHECK(slot);
@@ -116,14 +116,16 @@ static int send_spawn(struct cl_zygote *zygote, const struct cl_spare *spare, in
     return cl_msg_send(zygote->peer.watch.fd, CL_M_SPAWN, &spawn, fds, fd_count, err);
 }
 
-static struct cl_spare *new_spare(struct cl_zygote *zygote, struct cl_slot *slot, int job)
+static struct cl_spare *new_spare(struct cl_pool *pool, struct cl_slot *slot, int job)
 {
-    struct cl_daemon *daemon = zygote->peer.daemon;
+    struct cl_zygote *zygote = pool->brood->zygote;
+    struct cl_daemon *daemon = pool->daemon;
     struct cl_spare *spare = calloc(1, sizeof(*spare));
 
     CL_CHECK(spare);
     spare->daemon = daemon;
     spare->zygote = zygote;
+    spare->pool = pool;
     spare->slot = slot;
     spare->id = ++daemon->spare_last;
     spare->state = CL_SPARE_SPAWNING;
@@ -136,7 +138,8 @@ static struct cl_spare *new_spare(struct cl_zygote *zygote, struct cl_slot *slot
     cl_list_init(&spare->in_zygote);
     cl_list_append(cl_index_bucket(&daemon->spares, spare->id), &spare->by_id);
     cl_list_append(&zygote->spares, &spare->in_zygote);
-    zygote->ready++, zygote->spawning++, zygote->active++, zygote->live++;
+    pool->now.ready++, pool->now.spawning++, pool->now.active++, pool->now.live++;
+    zygote->live++;
     daemon->spares_live++;
     return spare;
 }
@@ -151,13 +154,15 @@ static void free_spare(struct cl_spare *spare)
     cl_list_unlink(&spare->in_zygote);
     cl_own_close(&spare->pidfd);
     cl_own_close(&spare->job);
+    cl_pool_tally(spare)->live--;
     zygote->live--;
     zygote->peer.daemon->spares_live--;
     free(spare);
 }
 
-struct cl_spare *cl_spare_spawn(struct cl_zygote *zygote, struct cl_err *err)
+struct cl_spare *cl_spare_spawn(struct cl_pool *pool, struct cl_err *err)
 {
+    struct cl_zygote *zygote = pool->brood->zygote;
     int pair[2];
     struct cl_slot *slot = take_slot(zygote, err);
 
@@ -168,9 +173,9 @@ struct cl_spare *cl_spare_spawn(struct cl_zygote *zygote, struct cl_err *err)
         return NULL;
     }
     cl_close_auto int far = pair[1];
-    struct cl_spare *spare = new_spare(zygote, slot, pair[0]);
+    struct cl_spare *spare = new_spare(pool, slot, pair[0]);
     if (send_spawn(zygote, spare, far, err) < 0) {
-        zygote->spawning--, zygote->active--;
+        pool->now.spawning--, pool->now.active--;
         free_spare(spare);
         free_slot(zygote, slot);
         return NULL;
@@ -187,7 +192,7 @@ static void on_retry(struct cl_timer *timer)
 void cl_spare_put(struct cl_spare *spare)
 {
     struct cl_zygote *zygote = spare->zygote;
-    struct cl_pool *pool = zygote->pool;
+    struct cl_pool *pool = spare->pool;
     struct cl_slot *slot = spare->slot;
     const struct cl_cgroup_ops *ops = zygote->peer.daemon->cgroups.ops;
 
@@ -201,17 +206,17 @@ void cl_spare_put(struct cl_spare *spare)
     }
     free_spare(spare);
     free_slot(zygote, slot);
-    cl_pool_refill(pool);
+    cl_pool_on_put(pool);
     cl_zygote_on_put(zygote);
 }
 
-void cl_spare_retire(struct cl_zygote *zygote, uint32_t most)
+void cl_spare_retire(struct cl_zygote *zygote, const struct cl_pool *pool, uint32_t most)
 {
-    cl_list_each (node, keep, &zygote->spares) {
-        struct cl_spare *spare = cl_list_entry(node, struct cl_spare, in_zygote);
+    cl_list_for (struct cl_spare, spare, in_zygote, &zygote->spares) {
         if (most == 0)
             return;
-        if (spare->state != CL_SPARE_OFFERED || spare->is_retired)
+        if ((pool && spare->pool != pool) || spare->state != CL_SPARE_OFFERED ||
+            spare->is_retired)
             continue;
         most--;
         spare->is_retired = true;

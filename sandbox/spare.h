@@ -15,6 +15,7 @@
 #include "sandbox/loop.h"
 
 struct cl_daemon;
+struct cl_pool;
 struct cl_zygote;
 
 enum cl_spare_state {
@@ -35,10 +36,11 @@ struct cl_spare {
     struct cl_child child;
     struct cl_timer timer;
     struct cl_zygote *zygote;
+    struct cl_pool *pool;
     struct cl_slot *slot;
     uint64_t id;
     enum cl_spare_state state;
-    bool is_counted; /* among the zygote's ready ones */
+    bool is_counted; /* among the pool's ready ones */
     bool is_offered; /* this API knows it, and is owed an END */
     bool is_retired; /* RETIRE was sent */
     int pidfd;
@@ -55,14 +57,15 @@ struct cl_spare {
 };
 
 /* A new spare on its way: slot, socket pair, SPAWN. NULL: err says why not now. */
-struct cl_spare *cl_spare_spawn(struct cl_zygote *zygote, struct cl_err *err);
+struct cl_spare *cl_spare_spawn(struct cl_pool *pool, struct cl_err *err);
 /* NULL when no spare that lives has this id. */
 struct cl_spare *cl_spare_find(struct cl_daemon *daemon, uint64_t id);
 /* Visits all; `visit` may end its own. */
 void cl_spare_each(struct cl_daemon *daemon, void (*visit)(struct cl_spare *spare));
 void cl_slot_free(struct cl_slot *slot);
-/* Asks the API for up to `most` untaken spares of a zygote back, oldest first. */
-void cl_spare_retire(struct cl_zygote *zygote, uint32_t most);
+/* Asks the API for up to `most` untaken spares of a zygote and a pool (NULL: any) back, oldest
+ * first. */
+void cl_spare_retire(struct cl_zygote *zygote, const struct cl_pool *pool, uint32_t most);
 /* It is over and its process waited for: frees it, and its slot once the cgroup is empty. */
 void cl_spare_put(struct cl_spare *spare);
 

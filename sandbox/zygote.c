@@ -19,6 +19,7 @@
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
 #include "sandbox/netns.h"
+#include "sandbox/pool.h"
 #include "sandbox/reap.h"
 #include "sandbox/sweep.h"
 
@@ -59,12 +60,12 @@ static void on_failed(struct cl_zygote *zygote, struct cl_msg_failed *failed)
 
     cl_err_distrust(&failed->err);
     cl_log(CL_ERROR, "zygote.failed", "zygote=%u policy=%s error=\"%s\" errno=%d", zygote->k,
-           zygote->pool->name, failed->err.text, failed->err.sys);
+           zygote->brood->ruling->policy->name, failed->err.text, failed->err.sys);
     if (spare && spare->zygote == zygote && spare->state == CL_SPARE_SPAWNING) {
         cl_reap_abandon(spare);
-        cl_pool_on_failure(zygote->pool, failed->err.text);
+        cl_brood_on_failure(zygote->brood, failed->err.text);
     } else if (!failed->spare) {
-        cl_pool_on_failure(zygote->pool, failed->err.text);
+        cl_brood_on_failure(zygote->brood, failed->err.text);
     }
 }
 
@@ -82,22 +83,23 @@ static void on_spawned(struct cl_zygote *zygote, const struct cl_msg_spawned *sp
         if (err.kind != CL_E_LOST) /* a worker of ours all the same */
             syscall(SYS_pidfd_send_signal, *pidfd, SIGKILL, NULL, 0);
         cl_reap_abandon(spare);
-        cl_pool_on_failure(zygote->pool, err.text);
+        cl_brood_on_failure(zygote->brood, err.text);
         return;
     }
-    zygote->spawning--;
-    cl_pool_on_spawned(zygote->pool, spare);
+    cl_pool_tally(spare)->spawning--;
+    cl_pool_on_spawned(spare->pool, spare);
 }
 
 static void on_up(struct cl_zygote *zygote, const struct cl_msg_up *up)
 {
     cl_timer_stop(&zygote->timer);
     zygote->state = CL_ZYGOTE_UP;
+    zygote->up_us = cl_clock_us();
     cl_log(
         CL_INFO, "zygote.up", "zygote=%u pid=%d policy=%s start_ms=%llu preloaded=%u mapped=%u",
-        zygote->k, (int)zygote->peer.child.pid, zygote->pool->name,
+        zygote->k, (int)zygote->peer.child.pid, zygote->brood->ruling->policy->name,
         (unsigned long long)(up->start_us / 1000), up->modules_preloaded, up->modules_mapped);
-    cl_pool_on_up(zygote->pool, zygote);
+    cl_brood_on_up(zygote->brood, zygote);
 }
 
 static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, struct cl_err *err)
@@ -177,14 +179,13 @@ static void bury(struct cl_zygote *zygote)
         return;
     }
 
-    struct cl_pool *pool = zygote->pool;
-    cl_log(CL_INFO, "zygote.gone", "zygote=%u policy=%s spawned=%llu", zygote->k, pool->name,
-           (unsigned long long)zygote->spawned);
+    struct cl_brood *brood = zygote->brood;
+    cl_log(CL_INFO, "zygote.gone", "zygote=%u policy=%s spawned=%llu", zygote->k,
+           brood->ruling->policy->name, (unsigned long long)zygote->spawned);
     cl_timer_stop(&zygote->timer);
     daemon->zygotes[zygote->k] = NULL; /* its ids may be used again */
-    pool->zygotes--;
     free(zygote);
-    cl_pool_on_gone(pool);
+    cl_brood_on_gone(brood);
 }
 
 static void on_timer(struct cl_timer *timer)
@@ -221,7 +222,7 @@ static void on_exit_zygote(struct cl_child *child, const struct cl_exit *how)
     cl_timer_stop(&zygote->timer);
     free_slots(zygote);
     if (!is_expected)
-        cl_pool_on_death(zygote->pool, zygote);
+        cl_brood_on_death(zygote->brood, zygote);
 
     zygote->live++; /* not buried while its list is walked */
     cl_list_each (node, keep, &zygote->spares)
@@ -249,14 +250,14 @@ static void free_zygote(struct cl_zygote **zygote)
     free(*zygote);
 }
 
-struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_pool *pool,
+struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_brood *brood,
                                   struct cl_err *err)
 {
     static const char *const arguments[] = { "cloche-zygote", NULL };
     const struct cl_start start = {
         .program = CL_PROGRAM_ZYGOTE,
         .arguments = arguments,
-        .fd = pool->policy_fd,
+        .fd = brood->ruling->fd,
         .uid = 0, /* inside */
         .enter = enter,
     };
@@ -271,7 +272,7 @@ struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_pool *pool
         .on_message = on_message,
         .on_lost = on_lost,
     };
-    zygote->pool = pool;
+    zygote->brood = brood;
     zygote->state = CL_ZYGOTE_MAPPING;
     zygote->cgroup = (struct cl_cgroup)CL_CGROUP_INIT;
     cl_list_init(&zygote->spares);
@@ -280,7 +281,7 @@ struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_pool *pool
     if (claim_ids(daemon, zygote, err) < 0 || cl_peer_start(&zygote->peer, &start, err) < 0)
         return NULL;
     daemon->zygotes[zygote->k] = zygote;
-    pool->zygotes++;
+    brood->zygotes++;
     cl_timer_start(&daemon->loop, &zygote->timer, cl_clock_us() + START_US);
     return cl_take_ptr(&zygote);
 }

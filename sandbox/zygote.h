@@ -6,7 +6,7 @@
 #define CL_ZYGOTE_H
 
 #include "sandbox/peer.h"
-#include "sandbox/pool.h"
+#include "sandbox/spare.h"
 
 enum cl_zygote_state {
     CL_ZYGOTE_MAPPING = 1, /* waits for its ids */
@@ -16,25 +16,26 @@ enum cl_zygote_state {
     CL_ZYGOTE_DEAD, /* waits for its cgroup to be empty */
 };
 
+struct cl_brood;
+
 struct cl_zygote {
     struct cl_peer peer;
-    struct cl_pool *pool;  /* lives until its last zygote is buried */
-    struct cl_timer timer; /* start deadline; later the retry of the burial */
+    struct cl_brood *brood; /* lives until its last zygote is buried */
+    struct cl_timer timer;  /* start deadline; later the retry of the burial */
     struct cl_cgroup cgroup;
     struct cl_list spares;
     struct cl_list slots_free;
-    unsigned k;        /* which range of ids */
-    uint32_t slots;    /* made so far */
-    uint32_t ready;    /* spares in SPAWNING or OFFERED, not retired */
-    uint32_t spawning; /* those in SPAWNING */
-    uint32_t active;   /* all that have not ended */
-    uint32_t live;     /* all whose slot is not free yet */
-    uint64_t spawned;  /* in its life */
+    unsigned k;       /* which range of ids */
+    uint32_t slots;   /* made so far */
+    uint32_t live;    /* spares whose slot is not free yet */
+    uint64_t up_us;   /* since when it makes spares */
+    uint64_t spawned; /* in its life */
     enum cl_zygote_state state;
 };
 
-/* Forks, enters namespaces, execs; cl_pool_on_up tells when it is warm. */
-struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_pool *pool,
+/* Forks, enters namespaces, execs; cl_brood_on_up tells when it is warm. BUSY: all ranges of ids are
+ * in use. */
+struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_brood *brood,
                                   struct cl_err *err);
 /* No more spares from it; the process ends with its last one. */
 void cl_zygote_dry(struct cl_zygote *zygote);

@@ -47,6 +47,13 @@ static inline void cl_list_unlink(struct cl_list *node)
     for (struct cl_list *node = (head)->next, *keep = node->next; node != (head);              \
          node = keep, keep = keep->next)
 
+/* The same with the structs that hold the nodes. */
+#define cl_list_for(type, item, member, head)                                                  \
+    for (type *item = cl_list_entry((head)->next, type, member),                               \
+              *item##_keep = cl_list_entry(item->member.next, type, member);                   \
+         &item->member != (head);                                                              \
+         item = item##_keep, item##_keep = cl_list_entry(item->member.next, type, member))
+
 enum { CL_INDEX_BUCKETS = 256 };
 
 /* Many lists instead of one, for what is looked up by a number. */

@@ -109,7 +109,7 @@ static void setup_front(struct cl_err *err)
 static void setup_pool(struct cl_err *err)
 {
     struct cl_zygote *zygote = &rig.zygote;
-    int pair[2], none = -1;
+    int pair[2];
 
     rig.policy = (struct cl_policy){
         .wall_ms = 5000,
@@ -121,19 +121,21 @@ static void setup_pool(struct cl_err *err)
         .recycle_after_ms = 60000,
     };
     strcpy(rig.policy.name, "test");
-    rig.pool = cl_pool_new(&rig.daemon, &rig.policy, &none);
+    rig.ruling = (struct cl_ruling){ &rig.policy, -1, 1 };
+    rig.pool = cl_pool_new(&rig.daemon, "local", &rig.ruling);
+    rig.pool->is_kept = true;
     assert_works(cl_fdpass_pair(SOCK_SEQPACKET, pair, err), err);
     rig.zygote_end = pair[1];
     *zygote = (struct cl_zygote){
         .peer = { .daemon = &rig.daemon, .watch = { pair[0], EPOLLIN, NULL } },
-        .pool = rig.pool,
+        .brood = rig.pool->brood,
         .state = CL_ZYGOTE_UP,
         .cgroup = CL_CGROUP_INIT,
     };
     cl_list_init(&zygote->spares);
     cl_list_init(&zygote->slots_free);
     cl_timer_init(&zygote->timer, NULL);
-    rig.pool->zygote = zygote;
+    rig.pool->brood->zygote = zygote;
     rig.daemon.zygotes[0] = zygote;
 }
 
@@ -152,6 +154,8 @@ int rig_setup(void **state)
     rig.on_signal = (struct cl_watch){ daemon->loop.signals, EPOLLIN, on_signal };
     assert_works(cl_loop_add(&daemon->loop, &rig.on_signal, &err), &err);
     cl_list_init(&daemon->pools);
+    cl_list_init(&daemon->tenants);
+    cl_brood_init_waiting(daemon);
     cl_index_init(&daemon->spares);
     cl_index_init(&daemon->children);
     daemon->cgroups = (struct cl_cgroup_host){
@@ -174,7 +178,8 @@ static void end_spares(void)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    rig.pool->is_retired = true; /* no new ones meanwhile */
+    rig.pool->is_kept = false; /* no new ones meanwhile */
+    rig.daemon.spares_max = 0;
     rig.is_slot_empty = true;
     for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
         struct cl_zygote *zygote = rig.daemon.zygotes[k];
@@ -205,7 +210,8 @@ int rig_teardown(void **state)
     close(rig.daemon.loop.clock);
     close(rig.daemon.loop.signals);
     close(rig.daemon.loop.epoll);
-    free(rig.pool); /* its policy is part of the rig */
+    free(rig.pool->brood); /* its policy is part of the rig */
+    free(rig.pool);
     return 0;
 }
 
@@ -224,7 +230,7 @@ void rig_spin(void)
 uint64_t rig_spare(void (*work)(void))
 {
     struct cl_err err = CL_ERR_INIT;
-    struct cl_spare *spare = cl_spare_spawn(&rig.zygote, &err);
+    struct cl_spare *spare = cl_spare_spawn(rig.pool, &err);
     union cl_msg_any msg;
     int fds[CL_FDPASS_MAX];
     size_t fd_count;
@@ -242,7 +248,7 @@ uint64_t rig_spare(void (*work)(void))
     }
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     assert_works(cl_reap_adopt(spare, pid, &pidfd, &err), &err);
-    rig.zygote.spawning--;
+    rig.pool->now.spawning--;
     cl_pool_on_spawned(rig.pool, spare);
     assert_int_equal(rig_next(&msg), CL_M_SPARE);
     assert_true(msg.offer.spare == spare->id);

@@ -14,6 +14,7 @@ struct rig {
     struct cl_daemon daemon;
     struct cl_watch on_signal;
     struct cl_policy policy;
+    struct cl_ruling ruling;
     struct cl_pool *pool;
     struct cl_zygote zygote;
     int api; /* the test speaks as the API here */

@@ -159,7 +159,7 @@ static void take_at_the_policys_limits_is_honoured_even_when_retired(void **stat
     uint64_t id = rig_spare(rig_sleep);
 
     (void)state;
-    cl_spare_retire(&rig.zygote, 1);
+    cl_spare_retire(&rig.zygote, rig.pool, 1);
     assert_int_equal(rig_next(&got), CL_M_RETIRE);
     msg.take.spare = id;
     msg.take.memory_bytes = 64 << 20;
@@ -221,10 +221,10 @@ static void want_spawns_what_is_queued_up_to_the_policys_most(void **state)
 
     (void)state;
     assert_works(ask(CL_M_WANT, &msg), &err);
-    assert_int_equal(rig.zygote.spawning, 3);
+    assert_int_equal(rig.pool->now.spawning, 3);
     msg.want.queued = UINT32_MAX;
     assert_works(ask(CL_M_WANT, &msg), &err);
-    assert_int_equal(rig.zygote.spawning, 8);
+    assert_int_equal(rig.pool->now.spawning, 8);
 }
 
 static void messages_of_other_ways_are_fatal(void **state)

@@ -59,13 +59,13 @@ static void refill_makes_what_is_missing_within_all_bounds(void **state)
     (void)state;
     rig.policy.pool_min = 3;
     cl_pool_refill(rig.pool);
-    assert_int_equal(rig.zygote.ready, 3);
+    assert_int_equal(rig.pool->now.ready, 3);
     cl_pool_refill(rig.pool);
-    assert_int_equal(rig.zygote.ready, 3);
+    assert_int_equal(rig.pool->now.ready, 3);
     rig.policy.pool_min = 6;
     rig.daemon.spares_max = 4; /* the node's memory */
     cl_pool_refill(rig.pool);
-    assert_int_equal(rig.zygote.ready, 4);
+    assert_int_equal(rig.pool->now.ready, 4);
 }
 
 static void draining_makes_spares_only_for_calls_that_wait(void **state)
@@ -74,9 +74,9 @@ static void draining_makes_spares_only_for_calls_that_wait(void **state)
     rig.policy.pool_min = 3;
     rig.daemon.is_draining = true;
     cl_pool_refill(rig.pool);
-    assert_int_equal(rig.zygote.ready, 0);
+    assert_int_equal(rig.pool->now.ready, 0);
     cl_pool_want(rig.pool, 1);
-    assert_true(rig.zygote.ready > 0);
+    assert_true(rig.pool->now.ready > 0);
 }
 
 static void failures_wait_longer_each_time_and_stop_refills(void **state)
@@ -87,15 +87,15 @@ static void failures_wait_longer_each_time_and_stop_refills(void **state)
     rig.policy.pool_min = 1;
     for (int i = 0; i < 10; i++) {
         uint64_t now = cl_clock_us();
-        cl_pool_on_failure(rig.pool, "it failed");
-        uint64_t wait = rig.pool->start.at_us - now;
+        cl_brood_on_failure(rig.pool->brood, "it failed");
+        uint64_t wait = rig.pool->brood->start.at_us - now;
         assert_true(wait + 1000 > before);
         assert_true(wait <= 5001000);
         before = wait;
     }
     assert_true(before > 4000000);
     cl_pool_refill(rig.pool);
-    assert_int_equal(rig.zygote.ready, 0);
+    assert_int_equal(rig.pool->now.ready, 0);
 }
 
 static void failure_before_ready_stops_the_start(void **state)
@@ -103,7 +103,7 @@ static void failure_before_ready_stops_the_start(void **state)
 
     (void)state;
     rig.daemon.is_ready = false;
-    cl_pool_on_failure(rig.pool, "it failed");
+    cl_brood_on_failure(rig.pool->brood, "it failed");
     assert_int_equal(rig.stops, 1);
 }
 
@@ -121,7 +121,7 @@ static void worker_that_dies_parked_is_a_failure(void **state)
     assert_int_equal(rig_next(&msg), CL_M_END);
     assert_int_equal(msg.end.cause, CL_END_EXITED);
     assert_int_equal(msg.end.status, 66);
-    assert_int_equal(rig.pool->failures, 1);
+    assert_int_equal(rig.pool->brood->failures, 1);
 }
 
 static void spares_wait_for_an_api_to_come(void **state)
@@ -152,7 +152,8 @@ static void old_spares_retire_once_the_new_zygote_has_some(void **state)
     cl_list_unlink(&spare->in_zygote);
     cl_list_append(&old.spares, &spare->in_zygote);
     spare->zygote = &old;
-    rig.zygote.ready = rig.zygote.active = rig.zygote.live = 0;
+    cl_pool_turn(rig.pool);
+    rig.zygote.live = 0;
     rig.daemon.zygotes[1] = &old;
     cl_zygote_dry(&old);
     rig_spare(rig_sleep);

@@ -157,7 +157,7 @@ static void call_that_was_over_before_take_is_counted(void **state)
     clockid_t clock;
 
     (void)state;
-    spare->zygote->pool->park_cpu_us = 1000;
+    spare->pool->brood->park_cpu_us = 1000;
     assert_int_equal(clock_getcpuclockid(spare->child.pid, &clock), 0);
     while (used.tv_sec == 0 && used.tv_nsec < 30000000) {
         assert_int_equal(clock_gettime(clock, &used), 0);
@@ -206,7 +206,7 @@ static void slot_is_not_free_before_its_cgroup_is_empty(void **state)
 static void a_pidfd_of_no_child_is_refused(void **state)
 {
     struct cl_err err = CL_ERR_INIT;
-    struct cl_spare *spare = cl_spare_spawn(&rig.zygote, &err);
+    struct cl_spare *spare = cl_spare_spawn(rig.pool, &err);
     int foreign = (int)syscall(SYS_pidfd_open, getppid(), 0);
 
     (void)state;
@@ -220,7 +220,7 @@ static void a_pidfd_of_another_child_is_refused(void **state)
     struct cl_err err = CL_ERR_INIT;
     uint64_t id = rig_spare(rig_sleep);
     pid_t pid = cl_spare_find(&rig.daemon, id)->child.pid;
-    struct cl_spare *spare = cl_spare_spawn(&rig.zygote, &err);
+    struct cl_spare *spare = cl_spare_spawn(rig.pool, &err);
     int other = (int)syscall(SYS_pidfd_open, pid, 0);
 
     (void)state;

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sandbox/binds.h"
+#include "sandbox/owned.h"
 
 static char folder[64];
 static char path[256];
@@ -47,7 +47,7 @@ static void expect_refused(const char *name, enum cl_err_kind kind, const char *
 {
     struct cl_err err = CL_ERR_INIT;
 
-    assert_int_equal(cl_binds_check(at(name), &err), -1);
+    assert_int_equal(cl_owned_check(at(name), &err), -1);
     assert_int_equal(err.kind, kind);
     if (!strstr(err.text, text))
         fail_msg("\"%s\" does not say \"%s\"", err.text, text);
@@ -60,8 +60,8 @@ static void own_directory_passes(void **state)
     (void)state;
     if (geteuid() != 0)
         skip();
-    assert_works(cl_binds_check(at("way/end"), &err), &err);
-    assert_works(cl_binds_check("/usr", &err), &err);
+    assert_works(cl_owned_check(at("way/end"), &err), &err);
+    assert_works(cl_owned_check("/usr", &err), &err);
 }
 
 static void missing_or_plain_file_is_refused(void **state)
@@ -108,7 +108,7 @@ static void sticky_directory_may_be_on_the_way(void **state)
     if (geteuid() != 0)
         skip();
     assert_int_equal(chmod(at("way"), 01777), 0);
-    assert_works(cl_binds_check(at("way/end"), &err), &err);
+    assert_works(cl_owned_check(at("way/end"), &err), &err);
 }
 
 static void what_is_not_roots_is_refused(void **state)
@@ -128,7 +128,7 @@ static void path_that_is_not_plain_is_refused(void **state)
     struct cl_err err = CL_ERR_INIT;
 
     (void)state;
-    assert_int_equal(cl_binds_check("/usr//share", &err), -1);
+    assert_int_equal(cl_owned_check("/usr//share", &err), -1);
     assert_int_equal(err.kind, CL_E_INPUT);
 }
 

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Walks to the source of each bind and looks whose every step is.
- * Runs in: cloched, when policies are loaded.
+ * Opens what root keeps for Cloche, and looks whose every step on the way is.
+ * Runs in: cloched, when policies, tenants and functions are loaded.
  * Trusts: policyc for plain paths (absolute, no dots), as far as openat and O_NOFOLLOW go.
  */
-#include "sandbox/binds.h"
+#include "sandbox/owned.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
-#include "sandbox/base/policyview.h"
 
 enum { PART_MAX = 256 };
 
@@ -33,7 +33,7 @@ static int open_step(int above, const char *name, const char *path, size_t lengt
     return cl_fail(err, CL_E_SYS, "open %.*s", (int)length, path);
 }
 
-int cl_binds_check(const char *path, struct cl_err *err)
+int cl_owned_check(const char *path, struct cl_err *err)
 {
     cl_close_auto int dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     const char *part = path;
@@ -62,13 +62,33 @@ int cl_binds_check(const char *path, struct cl_err *err)
     return 0;
 }
 
-int cl_binds_check_all(const struct cl_policy *policy, struct cl_err *err)
+int cl_owned_dir(int above, const char *name, struct cl_err *err)
 {
-    const char *source = NULL, *target = NULL;
+    cl_close_auto int dir = openat(above, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat found;
 
-    while (cl_policyview_bind(policy, &source, &target)) {
-        if (cl_binds_check(source, err) < 0)
-            return cl_err_context(err, "policy %s: files.read_only", policy->name);
-    }
-    return 0;
+    if (dir < 0)
+        return cl_fail(err, CL_E_SYS, "open %s", name);
+    if (cl_file_check_owner(dir, name, false, &found, err) < 0)
+        return -1;
+    return cl_take_fd(&dir);
+}
+
+int cl_owned_file(int dir, const char *folder, const char *name, struct stat *found,
+                  struct cl_err *err)
+{
+    /* A link may lead to a file below (a ConfigMap of Kubernetes is made of them), not out. */
+    const struct open_how how = {
+        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    cl_close_auto int fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+
+    if (fd < 0)
+        return cl_fail(err, CL_E_SYS, "open %s/%s", folder, name);
+    if (cl_file_check_owner(fd, name, false, found, err) < 0)
+        return -1;
+    if (!S_ISREG(found->st_mode))
+        return cl_fail(err, CL_E_DENIED, "%s is not a regular file", name);
+    return cl_take_fd(&fd);
 }
