@@ -7,3 +7,14 @@ test_fdpass_LDFLAGS := -Wl,--wrap=sendmsg,--wrap=recvmsg
 test_policyview_SRC := tests/support/policy_sample.c
 test_policyspan_SRC := tests/support/policy_sample.c
 test_tenantview_SRC := tests/support/tenant_sample.c
+
+# Preloaded by the sweep of faults. It stands in for the functions that fortified headers replace,
+# and for the allocator that a sanitizer brings.
+ifeq ($(filter asan tsan,$(VARIANT)),)
+$(BIN)/cloche-faults.so: tests/support/faults.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARNINGS) -shared -fPIC -o $@ $< -ldl
+
+pytest: $(BIN)/cloche-faults.so
+endif
