@@ -85,11 +85,23 @@ static PyObject *host_file(PyObject *self, PyObject *name)
                                  : PyErr_Format(PyExc_TypeError, "a name is a str");
 }
 
+/* The text of such a file, by its file name. */
+static PyObject *host_source(PyObject *self, PyObject *file)
+{
+    struct cl_bytes source;
+
+    (void)self;
+    if (!cl_modset_source(file, &source))
+        return PyErr_Format(PyExc_FileNotFoundError, "File %S not found", file);
+    return PyUnicode_DecodeUTF8(source.bytes, (Py_ssize_t)source.length, "replace");
+}
+
 static PyMethodDef host_defs[] = {
     { "part", host_part, METH_O, NULL },
     { "allows", host_allows, METH_O, NULL },
     { "load", host_load, METH_VARARGS, NULL },
     { "file", host_file, METH_O, NULL },
+    { "source", host_source, METH_O, NULL },
 };
 
 static PyObject *make_host(void)

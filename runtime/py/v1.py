@@ -7,9 +7,6 @@ caller's, `text` is the caller's lambda, source or expression. Kinds of function
 
 import builtins
 
-ONLY_AST = 0x400
-FILE = "main.py"   # the service shows frames of this file as the caller's own
-
 BUILTINS = {
     "math.sqrt": ("math", "sqrt"), "math.sin": ("math", "sin"), "math.cos": ("math", "cos"),
     "math.factorial": ("math", "factorial"), "str.upper": ("str", "upper"), "str.lower": ("str", "lower"),
@@ -93,17 +90,22 @@ def evaluate(plan, params, text, host):
     return kind, value, None, False
 
 
+def source_of(plan, text, host):
+    return host["source"](plan[1] + ".py") if plan[0] == "file" else text
+
+
 def code(plan, params, text, host):
     names = {"context": params.get("context")}
     if "args" in params:
         names["args"] = params["args"]
-    module = host["load"](text, names)
+    module = host["load"](source_of(plan, text, host), names)
     return "result", module.__dict__.get("result"), None, False
 
 
 def validate(plan, params, text, host):
+    name = plan[1] + ".py" if plan[0] == "file" else "<string>"
     try:
-        compile(text.removeprefix("\ufeff"), plan[0], "exec", 0, True)
+        compile(source_of(plan, text, host).removeprefix("\ufeff"), name, "exec", 0, True)
     except SyntaxError as error:
         return "result", {"valid": False, "error": str(error), "line": error.lineno,
                           "offset": error.offset}, None, False
