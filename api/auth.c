@@ -66,17 +66,24 @@ bool cl_auth_count_wrong(struct cl_auth *auth, const char *peer, uint64_t now_us
     return true;
 }
 
-struct cl_tenant *cl_auth_check(struct cl_auth *auth, const struct cl_tenancy *tenancy,
-                                const char *field, const char *peer, struct cl_refusal *refusal)
+int cl_auth_refuse_scope(uint32_t scope, struct cl_refusal *refusal)
+{
+    char name[CL_TENANT_NAME_MAX];
+
+    cl_keyring_put_scopes(scope, name, sizeof(name));
+    return cl_refusal_set(refusal, CL_R_SCOPE_MISSING, "the token needs the scope %s for this",
+                          name);
+}
+
+struct cl_key *cl_auth_check(struct cl_auth *auth, const struct cl_tenancy *tenancy,
+                             const char *field, const char *peer, struct cl_refusal *refusal)
 {
     size_t length = 0;
     const char *token = cl_auth_token(field, &length);
-    struct cl_tenant *tenant = NULL;
+    struct cl_key *key = token ? cl_tenancy_by_token(tenancy, token, length) : NULL;
 
-    if (token)
-        tenant = cl_tenancy_by_token(tenancy, token, length);
-    if (tenant)
-        return tenant;
+    if (key)
+        return key;
     if (!cl_auth_count_wrong(auth, peer, cl_clock_us())) {
         refusal->retry_after_s = 1;
         cl_refusal_set(refusal, CL_R_TOO_MANY_FAILURES,

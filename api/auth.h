@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From an Authorization field to a tenant. Every wrong token gets the same answer; one address
+ * From an Authorization field to a tenant's key. Every wrong token gets the same answer; one address
  * may be wrong a hundred times, then ten times a second. A right token is never held up by
  * somebody else's wrong ones from the same address.
  */
@@ -27,9 +27,11 @@ void cl_auth_init(struct cl_auth *auth);
 
 /* `field` is the value of the only Authorization field, NULL when absent. NULL with the refusal
  * filled (401, or 429 with retry_after_s). */
-struct cl_tenant *cl_auth_check(struct cl_auth *auth, const struct cl_tenancy *tenancy,
-                                const char *field, const char *peer,
-                                struct cl_refusal *refusal);
+struct cl_key *cl_auth_check(struct cl_auth *auth, const struct cl_tenancy *tenancy,
+                             const char *field, const char *peer, struct cl_refusal *refusal);
+
+/* 403: names the scope that a route wants. Always -1. */
+int cl_auth_refuse_scope(uint32_t scope, struct cl_refusal *refusal);
 
 /* Pure half: the token of "Bearer <token>"; NULL when it is not that. */
 const char *cl_auth_token(const char *field, size_t *length);

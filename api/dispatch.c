@@ -11,6 +11,7 @@
 
 #include "api/dispatch_impl.h"
 #include "api/jailclient.h"
+#include "api/turn.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
@@ -42,6 +43,7 @@ struct cl_dispatch *cl_dispatch_new(struct event_base *base, struct cl_tenancy *
     dispatch->calls = calls;
     dispatch->self = self;
     cl_list_init(&dispatch->waiting);
+    cl_list_init(&dispatch->held);
     dispatch->late = event_new(base, -1, 0, on_late, dispatch);
     dispatch->scratch = malloc(CL_SCRATCH_BYTES);
     CL_CHECK(dispatch->late && dispatch->scratch);
@@ -148,7 +150,7 @@ void cl_dispatch_place(struct cl_dispatch *dispatch, struct cl_job *job)
 
     if (cl_list_is_empty(&job->pool->jobs))
         spare = cl_dispatch_pick(dispatch, job->pool);
-    if (spare)
+    if (spare && cl_turn_take(dispatch, job))
         cl_lease_start(dispatch, job, spare);
     else if (cl_queue_check(dispatch, job, &why) < 0)
         cl_job_refuse(dispatch, job, &why);
@@ -167,17 +169,13 @@ void cl_dispatch_begin(struct cl_dispatch *dispatch, struct cl_job *job)
     job->attempts++;
     job->taken_us = cl_clock_us();
     job->state = CL_JOB_RUNNING;
-    dispatch->running++;
-    job->pool->running++;
-    job->pool->tenant->running++;
+    cl_turn_begin(dispatch, job);
     job->calls->on_start(job->self, job);
 }
 
 void cl_dispatch_release(struct cl_dispatch *dispatch, struct cl_job *job)
 {
-    dispatch->running--;
-    job->pool->running--;
-    job->pool->tenant->running--;
+    cl_turn_end(dispatch, job);
 }
 
 void cl_dispatch_finish(struct cl_dispatch *dispatch, struct cl_job *job,
@@ -188,6 +186,7 @@ void cl_dispatch_finish(struct cl_dispatch *dispatch, struct cl_job *job,
     cl_idtable_take(&dispatch->jobs, job->id); /* from here on nobody finds it */
     job->calls->on_done(job->self, job, verdict);
     cl_job_free(dispatch, job);
+    cl_turn_serve(dispatch);
 }
 
 void cl_dispatch_resume(struct cl_dispatch *dispatch, uint64_t id)

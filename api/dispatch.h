@@ -31,6 +31,7 @@ struct cl_dispatch_caps {
     uint32_t queue_all;   /* ... for all pools */
     uint64_t queue_bytes; /* requests kept for them */
     uint32_t queue_ms;    /* longest wait */
+    uint32_t running_all; /* jails that may be at work; 0: nobody counts */
 };
 
 extern const struct cl_dispatch_caps cl_dispatch_caps_default;

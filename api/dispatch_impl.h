@@ -27,6 +27,10 @@ struct cl_dispatch {
     uint64_t queued_bytes;
     struct event *late; /* the oldest has waited too long */
 
+    struct cl_list held;      /* struct cl_tenant: turn.h */
+    uint64_t pass, turn;      /* of the last tenant that had one; how many there were */
+    uint64_t weights_waiting; /* of tenants with calls that wait */
+
     uint32_t running;
     uint64_t requeued;
     uint8_t *scratch; /* what is read from job sockets, one piece at a time */

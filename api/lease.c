@@ -11,6 +11,7 @@
 
 #include "api/dispatch_impl.h"
 #include "api/jailclient.h"
+#include "api/turn.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 
@@ -49,9 +50,7 @@ void cl_lease_start(struct cl_dispatch *dispatch, struct cl_job *job, struct cl_
     job->generation = spare->generation;
     job->taken_us = cl_clock_us();
     job->state = take.acknowledge ? CL_JOB_TAKING : CL_JOB_RUNNING;
-    dispatch->running++;
-    job->pool->running++;
-    job->pool->tenant->running++;
+    cl_turn_begin(dispatch, job);
     cl_jailclient_send_take(dispatch->client, &take);
     if (job->state == CL_JOB_RUNNING)
         cl_lease_send(dispatch, job);
@@ -174,18 +173,11 @@ static bool may_try_again(const struct cl_job *job)
            job->end.cause != CL_END_LIMIT;
 }
 
-static void release(struct cl_dispatch *dispatch, struct cl_job *job)
-{
-    dispatch->running--;
-    job->pool->running--;
-    job->pool->tenant->running--;
-}
-
 static void try_again(struct cl_dispatch *dispatch, struct cl_job *job)
 {
     cl_log(CL_INFO, "call.again", "id=%s attempt=%u cause=%u status=%d", job->name,
            job->attempts, job->end.cause, job->end.status);
-    release(dispatch, job);
+    cl_turn_end(dispatch, job);
     cl_spare_free(job->spare);
     job->spare = NULL;
     job->sent = 0;
@@ -211,11 +203,12 @@ static void finish(struct cl_dispatch *dispatch, struct cl_job *job)
     if (stream->final_type == CL_F_LIMIT)
         memcpy(&seen.own, stream->final.bytes, sizeof(seen.own));
     verdict = cl_verdict_join(&seen, &job->end);
-    release(dispatch, job);
+    cl_turn_end(dispatch, job);
     cl_queue_note_done(job->pool, cl_clock_us());
     cl_idtable_take(&dispatch->jobs, job->id); /* from here on nobody finds it */
     job->calls->on_done(job->self, job, &verdict);
     cl_job_free(dispatch, job);
+    cl_turn_serve(dispatch);
 }
 
 void cl_lease_settle(struct cl_dispatch *dispatch, struct cl_job *job)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "api/dispatch_impl.h"
-#include "api/jailclient.h"
+#include "api/turn.h"
 #include "sandbox/base/clock.h"
 
 enum { RETRY_AFTER_MAX_S = 60 };
@@ -35,34 +35,23 @@ void cl_queue_note_done(struct cl_pool *pool, uint64_t now_us)
     pool->done_at_us = now_us;
 }
 
-static uint32_t tenants_waiting(const struct cl_dispatch *dispatch,
-                                const struct cl_tenant *self)
-{
-    const struct cl_tenant *last = NULL;
-    uint32_t count = 1;
-
-    for (struct cl_pool *pool = cl_tenancy_next(dispatch->tenancy, NULL, NULL); pool;
-         pool = cl_tenancy_next(dispatch->tenancy, NULL, pool)) {
-        if (pool->tenant != self && pool->tenant != last && pool->queued > 0)
-            count++;
-        last = pool->tenant;
-    }
-    return count;
-}
-
 /* More than its part is only for who waits alone, or while half of the room is free. */
 static bool is_over_share(const struct cl_dispatch *dispatch, const struct cl_tenant *tenant)
 {
     if (dispatch->queued < dispatch->caps.queue_all / 2)
         return false;
-    return tenant->queued >= dispatch->caps.queue_all / tenants_waiting(dispatch, tenant);
+    return tenant->quota.queued >= cl_turn_part(dispatch, tenant, dispatch->caps.queue_all);
 }
 
 int cl_queue_check(const struct cl_dispatch *dispatch, const struct cl_job *job,
                    struct cl_refusal *why)
 {
     const struct cl_dispatch_caps *caps = &dispatch->caps;
+    const struct cl_quota *quota = &job->pool->tenant->quota;
 
+    if (cl_quota_check_size(quota, job->request.limits.value[CL_LIMIT_MEMORY], why) < 0 ||
+        cl_quota_may_wait(quota, retry_after(job->pool), why) < 0)
+        return -1;
     if (job->pool->queued < caps->queue_pool && dispatch->queued < caps->queue_all &&
         dispatch->queued_bytes + job->request.frames.length <= caps->queue_bytes &&
         !is_over_share(dispatch, job->pool->tenant))
@@ -96,14 +85,14 @@ void cl_queue_put(struct cl_dispatch *dispatch, struct cl_job *job, bool in_fron
     cl_list_append(in_front ? job->pool->jobs.next : &job->pool->jobs, &job->in_pool);
     cl_list_append(in_front ? dispatch->waiting.next : &dispatch->waiting, &job->in_age);
     job->pool->queued++;
-    job->pool->tenant->queued++;
+    cl_turn_wait(dispatch, job->pool->tenant);
     dispatch->queued++;
     dispatch->queued_bytes += job->request.frames.length;
     if (dispatch->queued == 1 || in_front)
         set_alarm(dispatch);
     cl_list_each (node, keep, &job->pool->idle)
         cl_spare_read(cl_list_entry(node, struct cl_spare, node), true);
-    cl_jailclient_send_want(dispatch->client, job->pool->index, job->pool->queued);
+    cl_turn_want(dispatch, job->pool);
 }
 
 void cl_queue_remove(struct cl_dispatch *dispatch, struct cl_job *job)
@@ -116,7 +105,7 @@ void cl_queue_remove(struct cl_dispatch *dispatch, struct cl_job *job)
     cl_list_unlink(&job->in_age);
     job->state = CL_JOB_NEW;
     job->pool->queued--;
-    job->pool->tenant->queued--;
+    cl_turn_leave(dispatch, job->pool->tenant);
     dispatch->queued--;
     dispatch->queued_bytes -= job->request.frames.length;
     if (was_oldest)
@@ -129,7 +118,7 @@ void cl_queue_serve(struct cl_dispatch *dispatch, struct cl_pool *pool)
         struct cl_job *job = cl_list_entry(pool->jobs.next, struct cl_job, in_pool);
         struct cl_spare *spare = cl_dispatch_pick(dispatch, pool);
 
-        if (!spare)
+        if (!spare || !cl_turn_take(dispatch, job))
             return;
         cl_queue_remove(dispatch, job);
         cl_lease_start(dispatch, job, spare);

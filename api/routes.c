@@ -20,13 +20,14 @@ const struct cl_route cl_routes[] = {
       cl_sessions_get },
     { "DELETE", "/v1/sessions/{}", CL_ROUTE_TOKEN, CL_SCOPE_CALL, CL_TAKES_NONE, NULL,
       cl_sessions_end },
+    { "POST", "/v1/rpc", CL_ROUTE_TOKEN, CL_SCOPE_CALL, CL_TAKES_JSON, NULL, cl_pythonv1_run },
     { "GET", "/v1/policies", CL_ROUTE_TOKEN, CL_SCOPE_POLICIES_READ, CL_TAKES_NONE, NULL,
       cl_policies_list },
     { "GET", "/v1/policies/{}", CL_ROUTE_TOKEN, CL_SCOPE_POLICIES_READ, CL_TAKES_NONE, NULL,
       cl_policies_get },
     { "GET", "/healthz", CL_ROUTE_OPEN, 0, CL_TAKES_NONE, NULL, cl_health_alive },
     { "GET", "/readyz", CL_ROUTE_OPEN, 0, CL_TAKES_NONE, NULL, cl_health_ready },
-    { "GET", "/metrics", CL_ROUTE_TOKEN, 0, CL_TAKES_NONE, NULL, cl_health_metrics },
+    { "GET", "/metrics", CL_ROUTE_TOKEN, CL_SCOPE_ADMIN, CL_TAKES_NONE, NULL, cl_health_metrics },
 };
 
 const size_t cl_routes_count = CL_COUNT(cl_routes);

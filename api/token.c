@@ -10,20 +10,13 @@
 #include <unistd.h>
 
 _Static_assert(CL_TOKEN_DIGEST == crypto_generichash_BYTES, "one digest");
-_Static_assert(CL_TOKEN_KEY == crypto_generichash_KEYBYTES, "one key");
 
-void cl_token_make_key(uint8_t key[CL_TOKEN_KEY])
-{
-    crypto_generichash_keygen(key);
-}
-
-struct cl_token_digest cl_token_digest(const uint8_t key[CL_TOKEN_KEY], const char *token,
-                                       size_t length)
+struct cl_token_digest cl_token_digest(const char *token, size_t length)
 {
     struct cl_token_digest digest;
 
-    crypto_generichash(digest.bytes, sizeof(digest.bytes), (const uint8_t *)token, length, key,
-                       CL_TOKEN_KEY);
+    crypto_generichash(digest.bytes, sizeof(digest.bytes), (const uint8_t *)token, length, NULL,
+                       0);
     return digest;
 }
 
@@ -41,8 +34,7 @@ static bool is_token(const char *text, size_t length)
     return length >= CL_TOKEN_MIN && length <= CL_TOKEN_MAX;
 }
 
-int cl_token_read(int fd, const uint8_t key[CL_TOKEN_KEY], struct cl_token_digest *digest,
-                  struct cl_err *err)
+int cl_token_read(int fd, struct cl_token_digest *digest, struct cl_err *err)
 {
     const size_t size = CL_TOKEN_MAX + 2; /* a line end, and one byte to see what is too long */
     char *text = sodium_malloc(size);
@@ -59,7 +51,7 @@ int cl_token_read(int fd, const uint8_t key[CL_TOKEN_KEY], struct cl_token_diges
         done = cl_fail(err, CL_E_INPUT, "the token file holds no token of %d to %d characters",
                        CL_TOKEN_MIN, CL_TOKEN_MAX);
     if (done == 0)
-        *digest = cl_token_digest(key, text, (size_t)length);
+        *digest = cl_token_digest(text, (size_t)length);
     sodium_free(text);
     return done;
 }

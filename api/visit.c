@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "api/jsonscan.h"
+#include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 
 /* ---------------------------------------------------------------------------------- answers */
@@ -118,22 +119,53 @@ static int check_body(struct cl_visit *visit, struct cl_refusal *refusal)
     return 0;
 }
 
-static int enter(struct cl_visit *visit, struct cl_refusal *refusal)
+/* On every answer to a tenant that has a rate: what is left of it, after this request. */
+static void tell_rate(struct cl_visit *visit, uint64_t now_us)
+{
+    char policy[CL_QUOTA_FIELD], state[CL_QUOTA_FIELD];
+
+    if (!cl_quota_fields(&visit->tenant->quota, now_us, policy, state))
+        return;
+    cl_exchange_header(visit->exchange, "RateLimit-Policy", policy);
+    cl_exchange_header(visit->exchange, "RateLimit", state);
+}
+
+/* The token, what it opens, and (before a byte of the body is read) the tenant's quota: requests
+ * that make work count against it. */
+static int authorize(struct cl_visit *visit, struct cl_refusal *refusal)
 {
     struct cl_app *app = visit->app;
+    const struct cl_route *route = visit->route;
+    int done = 0;
+
+    visit->key = cl_auth_check(&app->auth, app->tenancy,
+                               cl_exchange_field(visit->exchange, "authorization"),
+                               cl_exchange_peer(visit->exchange), refusal);
+    if (!visit->key)
+        return -1;
+    visit->tenant = visit->key->tenant;
+    visit->generation = cl_tenancy_generation(app->tenancy);
+    if (route->scope & ~visit->key->scopes)
+        return cl_auth_refuse_scope(route->scope, refusal);
+    if (!cl_quota_is_timed(&visit->tenant->quota))
+        return 0;
+    const uint64_t now_us = cl_clock_us();
+    if (route->takes != CL_TAKES_NONE)
+        done = cl_quota_admit(&visit->tenant->quota, now_us, refusal);
+    tell_rate(visit, now_us);
+    return done;
+}
+
+static int enter(struct cl_visit *visit, struct cl_refusal *refusal)
+{
     const struct cl_http_head *head = cl_exchange_head(visit->exchange);
 
     visit->route = cl_route_find(cl_routes, cl_routes_count, head->method, head->path,
                                  visit->param, refusal);
     if (!visit->route)
         return -1;
-    if (visit->route->auth == CL_ROUTE_TOKEN) {
-        visit->tenant = cl_auth_check(&app->auth, app->tenancy,
-                                      cl_exchange_field(visit->exchange, "authorization"),
-                                      cl_exchange_peer(visit->exchange), refusal);
-        if (!visit->tenant)
-            return -1;
-    }
+    if (visit->route->auth == CL_ROUTE_TOKEN && authorize(visit, refusal) < 0)
+        return -1;
     if (check_body(visit, refusal) < 0)
         return -1;
     return visit->route->check ? visit->route->check(visit, refusal) : 0;
@@ -163,8 +195,8 @@ static void on_body(struct cl_exchange *exchange, const char *body, size_t lengt
 
     if (!visit || !visit->route)
         return;
-    /* A reload may have taken the tenant away while its body came. */
-    if (visit->tenant && !visit->tenant->is_live)
+    /* A reload may have taken the token away, or made it another one, while its body came. */
+    if (visit->key && (!visit->key->is_live || visit->key->since > visit->generation))
         cl_refusal_set(&refusal, CL_R_UNAUTHORIZED, "send Authorization: Bearer <token>");
     else if (visit->route->run(visit, body, length, &refusal) == 0)
         return;

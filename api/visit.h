@@ -20,11 +20,13 @@ struct cl_app {
     struct cl_jailclient *client;
     struct cl_tenancy *tenancy;
     struct cl_dispatch *dispatch;
+    struct cl_modules *modules;
     struct cl_storeq *storeq; /* NULL only in tests that store nothing */
     struct cl_auth auth;
     struct cl_metrics metrics;
     struct cl_sessions *sessions; /* NULL before the first one */
     struct cl_errands *errands;   /* NULL before the first one */
+    struct cl_v1_all *pythonv1;   /* likewise */
     bool is_draining;
 };
 
@@ -39,6 +41,8 @@ struct cl_visit {
     struct cl_exchange *exchange;
     const struct cl_route *route;
     struct cl_tenant *tenant; /* NULL on open routes */
+    const struct cl_key *key; /* of the tenant: which token called; NULL on open routes */
+    uint32_t generation;      /* in force when the token was checked */
     char param[CL_ROUTE_PARAM_MAX];
     enum cl_takes
         body_type; /* which of the route's the body is; CL_TAKES_NONE: there is none */
@@ -77,6 +81,23 @@ int cl_calls_check(struct cl_visit *visit, struct cl_refusal *refusal);
 /* What run and eval do; `function` is what the path names, "" when it is in the body. */
 int cl_calls_take(struct cl_visit *visit, enum cl_call_kind kind, const char *function,
                   struct cl_json body, struct cl_refusal *refusal);
+/* The same again when the modules that the call needs are there. */
+int cl_functions_wait(struct cl_visit *visit, const struct cl_call_sent *sent,
+                      const struct cl_modules_want *want);
+int cl_functions_call(struct cl_visit *visit, const char *body, size_t length,
+                      struct cl_refusal *refusal);
+int cl_functions_list(struct cl_visit *visit, const char *body, size_t length,
+                      struct cl_refusal *refusal);
+int cl_modules_list(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal);
+int cl_modules_get(struct cl_visit *visit, const char *body, size_t length,
+                   struct cl_refusal *refusal);
+int cl_modules_put(struct cl_visit *visit, const char *body, size_t length,
+                   struct cl_refusal *refusal);
+int cl_modules_push(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal);
+int cl_modules_delete(struct cl_visit *visit, const char *body, size_t length,
+                      struct cl_refusal *refusal);
 int cl_calls_run(struct cl_visit *visit, const char *body, size_t length,
                  struct cl_refusal *refusal);
 int cl_calls_eval(struct cl_visit *visit, const char *body, size_t length,
@@ -88,6 +109,8 @@ int cl_sessions_list(struct cl_visit *visit, const char *body, size_t length,
 int cl_sessions_get(struct cl_visit *visit, const char *body, size_t length,
                     struct cl_refusal *refusal);
 int cl_sessions_end(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal);
+int cl_pythonv1_run(struct cl_visit *visit, const char *body, size_t length,
                     struct cl_refusal *refusal);
 int cl_policies_list(struct cl_visit *visit, const char *body, size_t length,
                      struct cl_refusal *refusal);

@@ -58,13 +58,13 @@ static void anything_else_is_no_token(void **state)
 static void right_token_finds_its_tenant(void **state)
 {
     struct cl_refusal refusal = CL_REFUSAL_INIT;
-    const struct cl_tenant *tenant;
+    const struct cl_key *key;
 
     (void)state;
-    tenant = cl_auth_check(&fake.app.auth, fake.app.tenancy, "Bearer " API_FAKE_TOKEN, "a",
-                           &refusal);
-    assert_non_null(tenant);
-    assert_string_equal(tenant->name, "local");
+    key = cl_auth_check(&fake.app.auth, fake.app.tenancy, "Bearer " API_FAKE_TOKEN, "a",
+                        &refusal);
+    assert_non_null(key);
+    assert_string_equal(key->tenant->name, "local");
 }
 
 static void every_wrong_token_gets_the_same_answer(void **state)

@@ -103,7 +103,9 @@ static void load_two(uint32_t generation, uint64_t wall_ms)
 
 static const struct cl_tenant *by(const char *token)
 {
-    return cl_tenancy_by_token(tenancy, token, strlen(token));
+    const struct cl_key *key = cl_tenancy_by_token(tenancy, token, strlen(token));
+
+    return key ? key->tenant : NULL;
 }
 
 static void nothing_is_in_force_before_loaded(void **state)
