@@ -92,3 +92,14 @@ void cl_child_kill(struct cl_child *child)
     if (child->pid > 0)
         kill(child->pid, SIGKILL);
 }
+
+void cl_child_kill_all(struct cl_index *children, const struct cl_child *but)
+{
+    for (size_t i = 0; i < CL_INDEX_BUCKETS; i++) {
+        cl_list_each (node, keep, &children->buckets[i]) {
+            struct cl_child *child = cl_list_entry(node, struct cl_child, node);
+            if (child != but)
+                cl_child_kill(child);
+        }
+    }
+}

@@ -33,5 +33,6 @@ int cl_child_adopt(struct cl_index *children, struct cl_child *child, pid_t pid,
 /* Waits for every child that has ended; one that nobody added is waited for all the same. */
 void cl_child_reap(struct cl_index *children);
 void cl_child_kill(struct cl_child *child); /* SIGKILL; harmless when there is none */
+void cl_child_kill_all(struct cl_index *children, const struct cl_child *but);
 
 #endif

@@ -344,7 +344,6 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
     cl_list_init(&daemon->tenants);
     cl_brood_init_waiting(daemon);
     cl_index_init(&daemon->spares);
-    cl_index_init(&daemon->children);
     cl_front_init(&daemon->front, daemon);
     daemon->spares_max = count_spares();
     sigemptyset(&mask);
@@ -368,12 +367,13 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
     return daemon->loop.stop ? 0 : cl_front_start(&daemon->front, err);
 }
 
-/* Workers and zygotes die with their cgroups, which the sweeper removes; it gives up by itself. */
+/* Workers die with their cgroups, which the sweeper removes; it gives up by itself. A child that has
+ * not become its program yet is in no cgroup, and holds what the sweeper waits on. */
 static void end(struct cl_daemon *daemon)
 {
     struct cl_child *const waited[] = { &daemon->front.peer.child, &daemon->sweeper };
 
-    cl_child_kill(&daemon->front.peer.child);
+    cl_child_kill_all(&daemon->children, &daemon->sweeper);
     cl_sweep_now();
     for (size_t i = 0; i < CL_COUNT(waited); i++) {
         if (waited[i]->pid > 0)
@@ -394,6 +394,7 @@ int main(int count, char **args)
     if (parsed != 0)
         return parsed < 0 ? 2 : 0;
     cl_log_open("cloched", (enum cl_log_level)cl_log_level_parse(daemon->options.log));
+    cl_index_init(&daemon->children);
     daemon->state =
         (struct cl_state){ .dir = -1, .lock = -1, .token = -1, .listener = -1, .range = -1 };
     if (prepare(daemon, &err) < 0 || start(daemon, &err) < 0 ||
