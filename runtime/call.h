@@ -22,6 +22,7 @@ enum {
 
 struct cl_call {
     struct cl_frame_call head;
+    uint32_t number; /* in its session; 0: there is none */
     struct cl_bytes source;
     struct cl_bytes entry;
     struct cl_bytes args;

@@ -17,13 +17,15 @@
 static PyObject *helper;    /* drive.py; owned, for ever */
 static PyObject *scan_once; /* the C scanner of _json; likewise */
 
-/* Where the items of one generator go. One call, one generator at the top. */
-static struct {
+/* Where the items of one generator go. */
+struct items {
     struct cl_convert *convert;
     Py_ssize_t count;
     bool is_streaming;
     bool has_failed; /* by a limit, which is no exception */
-} items;
+};
+
+static const char items_name[] = "cloche.items";
 
 int cl_drive_prepare(struct cl_err *err)
 {
@@ -32,6 +34,11 @@ int cl_drive_prepare(struct cl_err *err)
         return -1;
     scan_once = PyObject_CallMethod(helper, "make_scanner", NULL);
     return scan_once ? 0 : cl_boot_failed(err, "make a JSON scanner");
+}
+
+int cl_drive_set_runner(PyObject *run)
+{
+    return PyObject_SetAttrString(helper, "run", run);
 }
 
 PyObject *cl_drive_parse(const char *json, size_t length)
@@ -63,9 +70,9 @@ static int load_asyncio(struct cl_bytes source)
     return module ? 0 : -1;
 }
 
-static void send_item(size_t start)
+static void send_item(const struct items *items, size_t start)
 {
-    const struct cl_buf *out = items.convert->out;
+    const struct cl_buf *out = items->convert->out;
 
     cl_stdio_flush();
     Py_BEGIN_ALLOW_THREADS
@@ -73,28 +80,28 @@ static void send_item(size_t start)
     Py_END_ALLOW_THREADS
 }
 
-static int put_item(PyObject *item)
+static int put_item(struct items *items, PyObject *item)
 {
-    struct cl_convert *convert = items.convert;
+    struct cl_convert *convert = items->convert;
     size_t start;
 
-    convert->path[0].index = items.count;
-    if (items.count++ > 0 && cl_convert_text(convert, ",", 1) < 0)
+    convert->path[0].index = items->count;
+    if (items->count++ > 0 && cl_convert_text(convert, ",", 1) < 0)
         return -1;
     start = convert->out->length;
     if (cl_convert_put(convert, item) < 0)
         return -1;
-    if (items.is_streaming)
-        send_item(start);
+    if (items->is_streaming)
+        send_item(items, start);
     return 0;
 }
 
-static int put_generator(PyObject *generator)
+static int put_generator(struct items *items, PyObject *generator)
 {
     PyObject *item;
 
     while ((item = PyIter_Next(generator))) {
-        int put = put_item(item);
+        int put = put_item(items, item);
 
         Py_DECREF(item);
         if (put < 0)
@@ -106,10 +113,13 @@ static int put_generator(PyObject *generator)
 /* `put` for drive.drain(): a limit has no exception of its own, so one is made to get out. */
 static PyObject *take_item(PyObject *self, PyObject *item)
 {
-    (void)self;
-    if (put_item(item) == 0)
+    struct items *items = PyCapsule_GetPointer(self, items_name);
+
+    if (!items)
+        return NULL;
+    if (put_item(items, item) == 0)
         Py_RETURN_NONE;
-    items.has_failed = true;
+    items->has_failed = true;
     if (!PyErr_Occurred())
         PyErr_SetString(PyExc_RuntimeError, "limit");
     return NULL;
@@ -124,31 +134,29 @@ static PyObject *run_coroutine(PyObject *coroutine)
     return owned ? PyObject_CallMethod(helper, "run", "O", owned) : NULL;
 }
 
-static int put_async_generator(PyObject *generator)
+static int put_async_generator(struct items *items, PyObject *generator)
 {
-    cl_pyref_auto PyObject *put = PyCFunction_New(&take_def, NULL);
+    cl_pyref_auto PyObject *self = PyCapsule_New(items, items_name, NULL);
+    cl_pyref_auto PyObject *put = self ? PyCFunction_New(&take_def, self) : NULL;
     cl_pyref_auto PyObject *done = NULL;
 
     if (!put)
         return -1;
     done = run_coroutine(PyObject_CallMethod(helper, "drain", "OO", generator, put));
-    if (items.convert->limit != CL_LIMIT_NONE)
+    if (items->convert->limit != CL_LIMIT_NONE)
         PyErr_Clear();
-    return done && !items.has_failed ? 0 : -1;
+    return done && !items->has_failed ? 0 : -1;
 }
 
 static int put_items(struct cl_convert *convert, PyObject *generator, bool is_streaming)
 {
+    struct items items = { .convert = convert, .is_streaming = is_streaming };
     int put;
 
-    items.convert = convert;
-    items.count = 0;
-    items.is_streaming = is_streaming;
-    items.has_failed = false;
     if (cl_convert_enter(convert, generator) < 0 || cl_convert_text(convert, "[", 1) < 0)
         return -1;
-    put = PyAsyncGen_CheckExact(generator) ? put_async_generator(generator)
-                                           : put_generator(generator);
+    put = PyAsyncGen_CheckExact(generator) ? put_async_generator(&items, generator)
+                                           : put_generator(&items, generator);
     if (put < 0)
         return -1;
     cl_convert_leave(convert);

@@ -11,6 +11,9 @@
 
 int cl_drive_prepare(struct cl_err *err);
 
+/* From now on `run(coroutine)` finishes coroutines. */
+int cl_drive_set_runner(PyObject *run);
+
 /* Validated JSON text to a Python value (owned). */
 PyObject *cl_drive_parse(const char *json, size_t length);
 

@@ -31,20 +31,34 @@ struct part {
 static struct {
     struct cl_futexlock lock;
     int fd;
-    uint64_t output_most, output_sent;
-    uint64_t items_most, items_sent;
-    uint64_t files_most, files_sent;
-    uint64_t result_most;
 } emit = { .fd = CL_JOB_FD };
+
+static struct cl_emit_voice only; /* of a worker that takes one call */
+static struct cl_emit_voice nobody = { .is_over =
+                                           true }; /* of threads that no call is behind */
+static __thread struct cl_emit_voice *voice = &only;
+
+void cl_emit_voice_open(struct cl_emit_voice *opened, uint32_t call,
+                        const struct cl_frame_call *caps)
+{
+    *opened = (struct cl_emit_voice){
+        .call = call,
+        .output_most = caps->output_bytes,
+        .items_most = caps->result_bytes,
+        .result_most = caps->result_bytes,
+        .files_most = caps->files_bytes,
+    };
+}
+
+void cl_emit_speak(struct cl_emit_voice *speaker)
+{
+    voice = speaker ? speaker : &nobody;
+}
 
 void cl_emit_open(int job_fd, const struct cl_frame_call *caps)
 {
     emit.fd = job_fd;
-    emit.output_most = caps->output_bytes;
-    emit.items_most = caps->result_bytes;
-    emit.result_most = caps->result_bytes;
-    emit.files_most = caps->files_bytes;
-    emit.output_sent = emit.items_sent = emit.files_sent = 0;
+    cl_emit_voice_open(&only, 0, caps);
 }
 
 /* write(2) alone, so that the filter needs no other call for results. */
@@ -73,14 +87,29 @@ static size_t length_of(const struct part *parts, size_t count)
     return length;
 }
 
+/* The head of a frame, numbered in a session. Returns its length. */
+static size_t put_head(char *room, enum cl_frame_type type, size_t length)
+{
+    struct cl_frame_of of = { cl_frame_make(type, length), voice->call };
+
+    if (of.call == 0) {
+        memcpy(room, &of.head, sizeof(of.head));
+        return sizeof(of.head);
+    }
+    of.head.magic = CL_FRAME_MAGIC_OF;
+    memcpy(room, &of, sizeof(of));
+    return sizeof(of);
+}
+
 /* The lock is held. A small frame is gathered and written at once; a large one, part by part. */
 static void write_frame(enum cl_frame_type type, const struct part *parts, size_t count)
 {
-    struct cl_frame head = cl_frame_make(type, length_of(parts, count));
     char together[TOGETHER_MAX];
-    size_t used = sizeof(head);
+    size_t used;
 
-    memcpy(together, &head, sizeof(head));
+    if (voice->is_over)
+        return;
+    used = put_head(together, type, length_of(parts, count));
     for (size_t i = 0; i < count; i++) {
         if (used + parts[i].length > sizeof(together)) {
             write_all(together, used);
@@ -103,6 +132,16 @@ static _Noreturn void finish(enum cl_frame_type type, const struct part *parts, 
     _exit(0);
 }
 
+/* The same, but that a session's worker goes on with its other calls. */
+static void finish_call(enum cl_frame_type type, const struct part *parts, size_t count)
+{
+    if (voice->call == 0 && voice != &nobody)
+        finish(type, parts, count);
+    write_frame(type, parts, count);
+    voice->is_over = true;
+    cl_futexlock_give(&emit.lock);
+}
+
 static _Noreturn void finish_limit(enum cl_limit limit, uint64_t value, uint64_t used)
 {
     struct cl_frame_limit body = { .limit = (uint32_t)limit, .value = value, .used = used };
@@ -115,7 +154,7 @@ static _Noreturn void finish_limit(enum cl_limit limit, uint64_t value, uint64_t
 static void count_or_finish(uint64_t *sent, uint64_t most, size_t length, enum cl_limit limit)
 {
     *sent += length;
-    if (*sent > most)
+    if (*sent > most && !voice->is_over)
         finish_limit(limit, most, *sent);
 }
 
@@ -150,11 +189,11 @@ static void write_output(enum cl_frame_type stream, const char *text, size_t len
 void cl_emit_output(enum cl_frame_type stream, const char *text, size_t length)
 {
     cl_futexlock_take(&emit.lock);
-    uint64_t left = emit.output_most - emit.output_sent;
+    uint64_t left = voice->output_most - voice->output_sent;
     bool fits = length <= left;
 
     write_output(stream, text, fits ? length : cl_utf8_cut(text, length, (size_t)left));
-    count_or_finish(&emit.output_sent, emit.output_most, length, CL_LIMIT_OUTPUT);
+    count_or_finish(&voice->output_sent, voice->output_most, length, CL_LIMIT_OUTPUT);
     cl_futexlock_give(&emit.lock);
 }
 
@@ -177,7 +216,7 @@ void cl_emit_json(enum cl_frame_type type, const char *json, size_t length)
 
     cl_futexlock_take(&emit.lock);
     if (type == CL_F_ITEM)
-        count_or_finish(&emit.items_sent, emit.items_most, length, CL_LIMIT_RESULT);
+        count_or_finish(&voice->items_sent, voice->items_most, length, CL_LIMIT_RESULT);
     if (type == CL_F_PROGRESS && length > CL_FRAME_OUTPUT_MAX)
         finish_limit(CL_LIMIT_OUTPUT, CL_FRAME_OUTPUT_MAX, length);
     if (length > CL_FRAME_OUT_MAX)
@@ -194,22 +233,23 @@ void cl_emit_file(const char *path, size_t path_length, const char *content, siz
                             { content, length } };
 
     cl_futexlock_take(&emit.lock);
-    count_or_finish(&emit.files_sent, emit.files_most, length, CL_LIMIT_FILES);
+    count_or_finish(&voice->files_sent, voice->files_most, length, CL_LIMIT_FILES);
     if (length_of(parts, CL_COUNT(parts)) > CL_FRAME_OUT_MAX)
         finish_limit(CL_LIMIT_FILES, CL_FRAME_OUT_MAX, length);
     write_frame(CL_F_FILE_OUT, parts, CL_COUNT(parts));
     cl_futexlock_give(&emit.lock);
 }
 
-_Noreturn void cl_emit_result(const char *json, size_t length)
+void cl_emit_result(const char *json, size_t length)
 {
     struct part part = { json, length };
-    uint64_t most = emit.result_most < CL_FRAME_OUT_MAX ? emit.result_most : CL_FRAME_OUT_MAX;
+    uint64_t most =
+        voice->result_most < CL_FRAME_OUT_MAX ? voice->result_most : CL_FRAME_OUT_MAX;
 
     cl_futexlock_take(&emit.lock);
     if (length > most)
         finish_limit(CL_LIMIT_RESULT, most, length);
-    finish(CL_F_RESULT, &part, 1);
+    finish_call(CL_F_RESULT, &part, 1);
 }
 
 /* NULL is an empty text; without a length it is a terminated one. */
@@ -221,8 +261,8 @@ static struct part text_part(const char *text, uint32_t length, size_t most)
     return part;
 }
 
-_Noreturn void cl_emit_error(const struct cl_frame_error *head, const char *type,
-                             const char *message, const char *traceback)
+void cl_emit_error(const struct cl_frame_error *head, const char *type, const char *message,
+                   const char *traceback)
 {
     struct cl_frame_error body = *head;
     struct part parts[] = {
@@ -237,11 +277,11 @@ _Noreturn void cl_emit_error(const struct cl_frame_error *head, const char *type
     body.message_length = (uint32_t)parts[2].length;
     body.traceback_length = (uint32_t)parts[3].length;
     cl_futexlock_take(&emit.lock);
-    finish(CL_F_ERROR, parts, CL_COUNT(parts));
+    finish_call(CL_F_ERROR, parts, CL_COUNT(parts));
 }
 
-_Noreturn void cl_emit_denied(const struct cl_frame_denied *head, const char *rule,
-                              const char *name, const char *message)
+void cl_emit_denied(const struct cl_frame_denied *head, const char *rule, const char *name,
+                    const char *message)
 {
     struct cl_frame_denied body = *head;
     struct part parts[] = {
@@ -255,7 +295,7 @@ _Noreturn void cl_emit_denied(const struct cl_frame_denied *head, const char *ru
     body.name_length = (uint32_t)parts[2].length;
     body.message_length = (uint32_t)parts[3].length;
     cl_futexlock_take(&emit.lock);
-    finish(CL_F_DENIED, parts, CL_COUNT(parts));
+    finish_call(CL_F_DENIED, parts, CL_COUNT(parts));
 }
 
 _Noreturn void cl_emit_limit(enum cl_limit limit, uint64_t value, uint64_t used)

@@ -13,6 +13,7 @@
 #include "runtime/modset.h"
 #include "runtime/modules.h"
 #include "runtime/report.h"
+#include "runtime/session.h"
 
 static PyObject *entry_error; /* owned, for ever */
 static const char default_entry[] = "main";
@@ -49,7 +50,7 @@ void cl_entry_fini(struct cl_entry *entry)
 }
 
 /* A module that sys.modules knows, as dataclasses, typing and pickle expect. */
-static PyObject *make_module(void)
+PyObject *cl_entry_make_module(void)
 {
     cl_pyref_auto PyObject *module = PyModule_New(CL_MODULE_NAME);
     cl_pyref_auto PyObject *file = PyUnicode_FromString(CL_SOURCE_NAME);
@@ -97,7 +98,7 @@ PyObject *cl_entry_module(struct cl_bytes source, PyObject *names)
 {
     cl_pyref_auto PyObject *file = PyUnicode_FromString(CL_SOURCE_NAME);
     cl_pyref_auto PyObject *code = file ? cl_compile(source, file, 0) : NULL;
-    cl_pyref_auto PyObject *module = code ? make_module() : NULL;
+    cl_pyref_auto PyObject *module = code ? cl_entry_make_module() : NULL;
     cl_pyref_auto PyObject *nothing = NULL;
     PyObject *b_dict;
 
@@ -174,6 +175,8 @@ static PyObject *load_source(const struct cl_call *call, PyObject **name)
 {
     *name = call->entry.length > 0 ? text_of(call->entry.bytes, call->entry.length)
                                    : PyUnicode_FromString(default_entry);
+    if (call->number != 0)
+        return *name ? cl_session_module(call->source) : NULL;
     return *name ? cl_entry_module(call->source, NULL) : NULL;
 }
 

@@ -27,6 +27,9 @@ int cl_entry_arguments(struct cl_entry *entry, const struct cl_call *call);
  * (owned), NULL with an exception set. */
 PyObject *cl_entry_run(const struct cl_entry *entry, const struct cl_call *call);
 
+/* An empty module "main" that sys.modules knows. Owned. */
+PyObject *cl_entry_make_module(void);
+
 /* Runs the source as module "main", with `names` (a dict, or NULL) bound before it. The module
  * (owned), NULL with an exception set. */
 PyObject *cl_entry_module(struct cl_bytes source, PyObject *names);

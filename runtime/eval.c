@@ -7,6 +7,7 @@
 #include "runtime/eval.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/boot.h"
 #include "runtime/drive.h"
@@ -187,6 +188,7 @@ static _Noreturn void end_denied(PyObject *exception)
                                           .message_length = (uint32_t)message.length };
 
     cl_emit_denied(&head, rule.bytes, name.bytes, message.bytes);
+    _exit(0); /* no expression runs in a session */
 }
 
 static _Noreturn void end_limit(PyObject *exception)
@@ -217,4 +219,5 @@ _Noreturn void cl_eval_end(const struct cl_report *report, PyObject *exception)
         end_limit(exception);
     placed.place = place_now();
     cl_report_end(&placed, exception);
+    _exit(0); /* as above */
 }

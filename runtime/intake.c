@@ -195,6 +195,11 @@ static int read_start(struct cl_intake *intake, struct cl_call *call,
             return -1;
         on_probe(&probe);
     }
+    if (got == 1 && frame.type == CL_F_NUMBER) {
+        if (read_exactly(intake, &call->number, sizeof(call->number), err) < 0)
+            return -1;
+        got = read_head(intake, &frame, err);
+    }
     if (got <= 0)
         return got;
     if (frame.type != CL_F_CALL)
@@ -213,7 +218,9 @@ static int check_complete(const struct cl_intake *intake, const struct cl_call *
         return cl_fail(err, CL_E_LOST, "a call without SOURCE");
     if (call->head.depth > CL_DEPTH_MAX)
         return cl_fail(err, CL_E_LOST, "a call with depth %u", call->head.depth);
-    if (intake->start != intake->end)
+    if (!(call->head.flags & CL_CALL_SESSION) != (call->number == 0))
+        return cl_fail(err, CL_E_LOST, "call %u with flags %u", call->number, call->head.flags);
+    if (call->number == 0 && intake->start != intake->end)
         return cl_fail(err, CL_E_LOST, "bytes behind GO");
     return 1;
 }

@@ -21,7 +21,8 @@ struct cl_intake {
     uint8_t bytes[CL_INTAKE_BUFFER];
 };
 
-/* Reads until GO. PROBE frames, which may only come before CALL, go to `on_probe`. Returns 1
+/* Reads until GO; in a session NUMBER comes before CALL, and the next call may be behind GO
+ * already: set `total` to 0 and call again. PROBE frames, which may only come before CALL, go to `on_probe`. Returns 1
  * when the call is complete, 0 when the peer closed at a border of frames (it needs this worker
  * no more), -1 for anything that is not a call: CL_E_LOST for a broken protocol, CL_E_LIMIT.
  * The texts of the call live until the process ends. */

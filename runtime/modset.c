@@ -44,6 +44,16 @@ bool cl_modset_has(PyObject *name)
     return look_up(by_name, name);
 }
 
+bool cl_modset_keeps(struct cl_bytes name, struct cl_bytes source)
+{
+    cl_pyref_auto PyObject *text =
+        PyUnicode_DecodeUTF8(name.bytes, (Py_ssize_t)name.length, NULL);
+    const struct kept *kept = text ? look_up(by_name, text) : NULL;
+
+    PyErr_Clear();
+    return kept && kept->source.bytes == source.bytes;
+}
+
 bool cl_modset_source(PyObject *file, struct cl_bytes *source)
 {
     const struct kept *kept = look_up(by_file, file);

@@ -18,6 +18,8 @@
 int cl_modset_put(const struct cl_call *call);
 
 bool cl_modset_has(PyObject *name);
+/* Whether these bytes, of a call that is over, are the source that the name stands for now. */
+bool cl_modset_keeps(struct cl_bytes name, struct cl_bytes source);
 
 /* The module, run if it was not. Owned; NULL with an exception: also when a name was left out. */
 PyObject *cl_modset_import(PyObject *name);

@@ -227,28 +227,30 @@ static struct cl_place place_of(const struct cl_report *report, PyObject *except
     return cl_traceback_place(report->source, traceback);
 }
 
-/* UTF-8 of a text for a frame; lone surrogates become backslash escapes. The object that holds
- * the bytes is never freed: the process ends with this frame. */
-static struct cl_bytes frame_text(PyObject *text)
+/* UTF-8 of a text (taken) for a frame; lone surrogates become backslash escapes. `holder` owns the
+ * bytes. */
+static struct cl_bytes frame_text(PyObject *text, PyObject **holder)
 {
-    PyObject *bytes =
-        text ? PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace") : NULL;
     struct cl_bytes view = { "", 0 };
 
+    *holder = text ? PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace") : NULL;
+    Py_XDECREF(text);
     PyErr_Clear();
-    if (bytes) {
-        view.bytes = PyBytes_AS_STRING(bytes);
-        view.length = (size_t)PyBytes_GET_SIZE(bytes);
+    if (*holder) {
+        view.bytes = PyBytes_AS_STRING(*holder);
+        view.length = (size_t)PyBytes_GET_SIZE(*holder);
     }
     return view;
 }
 
-static _Noreturn void end_denied(const struct cl_report *report, PyObject *exception,
-                                 const char *rule, PyObject *name)
+static void end_denied(const struct cl_report *report, PyObject *exception, const char *rule,
+                       PyObject *name)
 {
+    cl_pyref_auto PyObject *name_bytes = NULL;
+    cl_pyref_auto PyObject *message_bytes = NULL;
     struct cl_place place = place_of(report, exception);
-    struct cl_bytes name_text = frame_text(name);
-    struct cl_bytes message = frame_text(cl_report_message(exception));
+    struct cl_bytes name_text = frame_text(name, &name_bytes);
+    struct cl_bytes message = frame_text(cl_report_message(exception), &message_bytes);
     struct cl_frame_denied head = { .line = place.line,
                                     .column = place.column,
                                     .rule_length = (uint32_t)strlen(rule),
@@ -258,16 +260,19 @@ static _Noreturn void end_denied(const struct cl_report *report, PyObject *excep
     cl_emit_denied(&head, rule, name_text.bytes, message.bytes);
 }
 
-static _Noreturn void end_error(const struct cl_report *report, PyObject *exception)
+static void end_error(const struct cl_report *report, PyObject *exception)
 {
+    cl_pyref_auto PyObject *type_bytes = NULL;
+    cl_pyref_auto PyObject *message_bytes = NULL;
+    cl_pyref_auto PyObject *traceback_bytes = NULL;
     struct cl_place place = place_of(report, exception);
-    struct cl_bytes type = frame_text(cl_report_type(exception));
-    struct cl_bytes message = frame_text(message_of(exception));
+    struct cl_bytes type = frame_text(cl_report_type(exception), &type_bytes);
+    struct cl_bytes message = frame_text(message_of(exception), &message_bytes);
     struct cl_bytes traceback = { "", 0 };
     struct cl_frame_error head = { .line = place.line, .column = place.column };
 
     if ((PyObject *)Py_TYPE(exception) != cl_convert_error())
-        traceback = frame_text(cl_report_traceback(report, exception));
+        traceback = frame_text(cl_report_traceback(report, exception), &traceback_bytes);
     PyErr_Clear();
     head.type_length = (uint32_t)type.length;
     head.message_length = (uint32_t)message.length;
@@ -298,13 +303,15 @@ static void end_if_limit(const struct cl_policy *policy, PyObject *exception)
     PyErr_Clear();
 }
 
-_Noreturn void cl_report_end(const struct cl_report *report, PyObject *exception)
+void cl_report_end(const struct cl_report *report, PyObject *exception)
 {
     PyObject *name = NULL;
     const char *rule = cl_denial_rule(exception, &name);
 
-    if (rule)
+    if (rule) {
         end_denied(report, exception, rule, name);
+        return;
+    }
     end_if_limit(report->policy, exception);
     end_error(report, exception);
 }

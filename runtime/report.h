@@ -22,8 +22,8 @@ struct cl_report {
     struct cl_place place; /* of what was evaluated without frames; line 0: frames tell */
 };
 
-/* ERROR, DENIED or LIMIT for `exception` (borrowed). */
-_Noreturn void cl_report_end(const struct cl_report *report, PyObject *exception);
+/* ERROR, DENIED or LIMIT for `exception` (borrowed). Returns in a session only. */
+void cl_report_end(const struct cl_report *report, PyObject *exception);
 
 /* The traceback as text (owned), NULL with an exception set. */
 PyObject *cl_report_traceback(const struct cl_report *report, PyObject *exception);

@@ -7,6 +7,7 @@
 #include "runtime/run.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/asyncloop.h"
 #include "runtime/audit.h"
@@ -22,6 +23,7 @@
 #include "runtime/mapped.h"
 #include "runtime/modules.h"
 #include "runtime/report.h"
+#include "runtime/session.h"
 #include "runtime/stdio.h"
 #include "runtime/tame.h"
 #include "runtime/v1.h"
@@ -30,15 +32,16 @@
 
 static const char root[] = "/tmp"; /* the call's own file system, where the policy grants one */
 
-static struct cl_report report;
+static const struct cl_policy *policy;
 
-int cl_run_prepare(const struct cl_policy *policy, struct cl_run_loaded *loaded,
+int cl_run_prepare(const struct cl_policy *in_force, struct cl_run_loaded *loaded,
                    struct cl_err *err)
 {
-    report.policy = policy;
+    policy = in_force;
     cl_denial_open(policy->name);
     cl_learn_prepare(policy);
     cl_asyncloop_prepare(policy);
+    cl_session_prepare(policy);
     if (cl_boot_start(err) < 0 || cl_stdio_prepare(err) < 0)
         return -1;
     if (cl_convert_prepare() < 0 || cl_entry_prepare() < 0 || cl_events_prepare() < 0 ||
@@ -53,7 +56,7 @@ int cl_run_prepare(const struct cl_policy *policy, struct cl_run_loaded *loaded,
 
 void cl_run_park(struct cl_call *call)
 {
-    cl_warm_reseed(report.policy);
+    cl_warm_reseed(policy);
     cl_warm_run(call);
     cl_stdio_drop();
 }
@@ -66,23 +69,27 @@ static _Noreturn void end_failed(const char *what)
     cl_emit_failed(&err);
 }
 
-static _Noreturn void end_files(const struct cl_err *err)
+/* Files that could not be put in place or read. */
+static void end_files(const struct cl_err *err)
 {
     struct cl_frame_denied head = { .line = 0 };
 
     if (err->kind == CL_E_LIMIT)
-        cl_emit_limit(CL_LIMIT_FILES, report.policy->files_bytes, 0);
-    if (report.policy->files_bytes > 0 && err->kind != CL_E_INPUT)
+        cl_emit_limit(CL_LIMIT_FILES, policy->files_bytes, 0);
+    if (policy->files_bytes > 0 && err->kind != CL_E_INPUT)
         cl_emit_failed(err);
     cl_emit_denied(&head, "files", "files", err->text);
 }
 
-static void send_artifacts(const struct cl_call *call)
+/* -1: that has ended the call. */
+static int send_artifacts(const struct cl_call *call)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    if (cl_workdir_send(root, call, &err) < 0)
-        end_files(&err);
+    if (cl_workdir_send(root, call, &err) == 0)
+        return 0;
+    end_files(&err);
+    return -1;
 }
 
 /* sys.exit() and sys.exit(0) end a call well, with no result; other codes are an error. */
@@ -100,21 +107,29 @@ static bool is_good_exit(PyObject *exception)
 }
 
 /* The exception that is set ends the call. */
-static _Noreturn void end_raised(const struct cl_call *call)
+static void end_raised(const struct cl_call *call)
 {
-    PyObject *type, *value, *traceback;
+    const struct cl_report report = {
+        .policy = policy,
+        .source = call->number ? cl_session_source() : call->source,
+    };
+    cl_pyref_auto PyObject *type = NULL;
+    cl_pyref_auto PyObject *value = NULL;
+    cl_pyref_auto PyObject *traceback = NULL;
 
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
     if (traceback)
         PyException_SetTraceback(value, traceback);
     cl_stdio_flush();
-    send_artifacts(call);
+    if (send_artifacts(call) < 0)
+        return;
     if (is_good_exit(value))
         cl_emit_result("null", 4);
-    if (call->head.flags & CL_CALL_EVAL)
+    else if (call->head.flags & CL_CALL_EVAL)
         cl_eval_end(&report, value);
-    cl_report_end(&report, value);
+    else
+        cl_report_end(&report, value);
 }
 
 static int set_environment(const struct cl_call *call)
@@ -137,17 +152,29 @@ static int set_environment(const struct cl_call *call)
     return 0;
 }
 
-static void bring_in(const struct cl_call *call)
+static int feed(const struct cl_call *call)
+{
+    if (call->number != 0)
+        return cl_session_feed(call->stdin_text.bytes, call->stdin_text.length);
+    if (call->stdin_text.length == 0)
+        return 0;
+    return cl_stdio_feed(call->stdin_text.bytes, call->stdin_text.length);
+}
+
+/* -1: that has ended the call. */
+static int bring_in(const struct cl_call *call)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    if (cl_workdir_put(root, call, &err) < 0)
+    if (cl_workdir_put(root, call, &err) < 0) {
         end_files(&err);
+        return -1;
+    }
     if (set_environment(call) < 0)
         end_failed("set the environment");
-    if (call->stdin_text.length > 0 &&
-        cl_stdio_feed(call->stdin_text.bytes, call->stdin_text.length) < 0)
+    if (feed(call) < 0)
         end_failed("feed stdin");
+    return 0;
 }
 
 static int put_value(const struct cl_call *call, struct cl_convert *convert, PyObject *value)
@@ -157,84 +184,95 @@ static int put_value(const struct cl_call *call, struct cl_convert *convert, PyO
     return cl_drive_put(convert, value, call->source, call->head.flags & CL_CALL_STREAM);
 }
 
-static _Noreturn void end_returned(const struct cl_call *call, PyObject *value)
+static void end_returned(const struct cl_call *call, PyObject *value)
 {
-    struct cl_buf out = CL_BUF_INIT(call->head.result_bytes);
+    struct cl_buf CL_AUTO(cl_buf_fini) out = CL_BUF_INIT(call->head.result_bytes);
     struct cl_convert convert = { .out = &out, .depth_max = call->head.depth };
 
     if (convert.depth_max == 0 || convert.depth_max > CL_DEPTH_MAX)
         convert.depth_max = CL_DEPTH_MAX;
     if (put_value(call, &convert, value) < 0) {
-        if (convert.limit == CL_LIMIT_NONE)
+        if (convert.limit == CL_LIMIT_NONE) {
             end_raised(call);
+            return;
+        }
         cl_stdio_flush();
         cl_emit_limit(
             convert.limit,
             convert.limit == CL_LIMIT_DEPTH ? convert.depth_max : call->head.result_bytes, 0);
     }
     cl_stdio_flush();
-    send_artifacts(call);
-    cl_emit_result((const char *)out.bytes, out.length);
+    if (send_artifacts(call) == 0)
+        cl_emit_result((const char *)out.bytes, out.length);
 }
 
-static _Noreturn void run_eval(const struct cl_call *call)
+static PyObject *run_eval(const struct cl_call *call)
 {
     struct cl_frame_denied head = { .line = 0 };
-    PyObject *value;
 
-    if (!cl_eval_is_open())
+    if (!cl_eval_is_open()) {
         cl_emit_denied(&head, "eval", "eval", "eval is not allowed by this policy");
+        _exit(0);
+    }
     cl_audit_set(true);
     cl_learn_start();
-    value = cl_eval_run(call);
-    if (!value)
-        end_raised(call);
-    end_returned(call, value);
+    return cl_eval_run(call);
 }
 
-static _Noreturn void run_v1(const struct cl_call *call)
+static PyObject *run_v1(const struct cl_call *call)
 {
-    PyObject *outcome;
-
-    bring_in(call);
-    cl_v1_open(report.policy);
+    cl_v1_open(policy);
     cl_audit_set(true);
     cl_learn_start();
-    outcome = cl_v1_run(call);
-    if (!outcome)
-        end_raised(call);
-    end_returned(call, outcome);
+    return cl_v1_run(call);
 }
 
-/* Nothing of the caller's runs, so what guards it stays dormant. */
-static _Noreturn void run_inspect(const struct cl_call *call)
-{
-    PyObject *value = cl_inspect_run(call);
-
-    if (!value)
-        end_raised(call);
-    end_returned(call, value);
-}
-
-_Noreturn void cl_run_call(const struct cl_call *call)
+static PyObject *run_entry(const struct cl_call *call)
 {
     struct cl_entry entry = CL_ENTRY_INIT;
     PyObject *value;
 
-    report.source = call->source;
-    if (call->head.flags & CL_CALL_EVAL)
-        run_eval(call);
-    if (call->head.flags & CL_CALL_INSPECT)
-        run_inspect(call);
-    if (call->head.flags & CL_CALL_V1)
-        run_v1(call);
-    bring_in(call);
     if (cl_entry_arguments(&entry, call) < 0)
         end_failed("read the arguments");
     cl_audit_set(true);
     cl_learn_start();
     value = cl_entry_run(&entry, call);
-    if (!value)
+    if (call->number != 0) /* else the process ends sooner than they are freed */
+        cl_entry_fini(&entry);
+    return value;
+}
+
+/* Of whatever kind. What inspects runs nothing of the caller's, so what guards stays dormant. */
+static PyObject *run(const struct cl_call *call)
+{
+    if (call->head.flags & CL_CALL_EVAL)
+        return run_eval(call);
+    if (call->head.flags & CL_CALL_INSPECT)
+        return cl_inspect_run(call);
+    return call->head.flags & CL_CALL_V1 ? run_v1(call) : run_entry(call);
+}
+
+static void run_and_end(const struct cl_call *call)
+{
+    cl_pyref_auto PyObject *value = run(call);
+
+    if (value)
+        end_returned(call, value);
+    else
         end_raised(call);
-    end_returned(call, value);
+}
+
+_Noreturn void cl_run_call(const struct cl_call *call)
+{
+    const bool has_files = !(call->head.flags & (CL_CALL_EVAL | CL_CALL_INSPECT));
+
+    if (!has_files || bring_in(call) == 0)
+        run_and_end(call);
+    _exit(0);
+}
+
+void cl_run_session_call(const struct cl_call *call)
+{
+    if (bring_in(call) == 0)
+        run_and_end(call);
 }

@@ -29,4 +29,8 @@ void cl_run_park(struct cl_call *call);
 /* Runs one call and ends the process with its final frame. */
 _Noreturn void cl_run_call(const struct cl_call *call);
 
+/* One call of a session, to its final frame; by any thread that holds the GIL and speaks for it
+ * (session.c). */
+void cl_run_session_call(const struct cl_call *call);
+
 #endif

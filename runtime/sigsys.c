@@ -87,6 +87,7 @@ static void on_sigsys(int number, siginfo_t *info, void *context)
     append(message,
            is_native ? " is not allowed" : " of a foreign architecture is not allowed");
     cl_emit_denied(&nowhere, "syscall", name, message);
+    _exit(0); /* of a session too: the thread can't go on */
 }
 
 int cl_sigsys_install(struct cl_err *err)

@@ -14,14 +14,35 @@
 enum { BUFFER_BYTES = 32 << 10, SMALL_BYTES = 4 << 10 };
 
 /* A stream lives for ever: its object is a handle, so even a tampered `sys` cannot lose output. */
-static struct stream {
+struct stream {
     enum cl_frame_type type;
     const char *name;
     size_t length;
     char bytes[BUFFER_BYTES];
-} streams[] = { { CL_F_STDOUT, "<stdout>", 0, "" }, { CL_F_STDERR, "<stderr>", 0, "" } };
+};
+
+static struct stream streams[] = { { CL_F_STDOUT, "<stdout>", 0, "" },
+                                   { CL_F_STDERR, "<stderr>", 0, "" } };
+
+/* In a session each call has streams of its own, and the two above are handles only. */
+struct cl_stdio_pair {
+    struct stream streams[CL_COUNT(streams)];
+};
+
+static struct cl_stdio_pair *(*find_pair)(void);
 
 static bool is_muted; /* while warming up there is nobody to write to */
+
+/* The streams of who writes; NULL: nobody hears him. */
+static struct stream *own_streams(void)
+{
+    struct cl_stdio_pair *pair;
+
+    if (!find_pair)
+        return streams;
+    pair = find_pair();
+    return pair ? pair->streams : NULL;
+}
 
 struct handle {
     PyObject_HEAD
@@ -55,11 +76,15 @@ static void flush_stream(struct stream *stream)
     send_bytes(stream, copy, length);
 }
 
-static void put_bytes(struct stream *stream, const char *bytes, size_t length)
+static void put_bytes(const struct stream *handle, const char *bytes, size_t length)
 {
+    struct stream *own = own_streams();
+    struct stream *stream = own ? &own[handle - streams] : NULL;
     const char *last = memrchr(bytes, '\n', length);
     size_t ready = last ? (size_t)(last - bytes) + 1 : 0;
 
+    if (!stream)
+        return;
     if (length > BUFFER_BYTES - stream->length)
         flush_stream(stream);
     if (length > BUFFER_BYTES) {
@@ -134,8 +159,11 @@ static PyObject *any_writelines(PyObject *self, PyObject *lines)
 
 static PyObject *any_flush(PyObject *self, PyObject *unused)
 {
+    struct stream *own = own_streams();
+
     (void)unused;
-    flush_stream(((struct handle *)self)->stream);
+    if (own)
+        flush_stream(&own[((struct handle *)self)->stream - streams]);
     Py_RETURN_NONE;
 }
 
@@ -308,17 +336,22 @@ static int register_types(void)
     return first && second ? 0 : -1;
 }
 
-int cl_stdio_feed(const char *text, size_t length)
+PyObject *cl_stdio_input(const char *text, size_t length)
 {
     cl_pyref_auto PyObject *io = PyImport_ImportModule("io");
     cl_pyref_auto PyObject *bytes = NULL;
-    cl_pyref_auto PyObject *input = NULL;
 
     if (!io)
-        return -1;
+        return NULL;
     bytes = PyObject_CallMethod(io, "BytesIO", "y#", text ? text : "", (Py_ssize_t)length);
-    if (bytes)
-        input = PyObject_CallMethod(io, "TextIOWrapper", "Oss", bytes, "utf-8", "strict");
+    return bytes ? PyObject_CallMethod(io, "TextIOWrapper", "Oss", bytes, "utf-8", "strict")
+                 : NULL;
+}
+
+int cl_stdio_feed(const char *text, size_t length)
+{
+    cl_pyref_auto PyObject *input = cl_stdio_input(text, length);
+
     if (!input)
         return -1;
     return PySys_SetObject("stdin", input) < 0 || PySys_SetObject("__stdin__", input) < 0 ? -1
@@ -337,8 +370,27 @@ int cl_stdio_prepare(struct cl_err *err)
 
 void cl_stdio_flush(void)
 {
-    for (size_t i = 0; i < CL_COUNT(streams); i++)
-        flush_stream(&streams[i]);
+    struct stream *own = own_streams();
+
+    for (size_t i = 0; own && i < CL_COUNT(streams); i++)
+        flush_stream(&own[i]);
+}
+
+struct cl_stdio_pair *cl_stdio_pair_new(void)
+{
+    struct cl_stdio_pair *pair = malloc(sizeof(*pair));
+
+    for (size_t i = 0; pair && i < CL_COUNT(streams); i++) {
+        pair->streams[i].type = streams[i].type;
+        pair->streams[i].name = streams[i].name;
+        pair->streams[i].length = 0;
+    }
+    return pair;
+}
+
+void cl_stdio_share(struct cl_stdio_pair *(*find)(void))
+{
+    find_pair = find;
 }
 
 void cl_stdio_drop(void)

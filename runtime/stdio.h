@@ -13,6 +13,17 @@
 /* In the zygote: puts the streams into sys. */
 int cl_stdio_prepare(struct cl_err *err);
 
+/* A pair of streams of one call in a session. */
+struct cl_stdio_pair;
+
+struct cl_stdio_pair *cl_stdio_pair_new(void); /* from malloc; NULL without memory */
+/* From now on output goes to the pair that `find` names for whoever writes, which also says for
+ * which call this thread speaks; NULL: it is dropped. */
+void cl_stdio_share(struct cl_stdio_pair *(*find)(void));
+
+/* A text stream over a copy of `text`; owned. */
+PyObject *cl_stdio_input(const char *text, size_t length);
+
 /* Text for sys.stdin; -1 with an exception set. */
 int cl_stdio_feed(const char *text, size_t length);
 

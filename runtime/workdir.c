@@ -58,8 +58,9 @@ static int make_folders(char *path, size_t root_length, struct cl_err *err)
     return 0;
 }
 
+/* `replaces`: an earlier call of the session may have left one. */
 static int put_file(const char *root, struct cl_bytes path, struct cl_bytes content,
-                    struct cl_err *err)
+                    bool replaces, struct cl_err *err)
 {
     char full[PATH_MAX];
     cl_close_auto int fd = -1;
@@ -70,6 +71,8 @@ static int put_file(const char *root, struct cl_bytes path, struct cl_bytes cont
     snprintf(full, sizeof(full), "%s/%.*s", root, (int)path.length, path.bytes);
     if (make_folders(full, strlen(root), err) < 0)
         return -1;
+    if (replaces && unlink(full) < 0 && errno != ENOENT)
+        return fail_sys(err, "replace", full);
     fd = open(full, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail_sys(err, "make", full);
@@ -88,7 +91,8 @@ static int put_file(const char *root, struct cl_bytes path, struct cl_bytes cont
 int cl_workdir_put(const char *root, const struct cl_call *call, struct cl_err *err)
 {
     for (size_t i = 0; i < call->file_count; i++) {
-        if (put_file(root, call->file_path[i], call->file_content[i], err) < 0)
+        if (put_file(root, call->file_path[i], call->file_content[i], call->number != 0, err) <
+            0)
             return -1;
     }
     return 0;

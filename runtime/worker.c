@@ -14,6 +14,7 @@
 #include "runtime/interp.h"
 #include "runtime/probe.h"
 #include "runtime/run.h"
+#include "runtime/session.h"
 
 enum { SMALL_CALL = 4096 };
 
@@ -48,5 +49,7 @@ _Noreturn void cl_worker_run(const struct cl_jail_seen *seen)
     if (got < 0)
         cl_emit_failed(&err);
     cl_emit_open(CL_JOB_FD, &call.head);
+    if (call.number != 0)
+        cl_session_run(&intake, &call);
     cl_run_call(&call);
 }
