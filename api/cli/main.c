@@ -130,6 +130,33 @@ static int run_verb(const struct cl_verb *verb, int argc, char **argv)
     return verb->run(&args);
 }
 
+static int list_verbs(const struct cl_verb *parent, const struct cl_verb *const *sub,
+                      size_t count, FILE *to)
+{
+    fprintf(to, "usage: cloche %s VERB [OPTION]...\n\n", parent->name);
+    for (size_t i = 0; i < count; i++)
+        fprintf(to, "  %-8s %-10s %s\n", sub[i]->name + strlen(parent->name) + 1,
+                sub[i]->operands, sub[i]->summary);
+    fprintf(to, "\n`cloche %s VERB --help` tells more.\n", parent->name);
+    return to == stdout ? CL_EXIT_OK : CL_EXIT_USAGE;
+}
+
+int cl_verb_of_verbs(const struct cl_verb *parent, const struct cl_verb *const *sub,
+                     size_t count, int argc, char **argv)
+{
+    if (argc < 2)
+        return list_verbs(parent, sub, count, stderr);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return list_verbs(parent, sub, count, stdout);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(argv[1], sub[i]->name + strlen(parent->name) + 1) == 0)
+            return run_verb(sub[i], argc - 1, argv + 1);
+    }
+    return cl_verb_fail(CL_EXIT_USAGE,
+                        "there is no verb \"%s %s\" (`cloche %s --help` lists them)",
+                        parent->name, argv[1], parent->name);
+}
+
 int main(int argc, char **argv)
 {
     const struct cl_verb *verb;

@@ -122,14 +122,19 @@ static int put_field(struct curl_slist **list, struct cl_err *err, const char *n
     return 0;
 }
 
-static int put_fields(const struct cl_service *service, bool is_streamed,
-                      struct curl_slist **list, struct cl_err *err)
+static int put_fields(const struct cl_service *service, const struct cl_sending *sending,
+                      bool is_streamed, struct curl_slist **list, struct cl_err *err)
 {
     char bearer[sizeof(service->token) + 8];
 
+    for (size_t i = 0; i < CL_COUNT(sending->fields) && sending->fields[i].name; i++) {
+        if (put_field(list, err, sending->fields[i].name, sending->fields[i].value) < 0)
+            return -1;
+    }
     snprintf(bearer, sizeof(bearer), "Bearer %s", service->token);
     if (put_field(list, err, "Authorization", bearer) < 0 ||
-        put_field(list, err, "Content-Type", "application/json") < 0 ||
+        (sending->body && put_field(list, err, "Content-Type",
+                                    sending->type ? sending->type : "application/json") < 0) ||
         put_field(list, err, "Accept",
                   is_streamed ? "application/x-ndjson" : "application/json") < 0)
         return -1;
@@ -149,17 +154,23 @@ static bool is_local(const char *base)
     return false;
 }
 
-static void set_options(CURL *curl, const char *url, const struct cl_buf *body,
+static void set_options(CURL *curl, const char *url, const struct cl_sending *sending,
                         struct curl_slist *fields, struct transfer *transfer)
 {
+    const struct cl_buf *body = sending->body;
+
     curl_easy_reset(curl);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, fields);
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->length);
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, (const char *)body->bytes);
+    if (body) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->length);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS,
+                         body->bytes ? (const char *)body->bytes : "");
+    }
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, sending->method);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -176,24 +187,45 @@ static void on_complete(CURL *curl, struct cl_answer *answer)
     answer->took_us = (uint64_t)(done_us - connected_us);
 }
 
+int cl_service_escape(struct cl_buf *out, const char *text, struct cl_err *err)
+{
+    for (; *text; text++) {
+        const bool is_plain = strchr("-._~", *text) || (*text >= '0' && *text <= '9') ||
+                              ((*text | 0x20) >= 'a' && (*text | 0x20) <= 'z');
+
+        if ((is_plain ? cl_buf_format(out, err, "%c", *text)
+                      : cl_buf_format(out, err, "%%%02X", (unsigned char)*text)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int cl_service_post(struct cl_service *service, const char *path, const struct cl_buf *body,
+                    const struct cl_sink *sink, struct cl_answer *answer, struct cl_err *err)
+{
+    const struct cl_sending sending = { .method = "POST", .path = path, .body = body };
+
+    return cl_service_send(service, &sending, sink, answer, err);
+}
+
+int cl_service_send(struct cl_service *service, const struct cl_sending *sending,
                     const struct cl_sink *sink, struct cl_answer *answer, struct cl_err *err)
 {
     struct transfer transfer = { service->curl, sink, answer, err };
     struct curl_slist *fields CL_AUTO(free_list) = NULL;
     char why[CURL_ERROR_SIZE] = "";
-    char url[1024];
+    char url[2048];
     size_t length = strlen(service->base);
     CURLcode code;
 
     while (length > 0 && service->base[length - 1] == '/')
         length--;
-    if ((size_t)snprintf(url, sizeof(url), "%.*s%s", (int)length, service->base, path) >=
-        sizeof(url))
+    if ((size_t)snprintf(url, sizeof(url), "%.*s%s", (int)length, service->base,
+                         sending->path) >= sizeof(url))
         return cl_fail(err, CL_E_INPUT, "the url is too long");
-    if (put_fields(service, sink != NULL, &fields, err) < 0)
+    if (put_fields(service, sending, sink != NULL, &fields, err) < 0)
         return -1;
-    set_options(service->curl, url, body, fields, &transfer);
+    set_options(service->curl, url, sending, fields, &transfer);
     curl_easy_setopt(service->curl, CURLOPT_ERRORBUFFER, why);
     if (is_local(service->base))
         curl_easy_setopt(service->curl, CURLOPT_PROXY, "");

@@ -55,6 +55,23 @@ void cl_service_close(struct cl_service *service);
  * connection, which cancels the call. */
 int cl_service_post(struct cl_service *service, const char *path, const struct cl_buf *body,
                     const struct cl_sink *sink, struct cl_answer *answer, struct cl_err *err);
+
+/* Any other request. */
+struct cl_sending {
+    const char *method;        /* "GET", "PUT", "DELETE", "POST" */
+    const char *path;          /* with its query */
+    const struct cl_buf *body; /* NULL: none */
+    const char *type;          /* of the body; NULL: application/json */
+    struct {
+        const char *name, *value;
+    } fields[4]; /* name NULL: no more */
+};
+
+/* Like post. */
+int cl_service_send(struct cl_service *service, const struct cl_sending *sending,
+                    const struct cl_sink *sink, struct cl_answer *answer, struct cl_err *err);
+/* Appends text to a path or a query, escaped. */
+int cl_service_escape(struct cl_buf *out, const char *text, struct cl_err *err);
 void cl_answer_fini(struct cl_answer *answer);
 
 /* Says a problem in a sentence on stderr; returns the exit code. */

@@ -78,4 +78,9 @@ int cl_verb_fail(int code, const char *format, ...) __attribute__((format(printf
 /* Whether --output asks for JSON. -1 (err filled) when it names neither. */
 int cl_verb_wants_json(const struct cl_args *args, struct cl_err *err);
 
+/* For a verb of verbs (`cloche calls list`): run_words of `parent` hands its words on. Each of
+ * `verbs` is named with its parent: "calls list". */
+int cl_verb_of_verbs(const struct cl_verb *parent, const struct cl_verb *const *verbs,
+                     size_t count, int argc, char **argv);
+
 #endif
