@@ -8,7 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/async.h"
 #include "api/http1/exchange.h"
+#include "api/query.h"
 #include "api/session.h"
 #include "api/visit.h"
 #include "sandbox/base/clock.h"
@@ -31,8 +33,10 @@ static bool lists(const char *field, const char *token)
     return false;
 }
 
-static enum cl_reply_form form_of(const char *accept)
+enum cl_reply_form cl_calls_form(const struct cl_visit *visit)
 {
+    const char *accept = cl_exchange_field(visit->exchange, "accept");
+
     if (lists(accept, "application/x-ndjson"))
         return CL_REPLY_NDJSON;
     if (lists(accept, "text/event-stream"))
@@ -40,32 +44,24 @@ static enum cl_reply_form form_of(const char *accept)
     return CL_REPLY_PLAIN;
 }
 
-static int read_query(struct cl_visit *visit, const char *query, struct cl_refusal *refusal)
+static int read_query(struct cl_visit *visit, const char *text, struct cl_refusal *refusal)
 {
-    if (*query == '\0')
-        return 0;
-    if (strcmp(query, "detach=1") == 0 || strcmp(query, "detach=0") == 0) {
-        visit->is_detached = query[7] == '1';
-        return 0;
-    }
-    return cl_refusal_set(refusal, CL_R_MALFORMED,
-                          "the only query here is detach=0 or detach=1");
+    struct cl_query query = { .name = "detach" };
+
+    if (cl_query_parse(text, &query, 1, refusal) < 0)
+        return -1;
+    return cl_query_flag(&query, &visit->is_detached, refusal);
 }
 
 int cl_calls_check(struct cl_visit *visit, struct cl_refusal *refusal)
 {
     const struct cl_exchange *exchange = visit->exchange;
 
-    if (lists(cl_exchange_field(exchange, "prefer"), "respond-async"))
-        return cl_refusal_set(refusal, CL_R_NOT_IMPLEMENTED,
-                              "Prefer: respond-async needs the store of calls, which is not "
-                              "there yet; send the call without it");
-    if (cl_exchange_field(exchange, "idempotency-key"))
-        return cl_refusal_set(
-            refusal, CL_R_NOT_IMPLEMENTED,
-            "Idempotency-Key needs the store of calls, which is not there yet; "
-            "send the call without it");
-    visit->form = form_of(cl_exchange_field(exchange, "accept"));
+    visit->is_async = lists(cl_exchange_field(exchange, "prefer"), "respond-async");
+    visit->is_stored = visit->is_async || cl_exchange_field(exchange, "idempotency-key");
+    if (visit->is_stored && cl_async_check(visit, refusal) < 0)
+        return -1;
+    visit->form = cl_calls_form(visit);
     return read_query(visit, cl_exchange_head(exchange)->query, refusal);
 }
 
@@ -96,8 +92,14 @@ static int take(struct cl_visit *visit, const struct cl_call_sent *sent,
         .flags = visit->form == CL_REPLY_PLAIN ? 0 : CL_CALL_STREAM,
     };
     struct cl_job *job;
+    int got;
 
-    if (cl_prepare(visit->app, visit->tenant, sent, &prepared, refusal) < 0)
+    if (visit->is_stored)
+        return cl_async_take(visit, sent, refusal);
+    got = cl_prepare(visit->app, visit->tenant, sent, &prepared, refusal);
+    if (got == CL_MODULES_LATER)
+        return cl_functions_wait(visit, sent, &prepared.want);
+    if (got < 0)
         return -1;
     if (!cl_exchange_reserve(visit->exchange, prepared.request.frames.capacity)) {
         refusal->retry_after_s = 1;

@@ -15,8 +15,9 @@ struct cl_member_parse {
     struct cl_request *request;
     struct cl_refusal *refusal;
     struct cl_json source; /* members that are only looked at when all are known */
-    struct cl_json function;
+    struct cl_json entry;
     struct cl_json version;
+    bool is_by_path; /* the path names the function */
 };
 
 struct cl_member {

@@ -84,6 +84,17 @@ uint64_t cl_modules_fetch(struct cl_modules *modules, const struct cl_modules_wa
                           cl_modules_ready *ready, void *self);
 void cl_modules_forget(struct cl_modules *modules, uint64_t id);
 
+/* ----------------------------------------------------------------- directories of functions */
+
+struct cl_msg_function;
+struct cl_msg_functions;
+
+/* A file of a tenant's functions_dir (fd is borrowed), and the end of a set of them, which then takes
+ * the place of the one before. */
+void cl_modules_on_function(struct cl_modules *modules, const struct cl_msg_function *msg,
+                            int fd);
+void cl_modules_on_functions(struct cl_modules *modules, const struct cl_msg_functions *msg);
+
 /* ----------------------------------------------------------------------- calls of functions */
 
 /* For a parsed request that names a function (request->function is not empty): the function

@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/session.h"
@@ -81,11 +82,21 @@ int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
     struct cl_request *request = &prepared->request;
 
     prepared->flags |= kinds[sent->kind].flags | (sent->session ? CL_CALL_SESSION : 0);
+    if (sent->function)
+        snprintf(request->function, sizeof(request->function), "%s", sent->function);
     if (kinds[sent->kind].parse(request, sent->body, sent->length, refusal) < 0)
         return -1;
     if (sent->trace && is_traceparent(sent->trace) &&
         cl_request_put_env(request, "TRACEPARENT", sent->trace, refusal) < 0)
         return -1;
+    if (request->function[0]) {
+        const int got =
+            cl_modules_resolve(app->modules, tenant, request, &prepared->want, refusal);
+
+        if (got != 0)
+            return got;
+        prepared->flags |= CL_CALL_FUNCTION;
+    }
     prepared->pool = find_pool(app, tenant, sent, request, refusal);
     if (!prepared->pool)
         return -1;

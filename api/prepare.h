@@ -6,6 +6,7 @@
 #ifndef CL_API_PREPARE_H
 #define CL_API_PREPARE_H
 
+#include "api/modules.h"
 #include "api/refusal.h"
 #include "api/request.h"
 
@@ -29,10 +30,13 @@ struct cl_call_sent {
 struct cl_prepared {
     struct cl_request request; /* sealed; fini it in every case, unless it was taken */
     struct cl_pool *pool;
-    uint32_t flags; /* enum cl_call_flags, as sealed */
+    uint32_t flags;              /* enum cl_call_flags, as sealed */
+    struct cl_modules_want want; /* of CL_MODULES_LATER; views into the request */
 };
 
-/* `prepared` must be zeroed but for `flags`, to which those of the call's kind are added. */
+/* `prepared` must be zeroed but for `flags`, to which those of the call's kind are added. Returns
+ * 0; CL_MODULES_LATER: cl_modules_fetch(prepared->want), fini, and all of it again when that is
+ * ready; -1 refused. */
 int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
                const struct cl_call_sent *sent, struct cl_prepared *prepared,
                struct cl_refusal *refusal);

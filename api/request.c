@@ -18,18 +18,6 @@ static int read_source(struct cl_member_parse *parse, struct cl_json value)
     return cl_member_put_text(parse, CL_F_SOURCE, value);
 }
 
-static int read_function(struct cl_member_parse *parse, struct cl_json value)
-{
-    parse->function = value;
-    return 0;
-}
-
-static int read_version(struct cl_member_parse *parse, struct cl_json value)
-{
-    parse->version = value;
-    return 0;
-}
-
 static bool is_name_start(unsigned char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0x80;
@@ -54,10 +42,36 @@ static bool is_dotted_name(const char *text)
     return !at_start;
 }
 
+static int read_function(struct cl_member_parse *parse, struct cl_json value)
+{
+    struct cl_request *request = parse->request;
+
+    if (parse->is_by_path)
+        return cl_member_malformed(parse, "the path names the function");
+    if (cl_member_short(parse, value, request->function, sizeof(request->function)) < 0)
+        return -1;
+    return is_dotted_name(request->function) ? 0
+                                             : cl_member_malformed(parse, "not a module.name");
+}
+
+static int read_version(struct cl_member_parse *parse, struct cl_json value)
+{
+    char *version = parse->request->version;
+
+    parse->version = value;
+    if (cl_member_short(parse, value, version, sizeof(parse->request->version)) < 0)
+        return -1;
+    return strlen(version) == CL_REQUEST_VERSION_MAX - 1 &&
+                   strspn(version, "0123456789abcdef") == strlen(version)
+               ? 0
+               : cl_member_malformed(parse, "a version is 12 digits 0-9a-f");
+}
+
 static int read_entry(struct cl_member_parse *parse, struct cl_json value)
 {
     char entry[CL_NAME_MAX];
 
+    parse->entry = value;
     if (cl_member_short(parse, value, entry, sizeof(entry)) < 0)
         return -1;
     if (!is_dotted_name(entry))
@@ -134,27 +148,21 @@ static int refuse_at(struct cl_member_parse *parse, const char *key, const char 
     return cl_member_malformed(parse, "%s", detail);
 }
 
-/* Exactly one of source and function; no function can be known before modules are stored. */
+/* Exactly one of source and function, which may be the path's. */
 static int check_code(struct cl_member_parse *parse)
 {
-    char function[CL_NAME_MAX * 2];
+    const bool is_named = parse->request->function[0];
 
-    if (parse->source.length && parse->function.length)
-        return refuse_at(parse, "function", "give either source or function");
+    if (parse->source.length && is_named)
+        return refuse_at(parse, parse->is_by_path ? "source" : "function",
+                         "give either source or function");
     if (parse->source.length && parse->version.length)
         return refuse_at(parse, "version", "a version belongs to a function");
-    if (parse->source.length)
-        return 0;
-    if (!parse->function.length)
+    if (parse->entry.length && is_named)
+        return refuse_at(parse, "entry", "an entry belongs to a source; function names it all");
+    if (!parse->source.length && !is_named)
         return refuse_at(parse, "source", "either source or function is required");
-
-    cl_refusal_point(parse->refusal, "function", strlen("function"));
-    if (cl_member_short(parse, parse->function, function, sizeof(function)) < 0)
-        return -1;
-    if (!is_dotted_name(function))
-        return cl_member_malformed(parse, "not a module.name");
-    return cl_refusal_set(parse->refusal, CL_R_FUNCTION_NOT_FOUND,
-                          "no function \"%s\" is registered", function);
+    return 0;
 }
 
 static int check_text(const char *text, size_t length, struct cl_json *body,
@@ -197,7 +205,9 @@ int cl_member_body(struct cl_member_parse *parse, const char *text, size_t lengt
 int cl_request_parse(struct cl_request *request, const char *text, size_t length,
                      struct cl_refusal *refusal)
 {
-    struct cl_member_parse parse = { .request = request, .refusal = refusal };
+    struct cl_member_parse parse = { .request = request,
+                                     .refusal = refusal,
+                                     .is_by_path = request->function[0] };
 
     if (cl_member_body(&parse, text, length, members, CL_COUNT(members)) < 0)
         return -1;

@@ -25,6 +25,8 @@ enum {
     CL_REQUEST_ARTIFACTS_MAX = 64,
     CL_REQUEST_METADATA_MAX = 64 << 10,
     CL_REQUEST_EXPRESSION_MAX = 64 << 10,
+    CL_REQUEST_FUNCTION_MAX = 192,
+    CL_REQUEST_VERSION_MAX = 13,
 };
 
 enum cl_priority { CL_PRIORITY_NORMAL = 0, CL_PRIORITY_HIGH, CL_PRIORITY_LOW };
@@ -36,9 +38,12 @@ struct cl_request_limits {
 
 struct cl_request {
     struct cl_buf frames;
-    struct cl_buf metadata;    /* the JSON object as sent; empty when absent */
-    char policy[CL_NAME_MAX];  /* "": the tenant's first */
-    enum cl_priority priority; /* among its tenant's calls that are stored */
+    struct cl_buf metadata;                 /* the JSON object as sent; empty when absent */
+    char policy[CL_NAME_MAX];               /* "": the tenant's first */
+    char function[CL_REQUEST_FUNCTION_MAX]; /* "module.name", its frames are not put yet; "": it
+                                               has its source. Set before parse: by the path */
+    char version[CL_REQUEST_VERSION_MAX];   /* of the module; "": the present one */
+    enum cl_priority priority;              /* among its tenant's calls that are stored */
     uint64_t asked[CL_LIMIT_COUNT_];
     bool is_asked[CL_LIMIT_COUNT_];  /* which of them were in the request */
     bool needs_files;                /* files or artifacts were given */

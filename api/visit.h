@@ -21,6 +21,7 @@ struct cl_app {
     struct cl_tenancy *tenancy;
     struct cl_dispatch *dispatch;
     struct cl_modules *modules;
+    struct cl_async *async; /* NULL only where storeq is */
     struct cl_storeq *storeq; /* NULL only in tests that store nothing */
     struct cl_auth auth;
     struct cl_metrics metrics;
@@ -50,6 +51,8 @@ struct cl_visit {
     uint64_t job; /* 0: none */
     enum cl_reply_form form;
     bool is_detached; /* runs on when the client goes away */
+    bool is_async;    /* answered before it runs */
+    bool is_stored;   /* it is async, or has an Idempotency-Key */
     /* of whatever else answers later */
     const struct cl_visit_later *later; /* NULL: nobody */
     void *later_self;
@@ -98,6 +101,16 @@ int cl_modules_push(struct cl_visit *visit, const char *body, size_t length,
                     struct cl_refusal *refusal);
 int cl_modules_delete(struct cl_visit *visit, const char *body, size_t length,
                       struct cl_refusal *refusal);
+enum cl_reply_form cl_calls_form(const struct cl_visit *visit); /* by Accept */
+int cl_async_check(struct cl_visit *visit, struct cl_refusal *refusal);
+int cl_async_get(struct cl_visit *visit, const char *body, size_t length,
+                 struct cl_refusal *refusal);
+int cl_async_delete(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal);
+int cl_async_events(struct cl_visit *visit, const char *body, size_t length,
+                    struct cl_refusal *refusal);
+int cl_async_list(struct cl_visit *visit, const char *body, size_t length,
+                  struct cl_refusal *refusal);
 int cl_calls_run(struct cl_visit *visit, const char *body, size_t length,
                  struct cl_refusal *refusal);
 int cl_calls_eval(struct cl_visit *visit, const char *body, size_t length,

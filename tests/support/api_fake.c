@@ -128,6 +128,7 @@ void api_fake_init(struct api_fake *fake, const struct cl_dispatch_caps *caps,
     app->base = event_base_new();
     cl_auth_init(&app->auth);
     app->tenancy = cl_tenancy_new();
+    app->modules = cl_modules_new(app);
     app->dispatch =
         cl_dispatch_new(app->base, app->tenancy, caps ? caps : &cl_dispatch_caps_default, calls,
                         self ? self : app);
@@ -141,6 +142,7 @@ void api_fake_init(struct api_fake *fake, const struct cl_dispatch_caps *caps,
 void api_fake_fini(struct api_fake *fake)
 {
     cl_errands_free(&fake->app);
+    cl_modules_free(fake->app.modules);
     cl_dispatch_free(fake->app.dispatch);
     cl_sessions_free(&fake->app);
     cl_jailclient_free(fake->app.client);
