@@ -252,6 +252,14 @@ static struct cl_job *job_of(const struct cl_app *app, uint64_t id)
     return job && job->calls == &errand_jobs ? job : NULL;
 }
 
+void cl_errand_name(struct cl_app *app, uint64_t id, const char *name)
+{
+    struct cl_job *job = job_of(app, id);
+
+    CL_CHECK(job && job->state == CL_JOB_NEW && strlen(name) < sizeof(job->name));
+    strcpy(job->name, name);
+}
+
 void cl_errand_cancel(struct cl_app *app, uint64_t id)
 {
     struct cl_job *job = job_of(app, id);

@@ -55,6 +55,9 @@ struct cl_errand_calls {
 uint64_t cl_errand_start(struct cl_app *app, struct cl_pool *pool, struct cl_request *request,
                          uint32_t flags, const struct cl_errand_calls *calls, void *self);
 
+/* Before its turn: callers know it by this id (a ULID, CL_ULID_SIZE) instead of one of its own. */
+void cl_errand_name(struct cl_app *app, uint64_t id, const char *name);
+
 /* Makes it end, with the verdict `cancelled` unless it has another one by then. An unknown id is
  * nothing. */
 void cl_errand_cancel(struct cl_app *app, uint64_t id);
