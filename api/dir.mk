@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 PROGRAMS += cloche-api cloche
 STORE_SRC := $(wildcard api/store/*.c)
-API_SRC := $(wildcard api/*.c) $(STORE_SRC)
+API_SRC := $(wildcard api/*.c) $(STORE_SRC) $(wildcard api/workflow/*.c)
 cloche-api_SRC := $(API_SRC) $(wildcard api/http1/*.c)
-cloche-api_LIBS := -levent_core -lsodium -lsqlite3
+cloche-api_LIBS := -levent_core -lsodium -lsqlite3 -lyaml
 cloche_SRC := $(wildcard api/cli/*.c)
-cloche_LIBS := -lcurl -ljson-c
+cloche_LIBS := -lcurl -ljson-c -lsodium
 
 # Tests of the API's own half; those of api/http1 and jsonscan.c are in api/http1/dir.mk.
 API_UNIT := test_refusal test_quantity test_ulid test_idtable test_path test_route test_verdict \
@@ -18,7 +18,7 @@ UNIT += $(API_UNIT)
 API_TEST_SRC := $(filter-out api/main.c,$(API_SRC)) tests/support/exchange_fake.c \
                 tests/support/api_fake.c tests/support/job_case.c tests/support/policy_sample.c
 $(foreach t,$(API_UNIT),$(eval $(t)_SRC := $(API_TEST_SRC))\
-                        $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3))
+                        $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3 -lyaml))
 
 # Pure parts of stored calls.
 UNIT += test_asyncq test_replay
@@ -30,7 +30,7 @@ STORE_UNIT := test_store
 UNIT += $(STORE_UNIT)
 $(foreach t,$(STORE_UNIT),$(eval $(t)_SRC := $(STORE_SRC) api/storeq.c api/storethread.c \
                               api/refusal.c api/ulid.c tests/support/store_case.c)\
-                          $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3))
+                          $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3 -lyaml))
 
 FUZZERS += fuzz_request fuzz_frames
 fuzz_request_SRC := $(addprefix api/,request.c request_eval.c request_files.c request_limits.c \

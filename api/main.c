@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cloche-api: the only process that reads what callers send. Started by cloched with its
- * control socket as fd 3 and the listening socket as fd 4; lives as long as the control socket
- * does.
+ * control socket as fd 3, the listening socket as fd 4 and the directory of the store as fd 5;
+ * lives as long as the control socket does.
  * Runs in: cloche-api.
- * Trusts: cloched, and the two inherited sockets once their type is checked.
+ * Trusts: cloched, and what is inherited once its type is checked.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -16,10 +16,13 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "api/async.h"
 #include "api/confine.h"
 #include "api/jailclient.h"
 #include "api/options.h"
 #include "api/session.h"
+#include "api/storeq.h"
+#include "api/workflow/run.h"
 #include "api/visit.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/fdpass.h"
@@ -28,6 +31,7 @@
 
 enum {
     LISTENER_FD = 4,
+    STORE_FD = 5,
     OWN_GRACE_MS = 10000, /* when SIGTERM came and not DRAIN */
     DRAIN_LOOK_MS = 20,
 };
@@ -44,13 +48,15 @@ static struct drain drain;
 
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
-    const bool is_idle =
-        cl_dispatch_queued(app.dispatch) + cl_dispatch_running(app.dispatch) == 0;
+    const bool is_idle = cl_dispatch_queued(app.dispatch) + cl_dispatch_running(app.dispatch) +
+                             cl_storeq_waiting(app.storeq) ==
+                         0;
 
     (void)fd;
     (void)what;
     (void)arg;
-    if ((is_idle && cl_http_server_connections(app.server) == 0) ||
+    if ((is_idle && cl_async_is_idle(app.async) &&
+         cl_http_server_connections(app.server) == 0) ||
         cl_clock_us() > drain.until_us)
         event_base_loopexit(app.base, NULL);
 }
@@ -69,6 +75,7 @@ static void start_drain(uint64_t grace_ms)
            cl_dispatch_running(app.dispatch), cl_dispatch_queued(app.dispatch));
     cl_sessions_drain(&app);
     cl_http_server_drain(app.server);
+    cl_async_drain(app.async);
     drain.look = event_new(app.base, -1, EV_PERSIST, on_look, NULL);
     CL_CHECK(drain.look && event_add(drain.look, &every) == 0);
 }
@@ -174,6 +181,18 @@ static void on_retire(void *self, uint64_t spare)
     cl_dispatch_on_retire(app.dispatch, spare);
 }
 
+static void on_function(void *self, const struct cl_msg_function *msg, int fd)
+{
+    (void)self;
+    cl_modules_on_function(app.modules, msg, fd);
+}
+
+static void on_functions(void *self, const struct cl_msg_functions *msg)
+{
+    (void)self;
+    cl_modules_on_functions(app.modules, msg);
+}
+
 static void on_drain(void *self, const struct cl_msg_drain *msg)
 {
     (void)self;
@@ -191,6 +210,8 @@ static const struct cl_jailclient_calls jail_calls = {
     .on_end = on_end,
     .on_usage = on_usage,
     .on_retire = on_retire,
+    .on_function = on_function,
+    .on_functions = on_functions,
     .on_drain = on_drain,
     .on_lost = on_lost,
 };
@@ -242,23 +263,38 @@ static int raise_descriptors(uint64_t *descriptors, struct cl_err *err)
     return 0;
 }
 
+/* The thread has to be there before the filter that is to cover it, and after Landlock, which
+ * only its starter hands down. */
+static int start_store(struct cl_err *err)
+{
+    struct cl_store *store = cl_store_open(STORE_FD, &cl_store_caps_default, err);
+
+    app.modules = cl_modules_new(&app);
+    if (store && cl_modules_load(app.modules, store, err) == 0 &&
+        cl_confine_files(STORE_FD, err) == 0)
+        app.storeq = cl_storeq_new(app.base, &store, &cl_storeq_caps_default, err);
+    cl_store_close(store);
+    return app.storeq ? 0 : -1;
+}
+
 /* Clients wait in the listener's queue until there are tenants to know them by; nothing of theirs
  * is read before this process is confined. */
 static int start(const struct cl_options *options, struct cl_err *err)
 {
     struct cl_http_caps caps = cl_http_caps_default;
+    struct cl_dispatch_caps jobs = cl_dispatch_caps_default;
     uint64_t descriptors = 0;
 
     if (cl_fdpass_check(CL_CONTROL_FD, SOCK_SEQPACKET, err) < 0 || check_listener(err) < 0 ||
         start_loop(err) < 0)
         return -1;
     if (raise_descriptors(&descriptors, err) < 0 ||
-        cl_options_caps(options, descriptors, &caps, err) < 0)
+        cl_options_caps(options, descriptors, &caps, err) < 0 || start_store(err) < 0)
         return -1;
     cl_auth_init(&app.auth);
     app.tenancy = cl_tenancy_new();
-    app.dispatch =
-        cl_dispatch_new(app.base, app.tenancy, &cl_dispatch_caps_default, &cl_calls_jobs, &app);
+    jobs.running_all = options->spares; /* cloched makes no more */
+    app.dispatch = cl_dispatch_new(app.base, app.tenancy, &jobs, &cl_calls_jobs, &app);
     app.client = cl_jailclient_new(app.base, CL_CONTROL_FD, &jail_calls, NULL, err);
     if (!app.client)
         return -1;
@@ -269,7 +305,11 @@ static int start(const struct cl_options *options, struct cl_err *err)
     cl_log(CL_INFO, "api.caps", "connections=%u per_address=%u local=%u buffers=%" PRIu64,
            caps.connections, caps.connections_per_address, caps.connections_local,
            caps.memory_bytes);
-    return app.server ? cl_confine(err) : -1;
+    if (!app.server || cl_confine_calls(STORE_FD, err) < 0)
+        return -1;
+    app.async = cl_async_new(&app, &cl_async_caps_default);
+    cl_async_load(app.async);
+    return 0;
 }
 
 int main(int count, char **args)
@@ -292,6 +332,9 @@ int main(int count, char **args)
         cl_log(CL_ERROR, "api.loop", "errno=%d", errno);
         return 1;
     }
+    cl_runs_end(app.runs);
+    cl_storeq_free(app.storeq);
+    cl_runs_free(app.runs);
     cl_log(CL_INFO, "api.stop", "running=%u queued=%u", cl_dispatch_running(app.dispatch),
            cl_dispatch_queued(app.dispatch));
     return 0;

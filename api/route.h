@@ -25,7 +25,7 @@ enum cl_takes {
     CL_TAKES_NOTHING = 1 << 3, /* the body may be left out (beside a type above) */
 };
 
-enum { CL_ROUTE_PARAM_MAX = 128 };
+enum { CL_ROUTE_PARAM_MAX = 256 };
 
 struct cl_route {
     const char *method; /* a GET is also a HEAD */

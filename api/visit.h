@@ -22,6 +22,7 @@ struct cl_app {
     struct cl_dispatch *dispatch;
     struct cl_modules *modules;
     struct cl_async *async; /* NULL only where storeq is */
+    struct cl_runs *runs;     /* workflows */
     struct cl_storeq *storeq; /* NULL only in tests that store nothing */
     struct cl_auth auth;
     struct cl_metrics metrics;
@@ -125,6 +126,22 @@ int cl_sessions_end(struct cl_visit *visit, const char *body, size_t length,
                     struct cl_refusal *refusal);
 int cl_pythonv1_run(struct cl_visit *visit, const char *body, size_t length,
                     struct cl_refusal *refusal);
+int cl_workflows_submit(struct cl_visit *visit, const char *body, size_t length,
+                        struct cl_refusal *refusal);
+int cl_workflows_validate(struct cl_visit *visit, const char *body, size_t length,
+                          struct cl_refusal *refusal);
+int cl_workflows_list(struct cl_visit *visit, const char *body, size_t length,
+                      struct cl_refusal *refusal);
+int cl_workflows_get(struct cl_visit *visit, const char *body, size_t length,
+                     struct cl_refusal *refusal);
+int cl_workflows_events(struct cl_visit *visit, const char *body, size_t length,
+                        struct cl_refusal *refusal);
+int cl_workflows_cancel(struct cl_visit *visit, const char *body, size_t length,
+                        struct cl_refusal *refusal);
+int cl_workflows_task(struct cl_visit *visit, const char *body, size_t length,
+                      struct cl_refusal *refusal);
+int cl_workflows_get_task(struct cl_visit *visit, const char *body, size_t length,
+                          struct cl_refusal *refusal);
 int cl_policies_list(struct cl_visit *visit, const char *body, size_t length,
                      struct cl_refusal *refusal);
 int cl_policies_get(struct cl_visit *visit, const char *body, size_t length,

@@ -4,8 +4,6 @@ WORKFLOW_PURE := $(addprefix api/workflow/,node.c document.c scalar.c yaml.c pie
                    references.c)
 WORKFLOW_PLAN := $(WORKFLOW_PURE) $(wildcard api/workflow/plan*.c) api/workflow/problems.c \
                  api/refusal.c $(wildcard api/json*.c)
-cloche-api_SRC += $(wildcard api/workflow/*.c)
-cloche-api_LIBS += -lyaml
 cloche_SRC += $(WORKFLOW_PURE)
 cloche_LIBS += -lyaml
 

@@ -38,6 +38,18 @@ static const struct cl_plan_row workflow_rows[] = {
 const char *const cl_plan_failure_words[] = { "continue_on_error", "fail_fast", "retry_failed",
                                               NULL };
 
+/* It is a part of paths. */
+static void check_id(struct cl_planning *planning)
+{
+    for (const char *at = planning->plan->id; at && *at; at++) {
+        if (*at == '/' || *at < 0x20 || *at > 0x7e) {
+            cl_planning_say(planning, planning->slots.at[CL_PK_ID],
+                            "'id' may have ASCII characters only, and no '/'");
+            return;
+        }
+    }
+}
+
 static void read_workflow(struct cl_planning *planning)
 {
     const struct cl_plan_slots *slots = &planning->slots;
@@ -46,6 +58,7 @@ static void read_workflow(struct cl_planning *planning)
     unsigned on_failure = CL_PLAN_GO_ON;
 
     cl_planning_text(planning, slots->at[CL_PK_ID], "id", CL_PLAN_NAME_MAX, &plan->id);
+    check_id(planning);
     if (!plan->id)
         plan->id = cl_planning_make_id(planning, "workflow");
     plan->name = plan->id;

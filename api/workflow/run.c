@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The scheduler of one workflow, and the table of all that run.
+ * Runs in: cloche-api.
+ * Trusts: the plan, which was checked; nothing that tasks return.
+ */
+#include "api/workflow/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/session.h"
+#include "api/tenant.h"
+#include "api/visit.h"
+#include "api/workflow/run_impl.h"
+#include "sandbox/base/log.h"
+#include "sandbox/base/own.h"
+
+const char *const cl_task_state_names[] = { "queued", "executing", "retry_pending", "completed",
+                                            "failed", "cancelled", "skipped" };
+
+static const struct {
+    const char *status, *message;
+} stops[] = {
+    [CL_STOP_NONE] = { "failed", "" },
+    [CL_STOP_FAIL_FAST] = { "failed", "Task cancelled: another task failed" },
+    [CL_STOP_CANCEL] = { "cancelled", "Task cancelled" },
+    [CL_STOP_TIMEOUT] = { "timeout", "Workflow timed out" },
+};
+
+/* ------------------------------------------------------------------------------- one run */
+
+static void on_deadline(evutil_socket_t fd, short what, void *self)
+{
+    (void)fd;
+    (void)what;
+    cl_run_stop(self, CL_STOP_TIMEOUT);
+}
+
+struct cl_run *cl_run_new(struct cl_runs *runs, const struct cl_run_ask *ask,
+                          struct cl_plan *plan)
+{
+    struct cl_run *run = calloc(1, sizeof(*run));
+    const size_t count = plan->count;
+
+    CL_CHECK(run);
+    run->runs = runs;
+    run->tenant = ask->tenant;
+    run->is_task = ask->is_task;
+    snprintf(run->key, sizeof(run->key), "%s", ask->key);
+    run->plan = *plan;
+    *plan = (struct cl_plan){ 0 };
+    run->tasks = calloc(count, sizeof(*run->tasks));
+    run->dirty = calloc(count, sizeof(*run->dirty));
+    run->claims = calloc(count, sizeof(*run->claims));
+    CL_CHECK(run->tasks && run->dirty && run->claims);
+    for (uint32_t i = 0; i < count; i++) {
+        run->tasks[i] = (struct cl_run_task){
+            .run = run,
+            .index = i,
+            .waits = (uint32_t)run->plan.tasks[i].need_count,
+            .behind = CL_RUN_NONE,
+            .params = CL_BUF_INIT(2 * CL_REFERENCES_OUT_MAX),
+        };
+    }
+    for (size_t i = 0; i < CL_PLAN_PRIORITIES; i++)
+        run->queue[i].first = run->queue[i].last = CL_RUN_NONE;
+    run->open = count;
+    run->status = "running";
+    run->created_us = cl_store_now();
+    run->lines = (struct cl_buf)CL_BUF_INIT(64 << 20);
+    cl_list_init(&run->watches);
+    cl_list_append(&runs->all, &run->node);
+    runs->count++;
+    return run;
+}
+
+static void free_task(struct cl_run_task *task)
+{
+    if (task->call)
+        cl_pythonv1_forget(task->run->runs->app, task->call);
+    if (task->timer)
+        event_free(task->timer);
+    free(task->envelope);
+    free(task->error);
+    cl_buf_fini(&task->params);
+}
+
+void cl_run_free(struct cl_run *run)
+{
+    CL_CHECK(!run->flush);
+    for (size_t i = 0; i < run->plan.count; i++)
+        free_task(&run->tasks[i]);
+    if (run->deadline)
+        event_free(run->deadline);
+    if (run->turn)
+        event_free(run->turn);
+    cl_list_unlink(&run->node);
+    run->runs->count--;
+    cl_buf_fini(&run->lines);
+    cl_plan_fini(&run->plan);
+    free(run->tasks);
+    free(run->dirty);
+    free(run->claims);
+    free(run);
+}
+
+/* -------------------------------------------------------------------------------- starting */
+
+static struct cl_reference_value value_of(void *self, int task)
+{
+    const struct cl_run *run = self;
+    const struct cl_run_task *at = &run->tasks[task];
+
+    return (struct cl_reference_value){ { at->envelope, at->envelope_length }, at->result };
+}
+
+static int put_params(struct cl_run_task *task, struct cl_err *err)
+{
+    struct cl_run *run = task->run;
+    const struct cl_references references = { &run->plan.names, value_of, run, 1, false };
+
+    cl_buf_clear(&task->params);
+    return cl_references_put(&references, cl_plan_params(&run->plan, task->index),
+                             &task->params, err);
+}
+
+/* It has its turn: what it is to be called with is fixed now, and it starts when the store has
+ * it as executing. */
+static void claim(struct cl_run_task *task)
+{
+    struct cl_run *run = task->run;
+    struct cl_err err = CL_ERR_INIT;
+
+    if (put_params(task, &err) < 0) {
+        cl_run_task_fail(task, CL_CODE_PARAMETER, err.text);
+        return;
+    }
+    task->state = CL_TASK_EXECUTING;
+    task->is_claimed = true;
+    task->attempts++;
+    task->due_us = 0;
+    task->started_us = cl_store_now();
+    run->running++;
+    run->claims[run->claim_count++] = task->index;
+    cl_run_touch(task);
+    cl_run_tell(run, task, "started");
+}
+
+static int pop(struct cl_run *run)
+{
+    for (size_t i = 0; i < CL_PLAN_PRIORITIES; i++) {
+        const int first = run->queue[i].first;
+        if (first == CL_RUN_NONE)
+            continue;
+        run->queue[i].first = run->tasks[first].behind;
+        if (run->queue[i].first == CL_RUN_NONE)
+            run->queue[i].last = CL_RUN_NONE;
+        run->tasks[first].behind = CL_RUN_NONE;
+        return first;
+    }
+    return CL_RUN_NONE;
+}
+
+static void finish(struct cl_run *run)
+{
+    const bool is_whole = run->completed == run->plan.count;
+
+    run->is_over = true;
+    run->status = is_whole ? "completed" : stops[run->stop].status;
+    run->ended_us = cl_store_now();
+    run->has_news = true;
+    cl_run_tell(run, NULL, run->status);
+}
+
+void cl_run_pump(struct cl_run *run)
+{
+    while (run->stop == CL_STOP_NONE && run->running < run->plan.parallel &&
+           !run->runs->app->is_draining) {
+        const int next = pop(run);
+        if (next == CL_RUN_NONE)
+            break;
+        if (run->tasks[next].state == CL_TASK_QUEUED)
+            claim(&run->tasks[next]);
+    }
+    if (run->open == 0 && run->running == 0 && !run->is_over)
+        finish(run);
+}
+
+static const struct cl_v1_calls task_calls = { .on_done = cl_run_task_done };
+
+void cl_run_start_claimed(struct cl_run *run, struct cl_run_task *task)
+{
+    const struct cl_plan_task *plan = &run->plan.tasks[task->index];
+    const struct cl_v1_caller caller = {
+        .tenant = run->tenant,
+        .policy = "",
+        .key = run->key,
+        .session = run->session,
+        .task_id = plan->id,
+        .timeout_s = plan->timeout_s,
+        .isolated = plan->is_isolated,
+    };
+    const struct cl_json params = { (const char *)task->params.bytes, task->params.length };
+
+    task->is_claimed = false;
+    task->call =
+        cl_pythonv1_start(run->runs->app, &caller, plan->method, params, &task_calls, task);
+    cl_buf_fini(&task->params);
+}
+
+/* One session a run, where the policy permits sessions: a register task is seen by the others,
+ * and functions of files share their globals. A workflow of one has nobody to share with. */
+static void open_session(struct cl_run *run)
+{
+    const struct cl_session_ask ask = { .tenant = run->tenant, .key = run->key, .policy = "" };
+    struct cl_app *app = run->runs->app;
+    struct cl_refusal refusal = CL_REFUSAL_INIT;
+    struct cl_session *session = NULL;
+
+    if (run->plan.count < 2)
+        return;
+    if (run->session[0])
+        session = cl_session_find(app, run->tenant, run->key, run->session);
+    if (!session)
+        session = cl_session_open(app, &ask, &refusal);
+    if (!session)
+        cl_log(CL_INFO, "workflow.sessionless", "tenant=%s why=\"%s\"", run->tenant->name,
+               refusal.detail);
+    snprintf(run->session, sizeof(run->session), "%s", session ? cl_session_id(session) : "");
+}
+
+static void watch_deadline(struct cl_run *run)
+{
+    const int64_t left = run->deadline_us - cl_store_now();
+    const int64_t wait = left > 0 ? left : 0;
+    const struct timeval time = { wait / 1000000, wait % 1000000 };
+
+    if (run->deadline_us == 0)
+        return;
+    run->deadline = evtimer_new(run->runs->app->base, on_deadline, run);
+    CL_CHECK(run->deadline && evtimer_add(run->deadline, &time) == 0);
+}
+
+void cl_run_begin(struct cl_run *run)
+{
+    open_session(run);
+    run->started_us = cl_store_now();
+    if (run->plan.timeout_s)
+        run->deadline_us = run->started_us + (int64_t)run->plan.timeout_s * 1000000;
+    watch_deadline(run);
+    run->has_news = true;
+    cl_run_tell(run, NULL, "started");
+    for (size_t i = 0; i < run->plan.count; i++) {
+        if (run->tasks[i].waits == 0)
+            cl_run_task_ready(&run->tasks[i]);
+    }
+    cl_run_pump(run);
+    cl_run_changed(run);
+}
+
+void cl_run_resume(struct cl_run *run)
+{
+    open_session(run);
+    watch_deadline(run);
+    run->has_news = true;
+    cl_run_pump(run);
+    cl_run_changed(run);
+}
+
+/* -------------------------------------------------------------------------------- stopping */
+
+static void stop_task(struct cl_run_task *task, enum cl_run_stop why)
+{
+    struct cl_run *run = task->run;
+
+    if (task->state == CL_TASK_EXECUTING && !task->is_claimed) {
+        cl_pythonv1_cancel(run->runs->app, task->call); /* its end is told as ever */
+        return;
+    }
+    if (task->state > CL_TASK_RETRY)
+        return;
+    if (task->is_claimed) {
+        task->is_claimed = false;
+        run->running--;
+    }
+    cl_run_task_forget(task);
+    if (why == CL_STOP_FAIL_FAST) {
+        cl_run_task_set_error(task, CL_CODE_DEPENDENCY, "Skipped: another task failed");
+        cl_run_task_end(task, CL_TASK_SKIPPED);
+        return;
+    }
+    cl_run_task_set_error(
+        task, why == CL_STOP_TIMEOUT ? CL_CODE_WORKFLOW_TIMEOUT : CL_V1_TASK_CANCELLED,
+        stops[why].message);
+    cl_run_task_end(task, CL_TASK_CANCELLED);
+}
+
+void cl_run_stop(struct cl_run *run, enum cl_run_stop why)
+{
+    if (run->is_over || run->stop >= why)
+        return;
+    run->stop = why;
+    for (size_t i = 0; i < run->plan.count; i++)
+        stop_task(&run->tasks[i], why);
+    cl_run_pump(run);
+    cl_run_changed(run);
+}
+
+/* ---------------------------------------------------------------------------------- table */
+
+struct cl_runs *cl_runs_new(struct cl_app *app)
+{
+    struct cl_runs *runs = calloc(1, sizeof(*runs));
+
+    CL_CHECK(runs);
+    runs->app = app;
+    cl_list_init(&runs->all);
+    return runs;
+}
+
+void cl_runs_end(struct cl_runs *runs)
+{
+    runs->is_ending = true;
+}
+
+void cl_runs_free(struct cl_runs *runs)
+{
+    cl_list_for (struct cl_run, run, node, &runs->all) {
+        run->flush = NULL; /* one that waited to be sent again dies with the process */
+        cl_run_free(run);
+    }
+    free(runs);
+}
+
+static struct cl_run *find(const struct cl_runs *runs, const struct cl_tenant *tenant,
+                           const char *id)
+{
+    cl_list_for (struct cl_run, run, node, &runs->all) {
+        if (run->tenant == tenant && strcmp(run->plan.id, id) == 0)
+            return run;
+    }
+    return NULL;
+}
+
+bool cl_runs_has(const struct cl_runs *runs, const struct cl_tenant *tenant, const char *id)
+{
+    return find(runs, tenant, id) != NULL;
+}
+
+bool cl_runs_cancel(struct cl_runs *runs, const struct cl_tenant *tenant, const char *id)
+{
+    struct cl_run *run = find(runs, tenant, id);
+
+    if (!run || run->is_over)
+        return run != NULL;
+    run->is_cancel_asked = true;
+    run->has_news = true;
+    cl_run_stop(run, CL_STOP_CANCEL);
+    return true;
+}
+
+bool cl_runs_watch(struct cl_runs *runs, const struct cl_tenant *tenant, const char *id,
+                   struct cl_run_watch *watch)
+{
+    struct cl_run *run = find(runs, tenant, id);
+
+    cl_list_init(&watch->node);
+    if (run)
+        cl_list_append(&run->watches, &watch->node);
+    return run != NULL;
+}
+
+void cl_run_watch_end(struct cl_run_watch *watch)
+{
+    if (watch->node.next)
+        cl_list_unlink(&watch->node);
+    cl_list_init(&watch->node);
+}
+
+bool cl_run_is_last(const char *status)
+{
+    static const char *const names[] = { "completed", "failed", "cancelled", "timeout" };
+
+    for (size_t i = 0; i < CL_COUNT(names); i++) {
+        if (strcmp(status, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_room(const struct cl_runs *runs, const struct cl_tenant *tenant)
+{
+    uint32_t count = 0;
+
+    cl_list_for (struct cl_run, run, node, &runs->all)
+        count += run->tenant == tenant;
+    return runs->count < CL_RUNS_MAX && count < CL_RUNS_TENANT_MAX;
+}
+
+int cl_runs_submit(struct cl_runs *runs, const struct cl_run_ask *ask, struct cl_plan *plan,
+                   cl_run_on_kept *on_kept, void *self, struct cl_refusal *refusal)
+{
+    struct cl_err err = CL_ERR_INIT;
+    struct cl_run *run;
+
+    if (!has_room(runs, ask->tenant)) {
+        refusal->retry_after_s = 1;
+        return cl_refusal_set(refusal, CL_R_QUEUE_FULL, "too many workflows are running");
+    }
+    run = cl_run_new(runs, ask, plan);
+    run->on_kept = on_kept;
+    run->kept_self = self;
+    if (cl_run_insert(run, &err) == 0)
+        return 0;
+    cl_run_free(run);
+    return cl_refusal_set(refusal, CL_R_QUEUE_FULL, "%s", err.text);
+}
