@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * no_new_privs, no core, not traceable, Landlock without any right, and a system call filter
- * that lets through what an event loop over inherited sockets needs.
- * Runs in: cloche-api, once, before it reads anything.
- * Trusts: nothing that comes later; after this a caller who owns the process owns no file.
+ * no_new_privs, no core, not traceable, Landlock with no right but in the store's directory,
+ * and a system call filter that lets through what an event loop over inherited sockets needs,
+ * and what SQLite needs on files of that directory. Runs in: cloche-api, once, before it reads
+ * anything. Trusts: nothing that comes later; after this a caller who owns the process owns
+ * the store's files and no other.
  */
 #include "api/confine.h"
 
@@ -25,7 +26,7 @@
 
 #include "sandbox/base/own.h"
 
-/* Debian 12's headers know ABI 3; every right is handled and none is granted. */
+/* Debian 12's headers know ABI 3; every right is handled. */
 struct ruleset {
     uint64_t fs, net, scoped;
 };
@@ -47,7 +48,38 @@ static const struct {
     [7] = { { FIRST(16), FIRST(2), FIRST(2) }, sizeof(struct ruleset) },
 };
 
-static int confine_files(struct cl_err *err)
+/* Of the first fourteen: write, read, list, remove and make plain files. Nothing is executed,
+ * linked elsewhere or made that is no plain file. */
+enum {
+    RIGHT_WRITE = 1 << 1,
+    RIGHT_READ = 1 << 2,
+    RIGHT_LIST = 1 << 3,
+    RIGHT_REMOVE = 1 << 5,
+    RIGHT_MAKE = 1 << 8,
+    RIGHT_TRUNCATE = 1 << 14,
+    ABI_TRUNCATE = 3,
+};
+
+struct below {
+    uint64_t rights;
+    int32_t directory;
+} __attribute__((packed));
+
+static int grant_store(int ruleset, int store, long abi, struct cl_err *err)
+{
+    const struct below below = {
+        .rights = RIGHT_WRITE | RIGHT_READ | RIGHT_LIST | RIGHT_REMOVE | RIGHT_MAKE |
+                  (abi >= ABI_TRUNCATE ? RIGHT_TRUNCATE : 0),
+        .directory = store,
+    };
+
+    /* 1: LANDLOCK_RULE_PATH_BENEATH */
+    if (store >= 0 && syscall(SYS_landlock_add_rule, ruleset, 1, &below, 0) != 0)
+        return cl_fail(err, CL_E_SYS, "keep the store by Landlock");
+    return 0;
+}
+
+static int landlock(int store, struct cl_err *err)
 {
     /* 1: LANDLOCK_CREATE_RULESET_VERSION */
     const long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
@@ -55,10 +87,14 @@ static int confine_files(struct cl_err *err)
     cl_close_auto int ruleset = -1;
 
     if (abi <= 0)
-        return 0; /* a kernel without Landlock: the filter refuses open as well */
+        return 0; /* a kernel without Landlock: the filter and the uid are left */
     ruleset = (int)syscall(SYS_landlock_create_ruleset, &rulesets[known].rights,
                            rulesets[known].size, 0);
-    if (ruleset < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+    if (ruleset < 0)
+        return cl_fail(err, CL_E_SYS, "give up files by Landlock");
+    if (grant_store(ruleset, store, abi, err) < 0)
+        return -1;
+    if (syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
         return cl_fail(err, CL_E_SYS, "give up files by Landlock");
     return 0;
 }
@@ -82,6 +118,11 @@ static const uint16_t allowed[] = {
     SYS_getsockname,
     SYS_getpeername,
     SYS_pread64,
+    /* files of the store that are open; which may be opened has a condition below */
+    SYS_pwrite64,
+    SYS_fsync,
+    SYS_fdatasync,
+    SYS_ftruncate,
     /* the loop */
     SYS_epoll_wait,
     SYS_epoll_pwait,
@@ -116,6 +157,15 @@ static const uint16_t allowed[] = {
     SYS_exit_group,
 };
 
+/* On a name in a directory, which is argument 0: only in the store's. An absolute name would
+ * leave it; Landlock and the uid refuse that. */
+static const uint16_t in_store[] = {
+    SYS_openat,
+    SYS_unlinkat,
+    SYS_renameat,
+    SYS_faccessat,
+};
+
 /* Nothing of ours makes these; whoever does has taken the process over. */
 static const uint16_t killing[] = {
     SYS_execve,
@@ -139,7 +189,7 @@ static const uint16_t killing[] = {
     SYS_keyctl,
 };
 
-enum { FILTER_MAX = 224, PROT_EXEC_BIT = 4, LISTENER_FD = 4 };
+enum { FILTER_MAX = 288, PROT_EXEC_BIT = 4, LISTENER_FD = 4 };
 
 struct program {
     struct sock_filter code[FILTER_MAX];
@@ -182,10 +232,23 @@ static void put_unless(struct program *program, uint32_t number, unsigned argume
     put(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
 }
 
-/* Flags of a descriptor and its lock state; no copy of one, which could be of the listener. */
+/* Allowed, if the low word of an argument is `value`. */
+static void put_if(struct program *program, uint32_t number, unsigned argument, uint32_t value)
+{
+    const uint32_t at = (uint32_t)(offsetof(struct seccomp_data, args) + 8 * argument);
+
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, number, 0, 4);
+    put(program, BPF_LD | BPF_W | BPF_ABS, at, 0, 0);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+    put(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+    put(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
+}
+
+/* Flags of a descriptor, its seals and locks; no copy of one, which could be of the listener. */
 static void put_fcntl(struct program *program)
 {
-    static const uint32_t commands[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GET_SEALS };
+    static const uint32_t commands[] = { F_GETFD,     F_SETFD, F_GETFL, F_SETFL,
+                                         F_GET_SEALS, F_SETLK, F_GETLK };
 
     put(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 2 + 2 * CL_COUNT(commands));
     put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1]), 0, 0);
@@ -204,7 +267,7 @@ static void put_ioctl(struct program *program)
     put(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
 }
 
-static void build(struct program *program)
+static void build(struct program *program, int store)
 {
     put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
     put(program, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
@@ -214,6 +277,8 @@ static void build(struct program *program)
         put_row(program, allowed[i], SECCOMP_RET_ALLOW);
     for (size_t i = 0; i < CL_COUNT(killing); i++)
         put_row(program, killing[i], SECCOMP_RET_KILL_PROCESS);
+    for (size_t i = 0; store >= 0 && i < CL_COUNT(in_store); i++)
+        put_if(program, in_store[i], 0, (uint32_t)store);
     put_ioctl(program);
     put_fcntl(program);
     /* The listener outlives this process: what is done to it would outlive it, too. */
@@ -225,14 +290,16 @@ static void build(struct program *program)
     put(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
 }
 
-static int confine_calls(struct cl_err *err)
+static int load_filter(int store, struct cl_err *err)
 {
     static struct program program;
     struct sock_fprog prog = { 0, program.code };
 
-    build(&program);
+    program.length = 0;
+    build(&program, store);
     prog.len = program.length;
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) != 0)
+    /* Of all threads: the one that could not is the result, if any. */
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog) != 0)
         return cl_fail(err, CL_E_SYS, "load the system call filter");
     return 0;
 }
@@ -248,7 +315,7 @@ const char *__asan_default_options(void)
 }
 #endif
 
-int cl_confine(struct cl_err *err)
+int cl_confine_files(int store, struct cl_err *err)
 {
     static const struct rlimit none = { 0, 0 };
 
@@ -256,11 +323,16 @@ int cl_confine(struct cl_err *err)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
         return cl_fail(err, CL_E_SYS, "give up privileges");
-    if (confine_files(err) < 0)
-        return -1;
+    return landlock(store, err);
+}
+
+int cl_confine_calls(int store, struct cl_err *err)
+{
 #ifdef CL_ASAN
+    (void)store;
+    (void)err;
     return 0; /* the sanitizer maps, reads and symbolizes as it likes */
 #else
-    return confine_calls(err);
+    return load_filter(store, err);
 #endif
 }

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "api/jsonscan.h"
+#include "api/storeq.h"
 #include "api/visit.h"
 #include "sandbox/base/own.h"
 
@@ -32,17 +34,34 @@ static const struct cl_pool *first_pool(const struct cl_tenancy *tenancy)
     return any ? cl_tenancy_find(tenancy, any->tenant, "") : NULL;
 }
 
+/* What it says is our own words. */
+static int put_store(const struct cl_storeq_health *store, struct cl_buf *out,
+                     struct cl_err *err)
+{
+    if (cl_buf_format(out, err, ",\"store\":{\"writable\":%s",
+                      store->is_writable ? "true" : "false") < 0)
+        return -1;
+    if (!store->is_writable &&
+        (cl_buf_put_text(out, ",\"message\":", err) < 0 ||
+         cl_json_put_string(out, store->why, strlen(store->why), err) < 0))
+        return -1;
+    return cl_buf_put(out, "}", 1, err);
+}
+
 int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
                     struct cl_refusal *refusal)
 {
     const struct cl_app *app = visit->app;
     const struct cl_pool *pool = first_pool(app->tenancy);
+    struct cl_storeq_health store = { .is_writable = true };
     struct cl_buf CL_AUTO(cl_buf_fini) out = CL_BUF_INIT(ANSWER_MAX);
     struct cl_err err = CL_ERR_INIT;
 
     (void)body;
     (void)length;
     refusal->retry_after_s = 1;
+    if (app->storeq)
+        cl_storeq_health(app->storeq, &store);
     if (app->is_draining)
         return cl_refusal_set(refusal, CL_R_NOT_READY, "the service is going down");
     if (!pool)
@@ -50,10 +69,12 @@ int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
     if (!pool->had_spare)
         return cl_refusal_set(refusal, CL_R_NOT_READY, "policy \"%s\" has no jail yet",
                               pool->policy->name);
-    /* Calls are served either way, by what was in force before. */
+    /* Calls are served either way, by what was in force before, and without the store. */
+    const bool is_well = !cl_tenancy_problem(app->tenancy) && store.is_writable;
     if (cl_buf_format(&out, &err, "{\"status\":\"%s\",\"generation\":%" PRIu32,
-                      cl_tenancy_problem(app->tenancy) ? "degraded" : "ready",
+                      is_well ? "ready" : "degraded",
                       cl_tenancy_generation(app->tenancy)) < 0 ||
+        put_store(&store, &out, &err) < 0 ||
         cl_policies_put_reload(app->tenancy, &out, &err) < 0 ||
         cl_buf_put(&out, "}", 1, &err) < 0)
         return cl_refusal_set(refusal, CL_R_NOT_READY, "%s", err.text);

@@ -325,7 +325,11 @@ static int prepare(struct cl_daemon *daemon, struct cl_err *err)
     if (!daemon->options.self_test && cl_state_listen(state, daemon->options.listen, err) < 0)
         return -1;
     state->range = cl_idmap_claim(&daemon->uid_base, err);
-    if (state->range < 0 || cl_cgroup_find(&daemon->cgroups, state->instance, err) < 0)
+    if (state->range < 0)
+        return -1;
+    if (!daemon->options.self_test && cl_state_store(state, daemon->uid_base + 1, err) < 0)
+        return -1;
+    if (cl_cgroup_find(&daemon->cgroups, state->instance, err) < 0)
         return -1;
     /* A predecessor that was killed together with its sweeper: its groups have our name. */
     if (cl_sweep_base(&daemon->cgroups, LEFTOVER_WAIT_MS, err) < 0)
@@ -395,8 +399,9 @@ int main(int count, char **args)
         return parsed < 0 ? 2 : 0;
     cl_log_open("cloched", (enum cl_log_level)cl_log_level_parse(daemon->options.log));
     cl_index_init(&daemon->children);
-    daemon->state =
-        (struct cl_state){ .dir = -1, .lock = -1, .token = -1, .listener = -1, .range = -1 };
+    daemon->state = (struct cl_state){
+        .dir = -1, .lock = -1, .token = -1, .listener = -1, .range = -1, .store = -1
+    };
     if (prepare(daemon, &err) < 0 || start(daemon, &err) < 0 ||
         cl_loop_run(&daemon->loop, &err) < 0)
         cl_daemon_stop(daemon, err.text);

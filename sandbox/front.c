@@ -289,6 +289,7 @@ int cl_front_start(struct cl_front *front, struct cl_err *err)
         .program = CL_PROGRAM_API,
         .arguments = arguments,
         .fd = daemon->state.listener,
+        .store = daemon->state.store,
         .uid = daemon->uid_base + 1,
     };
 

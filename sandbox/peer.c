@@ -28,6 +28,7 @@ static const struct program {
 } programs[CL_PROGRAM_COUNT] = {
     [CL_PROGRAM_API] = { "cloche-api", { "LC_ALL=C.UTF-8" } },
     [CL_PROGRAM_PROVER] = { "cloche-prover", { "LC_ALL=C.UTF-8" } },
+    [CL_PROGRAM_LOADER] = { "cloche-loader", { "LC_ALL=C.UTF-8" } },
     [CL_PROGRAM_POLICYC] = { "cloche-policyc", { "LC_ALL=C.UTF-8" } },
     [CL_PROGRAM_ZYGOTE] = { "cloche-zygote",
                             /* Lazy binding would dirty pages in every worker anew. */
@@ -66,19 +67,22 @@ int cl_program_open(int fds[CL_PROGRAM_COUNT], struct cl_err *err)
     return 0;
 }
 
-/* /dev/null at 0 and 1, `control` and `fd` at 3 and 4, 2 kept for log lines; the rest is marked
- * to close on exec: the program itself has to stay open until then. */
-static int place_fds(int *program, int control, int fd, struct cl_err *err)
+/* /dev/null at 0 and 1, 2 kept for log lines, `control` and what the start names from 3 on; the
+ * rest is marked to close on exec: the program itself has to stay open until then. */
+static int place_fds(int *program, int control, const struct cl_start *start,
+                     struct cl_err *err)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int high = fcntl(control, F_DUPFD_CLOEXEC, FDS_FREE);
-    int higher = fd < 0 ? high : fcntl(fd, F_DUPFD_CLOEXEC, FDS_FREE);
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const int wanted[] = { null, null, STDERR_FILENO, control, start->fd, start->store };
+    const int count = start->fd < 0 ? 4 : start->store <= 0 ? 5 : 6;
+    int high[CL_COUNT(wanted)];
+    bool is_placed = (*program = fcntl(*program, F_DUPFD_CLOEXEC, FDS_FREE)) >= 0;
 
-    *program = fcntl(*program, F_DUPFD_CLOEXEC, FDS_FREE);
-    if (null < 0 || high < 0 || higher < 0 || *program < 0 || dup2(null, 0) < 0 ||
-        dup2(null, 1) < 0 || dup2(high, CL_CONTROL_FD) < 0 ||
-        dup2(higher, CL_CONTROL_FD + 1) < 0 ||
-        close_range(CL_CONTROL_FD + (fd < 0 ? 1 : 2), ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+    for (int i = 0; i < count; i++)
+        is_placed &= (high[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, FDS_FREE)) >= 0;
+    for (int i = 0; i < count; i++)
+        is_placed = is_placed && dup2(high[i], i) == i;
+    if (!is_placed || close_range((unsigned)count, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         return cl_fail(err, CL_E_SYS, "place descriptors");
     return 0;
 }
@@ -98,11 +102,11 @@ static int empty_bounding_set(struct cl_err *err)
 }
 
 /* A user namespace of its own has no groups to drop: setgroups is denied there. */
-static int change_ids(uid_t uid, struct cl_err *err)
+static int change_ids(uid_t uid, bool is_outside, struct cl_err *err)
 {
-    if (uid != 0 && empty_bounding_set(err) < 0)
+    if (is_outside && empty_bounding_set(err) < 0)
         return -1;
-    if (uid != 0 && setgroups(0, NULL) < 0)
+    if (is_outside && setgroups(0, NULL) < 0)
         return cl_fail(err, CL_E_SYS, "drop groups");
     if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
         return cl_fail(err, CL_E_SYS, "become uid %u", (unsigned)uid);
@@ -116,7 +120,8 @@ static int become(const struct cl_start *start, int program, int control, pid_t 
     sigset_t none;
 
     sigemptyset(&none);
-    if (place_fds(&program, control, start->fd, err) < 0 || change_ids(start->uid, err) < 0)
+    if (place_fds(&program, control, start, err) < 0 ||
+        change_ids(start->uid, !start->enter, err) < 0)
         return -1;
     /* After the change of ids, which clears it. A parent that died before it was set is seen by
      * its pid: nobody else's can be ours. */

@@ -15,6 +15,7 @@ struct cl_daemon;
 enum cl_program {
     CL_PROGRAM_API,
     CL_PROGRAM_PROVER,
+    CL_PROGRAM_LOADER,
     CL_PROGRAM_POLICYC,
     CL_PROGRAM_ZYGOTE,
     CL_PROGRAM_COUNT
@@ -37,6 +38,7 @@ struct cl_start {
     enum cl_program program;
     const char *const *arguments; /* its name first, NULL last */
     int fd;                       /* becomes 4, beside the control socket at 3; -1: none */
+    int store;                    /* becomes 5; 0: none */
     uid_t uid;                    /* uid and gid, in the user namespace it is in by then */
     /* In the child, before it becomes the program: its failure is sent as FAILED. NULL: nothing
      * to do, and a failure is logged. */

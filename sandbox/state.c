@@ -169,6 +169,63 @@ int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err)
     return chdir("/") < 0 ? cl_fail(err, CL_E_SYS, "chdir /") : 0;
 }
 
+/* ------------------------------------------------------------------------------ the store */
+
+/* What its owner of last time left: plain files without a second name, else root would give away
+ * what is somebody else's. */
+static int give_file(int store, const char *name, uid_t uid, struct cl_err *err)
+{
+    struct stat found;
+
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return 0;
+    if (fstatat(store, name, &found, AT_SYMLINK_NOFOLLOW) < 0)
+        return cl_fail(err, CL_E_SYS, "look at %s in the store directory", name);
+    if (!S_ISREG(found.st_mode) || found.st_nlink != 1)
+        return cl_fail(err, CL_E_DENIED, "%s in the store directory is no file of the store",
+                       name);
+    if (fchownat(store, name, uid, uid, AT_SYMLINK_NOFOLLOW) < 0)
+        return cl_fail(err, CL_E_SYS, "give %s in the store directory to the API", name);
+    return 0;
+}
+
+static int give_files(int store, uid_t uid, struct cl_err *err)
+{
+    cl_close_auto int copy = openat(store, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cl_closedir_auto DIR *folder = copy < 0 ? NULL : fdopendir(copy);
+    const struct dirent *entry;
+
+    if (!folder)
+        return cl_fail(err, CL_E_SYS, "list the store directory");
+    cl_take_fd(&copy); /* the folder closes it */
+    while ((entry = readdir(folder))) {
+        if (give_file(store, entry->d_name, uid, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The directory is given last: one that was left half-way is root's and is walked again. Without
+ * the right to pass by modes, root only opens what is root's, so it is taken for that long. */
+int cl_state_store(struct cl_state *state, uid_t uid, struct cl_err *err)
+{
+    struct stat found;
+
+    if (mkdirat(state->dir, "store", 0700) < 0 && errno != EEXIST)
+        return cl_fail(err, CL_E_SYS, "make the store directory in the state directory");
+    if (fstatat(state->dir, "store", &found, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !S_ISDIR(found.st_mode))
+        return cl_fail(err, CL_E_DENIED, "store in the state directory is no directory");
+    if (fchownat(state->dir, "store", 0, 0, AT_SYMLINK_NOFOLLOW) < 0 ||
+        (state->store = cl_file_dir(state->dir, "store", 0, err)) < 0)
+        return cl_fail(err, CL_E_SYS, "open the store directory in the state directory");
+    if (found.st_uid != uid && give_files(state->store, uid, err) < 0)
+        return -1;
+    if (fchmod(state->store, 0700) < 0 || fchown(state->store, uid, uid) < 0)
+        return cl_fail(err, CL_E_SYS, "give the store directory to the API");
+    return 0;
+}
+
 union address {
     struct sockaddr any;
     struct sockaddr_in v4;

@@ -7,6 +7,7 @@
 #define CL_STATE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "sandbox/base/err.h"
 
@@ -18,6 +19,7 @@ struct cl_state {
     int token;                             /* local.token, open for reading */
     int listener;                          /* made here, so that it outlives every API */
     int range;                             /* the lock of cl_idmap_claim */
+    int store;                             /* what the API keeps, a directory of its own */
     char instance[CL_STATE_INSTANCE_SIZE]; /* names cgroups; a hash of the directory's path */
     char address[80];                      /* what is listened on, as in a URL */
 };
@@ -26,6 +28,9 @@ struct cl_state {
 int cl_state_process(struct cl_err *err);
 /* Makes and locks the directory, makes the token if there is none. */
 int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err);
+/* Makes the directory "store" and all in it the API's, whose uid may be another one than last
+ * time. Nobody else may be able to touch it yet. */
+int cl_state_store(struct cl_state *state, uid_t uid, struct cl_err *err);
 /* "ADDRESS:PORT", IPv6 in brackets; port 0 picks one. */
 int cl_state_listen(struct cl_state *state, const char *address, struct cl_err *err);
 /* Cuts capabilities to what cloched is bounded to, for good. SETPCAP stays permitted, never

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +64,14 @@ static int full_path(sqlite3_vfs *vfs, const char *name, int size, char *out)
     return snprintf(out, (size_t)size, "%s", name) < size ? SQLITE_OK : SQLITE_CANTOPEN;
 }
 
+/* Its own opens /dev/urandom. */
+static int randomness(sqlite3_vfs *vfs, int size, char *out)
+{
+    (void)vfs;
+    randombytes_buf(out, (size_t)size);
+    return size;
+}
+
 static const struct {
     const char *name;
     sqlite3_syscall_ptr call;
@@ -92,6 +101,7 @@ static int set_up(struct cl_err *err)
     own = *unix_vfs;
     own.zName = CL_STORE_VFS;
     own.xFullPathname = full_path;
+    own.xRandomness = randomness;
     own.pNext = NULL;
     return sqlite3_vfs_register(&own, 0) == SQLITE_OK ? 0
                                                       : cl_fail(err, CL_E_SYS, "set up SQLite");

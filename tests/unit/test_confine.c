@@ -19,6 +19,8 @@
 #include "api/confine.h"
 #include "sandbox/base/own.h"
 
+static int store_fd = -1; /* as cloche-api has it, or none */
+
 /* Runs `try` confined, in a child. Its exit status, or 1000 + the signal that ended it. */
 static int confined(int (*try)(void))
 {
@@ -28,7 +30,9 @@ static int confined(int (*try)(void))
     if (child == 0) {
         struct cl_err err = CL_ERR_INIT;
 
-        _exit(cl_confine(&err) < 0 ? 99 : try());
+        _exit(cl_confine_files(store_fd, &err) < 0 || cl_confine_calls(store_fd, &err) < 0
+                  ? 99
+                  : try());
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);

@@ -28,7 +28,7 @@ static int setup(void **state)
         return 0;
     strcpy(folder, "/tmp/state.XXXXXX");
     assert_non_null(mkdtemp(folder));
-    kept = (struct cl_state){ -1, -1, -1, -1, -1, "", "" };
+    kept = (struct cl_state){ -1, -1, -1, -1, -1, -1, "", "" };
     return 0;
 }
 
@@ -38,6 +38,7 @@ static void close_all(struct cl_state *state)
     cl_own_close(&state->lock);
     cl_own_close(&state->token);
     cl_own_close(&state->listener);
+    cl_own_close(&state->store);
 }
 
 static int teardown(void **state)
@@ -95,7 +96,7 @@ static void directory_that_others_may_write_is_refused(void **state)
 /* What a second process gets, and how soon. */
 static int open_elsewhere(uint64_t *took_us)
 {
-    struct cl_state other = { -1, -1, -1, -1, -1, "", "" };
+    struct cl_state other = { -1, -1, -1, -1, -1, -1, "", "" };
     uint64_t since = cl_clock_us();
     int status = 0;
     pid_t pid = fork();
@@ -168,7 +169,7 @@ static void instance_is_named_by_the_directory(void **state)
 
 static void port_zero_picks_one_and_a_taken_one_is_refused(void **state)
 {
-    struct cl_state other = { -1, -1, -1, -1, -1, "", "" };
+    struct cl_state other = { -1, -1, -1, -1, -1, -1, "", "" };
 
     (void)state;
     assert_works(cl_state_listen(&kept, "127.0.0.1:0", &err), &err);
