@@ -37,3 +37,9 @@ fuzz_request_SRC := $(addprefix api/,request.c request_eval.c request_files.c re
                       member.c path.c quantity.c refusal.c) $(wildcard api/json*.c) tests/support/policy_sample.c
 fuzz_request_LIBS := -lsodium
 fuzz_frames_SRC := api/stream.c api/path.c $(wildcard api/json*.c)
+
+# Frames of a session; pure.
+UNIT += test_sessionstream
+FUZZERS += fuzz_sessionframes
+test_sessionstream_SRC := api/sessionstream.c $(fuzz_frames_SRC)
+fuzz_sessionframes_SRC := $(test_sessionstream_SRC)

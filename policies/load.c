@@ -224,6 +224,7 @@ static int on_scalar(struct parse *parse, const yaml_event_t *event)
 
     struct cl_node *node = cl_node_new(parse->doc, CL_NODE_SCALAR, place);
     node->is_plain = is_plain;
+    node->end = place_of(parse->doc, &event->end_mark, &event->end_mark);
     node->text = copy(text, length);
     return attach(parse, node);
 }
@@ -244,6 +245,8 @@ static int on_open(struct parse *parse, const yaml_event_t *event)
                              CL_LOAD_DEPTH_MAX);
 
     struct cl_node *node = cl_node_new(parse->doc, is_map ? CL_NODE_MAP : CL_NODE_LIST, place);
+    node->is_flow = is_map ? event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE
+                           : event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
     if (attach(parse, node) < 0)
         return -1;
     parse->key[parse->depth] = NULL;
@@ -253,8 +256,7 @@ static int on_open(struct parse *parse, const yaml_event_t *event)
 
 static int on_close(struct parse *parse, const yaml_event_t *event)
 {
-    (void)event;
-    parse->depth--;
+    parse->open[--parse->depth]->end = place_of(parse->doc, &event->end_mark, &event->end_mark);
     return 0;
 }
 

@@ -16,8 +16,10 @@ enum cl_node_kind { CL_NODE_SCALAR = 1, CL_NODE_LIST, CL_NODE_MAP };
 
 struct cl_node {
     enum cl_node_kind kind;
-    bool is_plain; /* a scalar without quotes */
-    char sign;     /* of a list: '+', '-' or 0 */
+    bool is_plain;       /* a scalar without quotes */
+    bool is_flow;        /* a collection in brackets */
+    struct cl_place end; /* behind the last character; of a block it may be some lines later */
+    char sign;           /* of a list: '+', '-' or 0 */
     struct cl_place place;
     char *text;            /* of a scalar, terminated, without NUL inside */
     struct cl_node *key;   /* the scalar that names this value; NULL outside mappings */

@@ -60,6 +60,8 @@ static const struct verb {
       "say what B opens and closes, compared with A; exit 0 when nothing, 1, or 2" },
     { "list", cl_verb_list, "", "name the embedded policies" },
     { "reference", cl_verb_reference, "", "print the reference of all keys as markdown" },
+    { "tokens", cl_verb_tokens, "list|add|revoke|rotate FILE ...",
+      "the tokens of a tenants file; `cloche token` speaks to it" },
     { "serve", serve, "", "compile for cloched, on descriptor 3" },
 };
 

@@ -14,6 +14,7 @@ int cl_verb_diff(int count, char **args); /* FAILED: they differ */
 int cl_verb_explain(int count, char **args);
 int cl_verb_list(int count, char **args);
 int cl_verb_reference(int count, char **args);
+int cl_verb_tokens(int count, char **args);
 
 /* Adds what an argument means, a path or (without ".yaml" or '/') an embedded policy, and returns
  * its entry. NULL when it can't be read or was refused; says why on stderr or in the report. */

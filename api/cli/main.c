@@ -19,8 +19,8 @@ static const struct cl_verb verb_help = {
 };
 
 static const struct cl_verb *const verbs[] = {
-    &cl_verb_run,  &cl_verb_eval,    &cl_verb_policy, &cl_verb_doctor,
-    &cl_verb_tour, &cl_verb_version, &verb_help,
+    &cl_verb_run,    &cl_verb_eval, &cl_verb_policy,  &cl_verb_token,
+    &cl_verb_doctor, &cl_verb_tour, &cl_verb_version, &verb_help,
 };
 
 static const struct {

@@ -37,6 +37,7 @@ struct cl_args {
     struct cl_texts args, kwargs, limits;
     bool is_streamed, is_dangerous;
     const char *state, *listen;
+    const char *tenant, *id, *scopes, *file; /* of `token` */
 };
 
 enum cl_option_kind { CL_OPTION_TEXT, CL_OPTION_FLAG, CL_OPTION_TEXTS };
@@ -70,7 +71,7 @@ struct cl_verb {
     }
 
 extern const struct cl_verb cl_verb_run, cl_verb_eval, cl_verb_policy, cl_verb_doctor,
-    cl_verb_tour, cl_verb_version;
+    cl_verb_tour, cl_verb_version, cl_verb_token;
 
 /* "cloche: <text>" on stderr; returns `code`. */
 int cl_verb_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
