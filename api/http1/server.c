@@ -10,11 +10,11 @@
 #include <errno.h>
 #include <event2/listener.h>
 #include <event2/util.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "api/http1/conn.h"
@@ -264,7 +264,8 @@ struct cl_http_server *cl_http_server_new(struct event_base *base, int listener,
     cl_list_init(&server->conns);
     cl_list_init(&server->idle);
     event_assign(&server->resume, base, -1, 0, on_resume, server);
-    server->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    /* No file: those may have been given up already. */
+    server->reserve = eventfd(0, EFD_CLOEXEC);
     signal(SIGPIPE, SIG_IGN);
     if (cl_peers_init(&server->peers, err) < 0 || listen_on(server, listener, err) < 0) {
         cl_http_server_free(server);
