@@ -309,7 +309,8 @@ static int start(const struct cl_options *options, struct cl_err *err)
         return -1;
     app.async = cl_async_new(&app, &cl_async_caps_default);
     cl_async_load(app.async);
-    return 0;
+    app.runs = cl_runs_new(&app);
+    return cl_runs_restore(app.runs, err);
 }
 
 int main(int count, char **args)

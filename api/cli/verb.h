@@ -37,7 +37,12 @@ struct cl_args {
     struct cl_texts args, kwargs, limits;
     bool is_streamed, is_dangerous;
     const char *state, *listen;
-    const char *tenant, *id, *scopes, *file; /* of `token` */
+    const char *version; /* of a module */
+    bool is_async, prunes;
+    const char *tenant, *id, *scopes, *file;                     /* of `token` */
+    const char *params, *protocol, *method, *priority, *timeout; /* of workflows and tasks */
+    struct cl_texts depends_on;
+    bool is_waiting, is_watching, is_dry, is_json;
 };
 
 enum cl_option_kind { CL_OPTION_TEXT, CL_OPTION_FLAG, CL_OPTION_TEXTS };
@@ -71,7 +76,8 @@ struct cl_verb {
     }
 
 extern const struct cl_verb cl_verb_run, cl_verb_eval, cl_verb_policy, cl_verb_doctor,
-    cl_verb_tour, cl_verb_version, cl_verb_token;
+    cl_verb_tour, cl_verb_version, cl_verb_workflow, cl_verb_task, cl_verb_token, cl_verb_push,
+    cl_verb_modules, cl_verb_functions, cl_verb_call;
 
 /* "cloche: <text>" on stderr; returns `code`. */
 int cl_verb_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
