@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "api/dispatch_impl.h"
 #include "api/jailclient.h"
@@ -20,6 +19,7 @@
 enum {
     DRAIN_MAX = 64, /* pieces that can be left in a dead worker's socket, and some */
     ATTEMPTS_MAX = 3,
+    TOGETHER_MAX = 4096,
 };
 
 void cl_session_kill(struct cl_session *session, enum cl_kill reason, enum cl_limit limit)
@@ -37,18 +37,24 @@ static size_t size_of(const struct cl_seat *seat)
     return sizeof(seat->head) + seat->job->request.frames.length;
 }
 
+/* Number and call in one piece where they are small: the worker wakes once. (sendmsg is not for
+ * this process.) */
 static ssize_t send_part(const struct cl_seat *seat)
 {
     const struct cl_buf *frames = &seat->job->request.frames;
-    const size_t head = seat->sent < sizeof(seat->head) ? sizeof(seat->head) - seat->sent : 0;
-    const size_t body = head ? 0 : seat->sent - sizeof(seat->head);
-    struct iovec parts[] = {
-        { (void *)(uintptr_t)(seat->head + sizeof(seat->head) - head), head },
-        { frames->bytes + body, frames->length - body },
-    };
-    const struct msghdr msg = { .msg_iov = parts, .msg_iovlen = CL_COUNT(parts) };
+    const int fd = seat->session->spare->fd;
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    uint8_t together[TOGETHER_MAX];
+    const size_t whole = size_of(seat);
 
-    return sendmsg(seat->session->spare->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (seat->sent >= sizeof(seat->head))
+        return send(fd, frames->bytes + seat->sent - sizeof(seat->head), whole - seat->sent,
+                    flags);
+    if (whole > sizeof(together))
+        return send(fd, seat->head + seat->sent, sizeof(seat->head) - seat->sent, flags);
+    memcpy(together, seat->head, sizeof(seat->head));
+    memcpy(together + sizeof(seat->head), frames->bytes, frames->length);
+    return send(fd, together + seat->sent, whole - seat->sent, flags);
 }
 
 /* Whole calls one behind the other, in the order in which they began. False: no room. */
