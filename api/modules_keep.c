@@ -95,6 +95,15 @@ static void put_texts(struct cl_modrow *row, const struct cl_modfile *file)
     row->retry = file->retry;
 }
 
+static char *make_reason(const struct cl_modfile *file)
+{
+    char *reason = NULL;
+
+    CL_CHECK((file->line > 0 ? asprintf(&reason, "line %d: %s", (int)file->line, file->reason)
+                             : asprintf(&reason, "%s", file->reason)) >= 0);
+    return reason;
+}
+
 static struct cl_modrow *make_row(struct cl_modbatch *batch, struct cl_modfile *file,
                                   const struct cl_modrow *before)
 {
@@ -113,7 +122,7 @@ static struct cl_modrow *make_row(struct cl_modbatch *batch, struct cl_modfile *
     row->updated_us = batch->now_us;
     row->is_served = batch->is_served;
     if (file->state == CL_MODFILE_BROKEN)
-        row->reason = cl_take_ptr(&file->reason);
+        row->reason = make_reason(file);
     return row;
 }
 
@@ -138,13 +147,9 @@ static void put_in_force(struct cl_modbatch *batch, struct cl_modfile *file)
 static void note_broken(struct cl_modbatch *batch, struct cl_modfile *file)
 {
     const struct cl_modtenant *of = cl_modules_tenant(batch->modules, batch->tenant, true);
-    char *reason = strdup(file->reason);
 
-    CL_CHECK(reason);
     if (batch->is_served || !cl_modtable_find(&of->put, file->name))
         cl_modules_put_row(batch->modules, batch->tenant, make_row(batch, file, NULL));
-    free(file->reason);
-    file->reason = reason;
 }
 
 static void apply(struct cl_modbatch *batch, struct cl_modfile *file)

@@ -70,6 +70,17 @@ static size_t bom_length(const struct cl_buf *text)
     return text->length >= 3 && memcmp(text->bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }
 
+int cl_body_put_source(struct cl_buf *body, const char *name, struct cl_err *err)
+{
+    struct cl_buf text CL_AUTO(cl_buf_fini) = CL_BUF_INIT(CL_BODY_MAX / 2);
+    size_t skip;
+
+    if (read_text(name, &text, err) < 0)
+        return -1;
+    skip = bom_length(&text);
+    return cl_json_put_string(body, (const char *)text.bytes + skip, text.length - skip, err);
+}
+
 static int put_file(struct cl_buf *body, const char *key, const char *name, struct cl_err *err)
 {
     struct cl_buf text CL_AUTO(cl_buf_fini) = CL_BUF_INIT(CL_BODY_MAX / 2);
@@ -173,15 +184,10 @@ static int put_limits(struct cl_buf *body, const struct cl_texts *pairs, struct 
     return cl_buf_put_text(body, "}", err);
 }
 
-int cl_body_make(struct cl_buf *body, const struct cl_args *args, struct cl_err *err)
+/* What a call has besides its code. */
+static int put_rest(struct cl_buf *body, const struct cl_args *args, struct cl_err *err)
 {
-    if (args->stdin_file && strcmp(args->stdin_file, "-") == 0 &&
-        strcmp(args->operand, "-") == 0)
-        return cl_fail(err, CL_E_INPUT, "the source and --stdin can't both come from \"-\"");
-    if (cl_buf_put_text(body, "{", err) < 0 ||
-        put_file(body, "source", args->operand, err) < 0 ||
-        put_text(body, "entry", args->entry, err) < 0 ||
-        put_text(body, "policy", args->policy, err) < 0 ||
+    if (put_text(body, "policy", args->policy, err) < 0 ||
         put_args(body, &args->args, err) < 0 || put_kwargs(body, &args->kwargs, err) < 0 ||
         put_limits(body, &args->limits, err) < 0)
         return -1;
@@ -189,6 +195,27 @@ int cl_body_make(struct cl_buf *body, const struct cl_args *args, struct cl_err 
                              put_file(body, "stdin", args->stdin_file, err) < 0))
         return -1;
     return cl_buf_put_text(body, "}", err);
+}
+
+int cl_body_make_function(struct cl_buf *body, const struct cl_args *args, struct cl_err *err)
+{
+    if (cl_buf_put_text(body, "{\"function\":", err) < 0 ||
+        cl_json_put_string(body, args->operand, strlen(args->operand), err) < 0 ||
+        put_text(body, "version", args->version, err) < 0)
+        return -1;
+    return put_rest(body, args, err);
+}
+
+int cl_body_make(struct cl_buf *body, const struct cl_args *args, struct cl_err *err)
+{
+    if (args->stdin_file && strcmp(args->stdin_file, "-") == 0 &&
+        strcmp(args->operand, "-") == 0)
+        return cl_fail(err, CL_E_INPUT, "the source and --stdin can't both come from \"-\"");
+    if (cl_buf_put_text(body, "{", err) < 0 ||
+        put_file(body, "source", args->operand, err) < 0 ||
+        put_text(body, "entry", args->entry, err) < 0)
+        return -1;
+    return put_rest(body, args, err);
 }
 
 static int put_expression(struct cl_buf *body, const char *text, struct cl_err *err)

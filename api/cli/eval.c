@@ -5,22 +5,18 @@
  * Trusts: nothing; the expression goes to the service as it is, what comes back is checked.
  */
 #include "api/cli/body.h"
+#include "api/cli/callopts.h"
 #include "api/cli/post.h"
-#include "api/cli/service.h"
 #include "sandbox/base/own.h"
 
 static const struct cl_option options[] = {
     { "context", "JSON", "an object whose members are the expression's names",
       offsetof(struct cl_args, context), CL_OPTION_TEXT, 'c' },
-    { "policy", "NAME", "the policy to run under (the tenant's first)",
-      offsetof(struct cl_args, policy), CL_OPTION_TEXT, 'p' },
-    { "limit", "NAME=VALUE", "narrow a limit (wall=2s, memory=64Mi); may come again",
-      offsetof(struct cl_args, limits), CL_OPTION_TEXTS, 0 },
+    CL_OPTION_POLICY("the tenant's first"),
+    CL_OPTION_LIMIT,
     CL_OPTION_OUTPUT,
-    { "url", "URL", "the service (CLOCHE_URL, or " CL_SERVICE_URL ")",
-      offsetof(struct cl_args, url), CL_OPTION_TEXT, 0 },
-    { "token-file", "FILE", "its token (CLOCHE_TOKEN, or " CL_SERVICE_STATE "/local.token)",
-      offsetof(struct cl_args, token_file), CL_OPTION_TEXT, 0 },
+    CL_OPTION_URL,
+    CL_OPTION_TOKEN_FILE,
 };
 
 static int run(const struct cl_args *args)

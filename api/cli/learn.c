@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "api/cli/body.h"
+#include "api/cli/callopts.h"
 #include "api/cli/options.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
@@ -243,12 +244,9 @@ static int run(const struct cl_args *args)
 }
 
 static const struct cl_option options[] = {
-    { "entry", "NAME", "the function to call (main)", offsetof(struct cl_args, entry),
-      CL_OPTION_TEXT, 'e' },
-    { "arg", "JSON", "a positional argument; may come again", offsetof(struct cl_args, args),
-      CL_OPTION_TEXTS, 'a' },
-    { "kwarg", "NAME=JSON", "a keyword argument; may come again",
-      offsetof(struct cl_args, kwargs), CL_OPTION_TEXTS, 'k' },
+    CL_OPTION_ENTRY,
+    CL_OPTION_ARG,
+    CL_OPTION_KWARG,
     { "dangerously", NULL, "grant, step by step, the tiers that it asks for",
       offsetof(struct cl_args, is_dangerous), CL_OPTION_FLAG, 0 },
     { "output", "FILE", "where the proposal goes (standard output)",

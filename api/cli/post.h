@@ -12,4 +12,8 @@ int cl_post_whole(struct cl_service *service, const char *path, const struct cl_
 /* The exit code of a request that did not come through; the reason is printed. */
 int cl_post_fail(const struct cl_err *err);
 
+/* The same, shown as it comes. */
+int cl_post_streamed(struct cl_service *service, const char *path, const struct cl_buf *body,
+                     bool as_json);
+
 #endif

@@ -126,17 +126,19 @@ static int put_fields(const struct cl_service *service, const struct cl_sending 
                       bool is_streamed, struct curl_slist **list, struct cl_err *err)
 {
     char bearer[sizeof(service->token) + 8];
+    bool accepts = false;
 
     for (size_t i = 0; i < CL_COUNT(sending->fields) && sending->fields[i].name; i++) {
         if (put_field(list, err, sending->fields[i].name, sending->fields[i].value) < 0)
             return -1;
+        accepts = accepts || strcmp(sending->fields[i].name, "Accept") == 0;
     }
     snprintf(bearer, sizeof(bearer), "Bearer %s", service->token);
     if (put_field(list, err, "Authorization", bearer) < 0 ||
         (sending->body && put_field(list, err, "Content-Type",
                                     sending->type ? sending->type : "application/json") < 0) ||
-        put_field(list, err, "Accept",
-                  is_streamed ? "application/x-ndjson" : "application/json") < 0)
+        (!accepts && put_field(list, err, "Accept",
+                               is_streamed ? "application/x-ndjson" : "application/json") < 0))
         return -1;
     return put_field(list, err, "Expect", ""); /* a body over 1 MB needs no extra round trip */
 }
@@ -261,6 +263,20 @@ static int problem_exit(long status)
     return CL_EXIT_USAGE;
 }
 
+/* Names that may have been meant. */
+static void put_similar(struct cl_json names, struct cl_buf *text)
+{
+    struct cl_json key, name;
+    struct cl_err err = CL_ERR_INIT;
+    size_t cursor = 0;
+    size_t count = 0;
+
+    while (cl_json_kind(names) == CL_JSON_ARRAY && cl_json_next(names, &cursor, &key, &name)) {
+        cl_buf_put_text(text, count++ ? " or " : "; did you mean ", &err);
+        cl_json_plain(name, text);
+    }
+}
+
 int cl_service_problem(const struct cl_answer *answer)
 {
     struct cl_buf text CL_AUTO(cl_buf_fini) = CL_BUF_INIT(1 << 16);
@@ -279,6 +295,7 @@ int cl_service_problem(const struct cl_answer *answer)
         cl_buf_format(&text, &err, ": ");
         cl_json_plain(cl_json_member(root, "detail"), &text);
     }
+    put_similar(cl_json_member(root, "similar"), &text);
     return cl_verb_fail(problem_exit(answer->status), "%.*s (%ld)", (int)text.length,
                         (const char *)text.bytes, answer->status);
 }

@@ -161,6 +161,9 @@ static const struct bad bad_rows[] = {
     { "{" SRC ",\"version\":\"1\"}", "/version" },
     { "{\"function\":5}", "/function" },
     { "{\"function\":\"a b\"}", "/function" },
+    { "{\"function\":\"a.b\",\"version\":\"ab\"}", "/version" },
+    { "{\"function\":\"a.b\",\"version\":\"0123456789AB\"}", "/version" },
+    { "{\"function\":\"a.b\",\"entry\":\"f\"}", "/entry" },
     { "{" SRC ",\"entry\":\"\"}", "/entry" },
     { "{" SRC ",\"entry\":\"a b\"}", "/entry" },
     { "{" SRC ",\"entry\":\"1a\"}", "/entry" },
@@ -223,16 +226,40 @@ static void unknown_keys_name_the_nearest(void **state)
     assert_non_null(strstr(refusal.detail, "\"wall\""));
 }
 
-static void functions_are_not_found(void **state)
+static void functions_are_named_and_their_frames_come_later(void **state)
 {
     struct cl_request CL_AUTO(cl_request_fini) request;
     struct cl_refusal refusal;
 
     (void)state;
-    assert_int_equal(
-        parse(&request, "{\"function\":\"prices.net\",\"version\":\"ab\"}", &refusal), -1);
-    assert_int_equal(refusal.kind, CL_R_FUNCTION_NOT_FOUND);
-    assert_string_equal(refusal.pointer, "/function");
+    assert_int_equal(parse(&request,
+                           "{\"function\":\"prices.net\",\"version\":\"0123456789ab\","
+                           "\"args\":[1]}",
+                           &refusal),
+                     0);
+    assert_string_equal(request.function, "prices.net");
+    assert_string_equal(request.version, "0123456789ab");
+}
+
+static void a_path_names_the_function_alone(void **state)
+{
+    static const char *const bodies[] = { "{\"function\":\"a.b\"}", "{\"source\":\"x\"}",
+                                          "{\"entry\":\"f\"}" };
+    static const char *const pointers[] = { "/function", "/source", "/entry" };
+
+    (void)state;
+    for (size_t i = 0; i < CL_COUNT(bodies); i++) {
+        struct cl_request CL_AUTO(cl_request_fini) request = { .function = "prices.net" };
+        struct cl_refusal refusal = CL_REFUSAL_INIT;
+
+        assert_int_equal(cl_request_parse(&request, bodies[i], strlen(bodies[i]), &refusal),
+                         -1);
+        assert_int_equal(refusal.kind, CL_R_MALFORMED);
+        assert_string_equal(refusal.pointer, pointers[i]);
+    }
+    struct cl_request CL_AUTO(cl_request_fini) request = { .function = "prices.net" };
+    struct cl_refusal refusal = CL_REFUSAL_INIT;
+    assert_int_equal(cl_request_parse(&request, "{\"args\":[1]}", 12, &refusal), 0);
 }
 
 static int count_files(unsigned count, const char *key, const char *element)
@@ -411,7 +438,8 @@ int main(void)
         CASE(every_key_becomes_its_frame),
         CASE(mistakes_are_named_by_pointer),
         CASE(unknown_keys_name_the_nearest),
-        CASE(functions_are_not_found),
+        CASE(functions_are_named_and_their_frames_come_later),
+        CASE(a_path_names_the_function_alone),
         CASE(counts_are_capped),
         CASE(metadata_is_capped),
         CASE(limits_may_only_be_narrowed),
