@@ -36,6 +36,7 @@ struct cl_args {
     const char *entry, *policy, *stdin_file, *context;
     struct cl_texts args, kwargs, limits;
     bool is_streamed, is_dangerous;
+    const char *idempotency_key, *status, *function, *limit, *cursor, *after; /* of calls */
     const char *state, *listen;
     const char *version; /* of a module */
     bool is_async, prunes;
@@ -75,9 +76,9 @@ struct cl_verb {
             CL_OPTION_TEXT, 'o'                                                                \
     }
 
-extern const struct cl_verb cl_verb_run, cl_verb_eval, cl_verb_policy, cl_verb_doctor,
-    cl_verb_tour, cl_verb_version, cl_verb_workflow, cl_verb_task, cl_verb_token, cl_verb_push,
-    cl_verb_modules, cl_verb_functions, cl_verb_call;
+extern const struct cl_verb cl_verb_run, cl_verb_calls, cl_verb_eval, cl_verb_policy,
+    cl_verb_doctor, cl_verb_tour, cl_verb_version, cl_verb_workflow, cl_verb_task,
+    cl_verb_token, cl_verb_push, cl_verb_modules, cl_verb_functions, cl_verb_call;
 
 /* "cloche: <text>" on stderr; returns `code`. */
 int cl_verb_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
