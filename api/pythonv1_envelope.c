@@ -124,8 +124,10 @@ static int check_whole(struct cl_v1_item *item, struct cl_json object)
     const struct cl_json protocol = cl_v1_member(object, "protocol");
     const enum cl_json_kind kind = cl_json_kind(item->params);
 
-    if (!item->is_jsonrpc && cl_json_kind(protocol) == CL_JSON_NONE)
+    if (!item->is_jsonrpc && cl_json_kind(protocol) == CL_JSON_NONE) {
+        item->is_jsonrpc = true;
         return refuse(item, "send \"jsonrpc\": \"2.0\" or \"protocol\": \"python/v1\"");
+    }
     if (cl_json_kind(cl_v1_member(object, "method")) == CL_JSON_NONE)
         return refuse(item, "'method' is missing");
     /* From here on it is a request, and one without id is a notification. */

@@ -171,6 +171,33 @@ static int on_registration(void *self, const struct cl_store_registration *reg,
     return cl_buf_put(&look->content, reg->content.bytes, reg->content.length, err);
 }
 
+static int on_session(void *self, const struct cl_store_session *session, struct cl_err *err)
+{
+    (void)self;
+    (void)session;
+    (void)err;
+    return 0;
+}
+
+/* A session lives in memory until it has something to keep. */
+static int keep_session(struct cl_store *store, const struct look *look, struct cl_err *err)
+{
+    const struct cl_store_session session = {
+        .id = look->session,
+        .tenant = look->tenant,
+        .key = "",
+        .policy = "",
+        .created_us = cl_store_now(),
+        .used_us = cl_store_now(),
+    };
+    const int is_there =
+        cl_store_session_get(store, look->tenant, look->session, on_session, NULL, err);
+
+    if (is_there != 0)
+        return is_there;
+    return cl_store_session_put(store, &session, err);
+}
+
 static int work_put(struct cl_store *store, struct look *look, struct cl_err *err)
 {
     const struct cl_store_registration reg = {
@@ -181,8 +208,9 @@ static int work_put(struct cl_store *store, struct look *look, struct cl_err *er
         .content = { look->content.bytes, look->content.length },
     };
 
-    if (cl_store_registrations(store, look->tenant, look->session, on_registration, look, err) <
-        0)
+    if (keep_session(store, look, err) < 0 ||
+        cl_store_registrations(store, look->tenant, look->session, on_registration, look, err) <
+            0)
         return -1;
     if ((!look->is_there && look->count >= CL_V1_NAMES_MAX) ||
         look->bytes + look->content.length > CL_V1_NAMES_BYTES)

@@ -284,7 +284,7 @@ def failed(message, error_type):
 
 def refused(error):
     line, column, *_ = walker.place()
-    word = type(walker.budget.node).__name__
+    word = error.name if error.rule == "eval.node" else type(walker.budget.node).__name__
     kind = {"eval.attribute": "AttributeError", "eval.name": "NameError"}.get(error.rule, "ValueError")
     return failed(f"{error.message} ({word}, line {line}, column {column})", kind)
 

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m gleitzeit_v4.cli`: tasks and workflows on a Cloche, with the words of the `cloche` command.
+
+Exit codes: 0 completed, 1 failed, 2 refused, 3 service not reachable."""
+
+import argparse
+import json
+import pathlib
+import sys
+import time
+import urllib.parse
+import uuid
+
+from .connection import Connection, ServiceError, Unreachable
+
+COMPLETED, FAILED, REFUSED, UNREACHABLE = 0, 1, 2, 3
+ENDED = frozenset({"completed", "failed", "cancelled", "timeout"})
+PAUSE = 0.2  # seconds between two looks at what still runs
+
+
+def show(value):
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def path_of(*parts):
+    return "/v1/" + "/".join(urllib.parse.quote(part, safe=":") for part in parts)
+
+
+def wait_for(connection, path):
+    """The record of what has ended."""
+    while True:
+        record = connection.ask("GET", path)
+        if record.get("status") in ENDED:
+            return record
+        time.sleep(PAUSE)
+
+
+def refuse(text):
+    print(text, file=sys.stderr)
+    return REFUSED
+
+
+def read_json(text, what):
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise SystemExit(refuse(f"{what}: {error}")) from None
+    if not isinstance(value, dict):
+        raise SystemExit(refuse(f"{what}: expected an object"))
+    return value
+
+
+def substitute(value, params):
+    """A workflow's ${params.x} by what --params gives; whole values keep their type."""
+    if isinstance(value, dict):
+        return {key: substitute(one, params) for key, one in value.items()}
+    if isinstance(value, list):
+        return [substitute(one, params) for one in value]
+    if not isinstance(value, str):
+        return value
+    for name, given in params.items():
+        mark = "${params." + name + "}"
+        if value == mark:
+            return given
+        value = value.replace(mark, given if isinstance(given, str) else json.dumps(given))
+    return value
+
+
+# ------------------------------------------------------------------------------------------------ tasks
+
+def task_of(record, task_id):
+    tasks = record.get("tasks") or {}
+    return tasks.get(task_id) or next(iter(tasks.values()), record)
+
+
+def task_submit(connection, args):
+    task = {"id": "task-" + uuid.uuid4().hex[:8], "protocol": args.protocol, "method": args.method,
+            "params": read_json(args.params, "--params")}
+    if args.priority:
+        task["priority"] = args.priority
+    if args.timeout:
+        task["timeout"] = args.timeout
+    if args.depends_on:
+        task["dependencies"] = args.depends_on
+    print(f"Submitting task {task['id']}...")
+    connection.ask("POST", "/v1/tasks", task)
+    if not args.wait:
+        return COMPLETED
+    print("Waiting for completion...")
+    found = task_of(wait_for(connection, path_of("tasks", task["id"])), task["id"])
+    print(f"Task completed with status: {found['status']}")
+    print("Result: " + json.dumps(found.get("result"), indent=2, ensure_ascii=False))
+    return COMPLETED if found["status"] == "completed" else FAILED
+
+
+def task_status(connection, args):
+    show(connection.ask("GET", path_of("tasks", args.id)))
+    return COMPLETED
+
+
+# -------------------------------------------------------------------------------------------- workflows
+
+def read_document(connection, args):
+    """The normalised document, with its parameters in place."""
+    try:
+        text = pathlib.Path(args.file).read_bytes()
+    except OSError as error:
+        raise SystemExit(refuse(f"{args.file}: {error.strerror}")) from None
+    kind = "application/json" if args.file.endswith(".json") else "application/yaml"
+    if args.params:
+        document = connection.ask("POST", "/v1/workflows:validate", text, content_type=kind)
+        text = json.dumps(substitute(document, read_json(args.params, "--params"))).encode()
+        kind = "application/json"
+    return connection.ask("POST", "/v1/workflows:validate", text, content_type=kind), text, kind
+
+
+def tell_tasks(record, seen):
+    for task_id, task in (record.get("tasks") or {}).items():
+        if seen.get(task_id) != task["status"]:
+            seen[task_id] = task["status"]
+            print(f"{task_id}: {task['status']}")
+
+
+def watch(connection, path):
+    seen = {}
+    while True:
+        record = connection.ask("GET", path)
+        tell_tasks(record, seen)
+        if record.get("status") in ENDED:
+            return record
+        time.sleep(PAUSE)
+
+
+def workflow_submit(connection, args):
+    document, text, kind = read_document(connection, args)
+    if args.dry_run:
+        show(document)
+        return COMPLETED
+    answer = connection.ask("POST", "/v1/workflows", text, content_type=kind)
+    print(f"Submitting workflow {answer['workflow_id']} with {len(document.get('tasks', ()))} tasks...")
+    if not (args.wait or args.watch):
+        return COMPLETED
+    path = path_of("workflows", answer["workflow_id"])
+    record = watch(connection, path) if args.watch else wait_for(connection, path)
+    tasks = record.get("tasks") or {}
+    done = sum(task["status"] == "completed" for task in tasks.values())
+    print(f"Workflow completed with status: {record['status']}")
+    print(f"Tasks: {done}/{len(tasks)} completed")
+    return COMPLETED if record["status"] == "completed" else FAILED
+
+
+def workflow_status(connection, args):
+    show(connection.ask("GET", path_of("workflows", args.id)))
+    return COMPLETED
+
+
+def workflow_list(connection, args):
+    del args
+    show(connection.ask("GET", "/v1/workflows?active=true"))
+    return COMPLETED
+
+
+# ---------------------------------------------------------------------------------------------- arguments
+
+def parser():
+    top = argparse.ArgumentParser(prog="gleitzeit", description=__doc__.splitlines()[0])
+    top.add_argument("--url", help="address of the service (CLOCHE_URL)")
+    kinds = top.add_subparsers(dest="kind", required=True)
+
+    task = kinds.add_parser("task", help="one task").add_subparsers(dest="verb", required=True)
+    submit = task.add_parser("submit", help="run a method as a task")
+    submit.add_argument("--protocol", default="python/v1")
+    submit.add_argument("--method", required=True)
+    submit.add_argument("--params", default="{}", metavar="JSON")
+    submit.add_argument("--priority", choices=("urgent", "high", "normal", "low"))
+    submit.add_argument("--timeout", type=int, metavar="SECONDS")
+    submit.add_argument("--depends-on", action="append", metavar="ID")
+    submit.add_argument("--wait", action="store_true")
+    submit.set_defaults(run=task_submit)
+    status = task.add_parser("status", help="the record of a task")
+    status.add_argument("id")
+    status.set_defaults(run=task_status)
+
+    workflow = kinds.add_parser("workflow", help="workflows").add_subparsers(dest="verb", required=True)
+    submit = workflow.add_parser("submit", help="run a workflow document")
+    submit.add_argument("file")
+    submit.add_argument("--params", metavar="JSON")
+    submit.add_argument("--wait", action="store_true")
+    submit.add_argument("--watch", action="store_true", help="tell how its tasks go")
+    submit.add_argument("--dry-run", action="store_true", help="check it and show what would run")
+    submit.set_defaults(run=workflow_submit)
+    status = workflow.add_parser("status", help="the record of a workflow")
+    status.add_argument("id")
+    status.set_defaults(run=workflow_status)
+    listing = workflow.add_parser("list-active", help="workflows that have not ended")
+    listing.set_defaults(run=workflow_list)
+    return top
+
+
+def tell_refusal(error):
+    problem = error.problem if isinstance(error.problem, dict) else {}
+    told = problem.get("error") or {}
+    print(told.get("message") or str(error), file=sys.stderr)
+    for line in (told.get("data") or {}).get("errors", ()):
+        print(f"  {line}", file=sys.stderr)
+    return REFUSED
+
+
+def main(arguments=None):
+    args = parser().parse_args(arguments)
+    try:
+        return args.run(Connection(args.url), args)
+    except ServiceError as error:
+        return tell_refusal(error)
+    except Unreachable as error:
+        print(error, file=sys.stderr)
+        return UNREACHABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
