@@ -319,16 +319,27 @@ static int read_wait(struct cl_visit *visit, bool *waits, struct cl_refusal *ref
     return 0;
 }
 
+static int check_policy(const struct cl_visit *visit, const char *policy,
+                        struct cl_refusal *refusal)
+{
+    if (cl_tenancy_find(visit->app->tenancy, visit->tenant, policy))
+        return 0;
+    return cl_refusal_set(refusal, CL_R_POLICY_NOT_ALLOWED, "no policy \"%s\" for this token",
+                          policy);
+}
+
 static int submit(struct cl_visit *visit, const char *body, size_t length, bool is_task,
                   struct cl_refusal *refusal)
 {
     struct cl_plan CL_AUTO(cl_plan_fini) made = { 0 };
-    const struct cl_run_ask who = { visit->tenant, cl_visit_key(visit), is_task };
+    const char *policy = cl_exchange_field(visit->exchange, "cloche-policy");
+    const struct cl_run_ask who = { visit->tenant, cl_visit_key(visit), policy ? policy : "",
+                                    is_task };
     struct cl_err err = CL_ERR_INIT;
     struct asking *asking;
     bool waits = false;
 
-    if (read_wait(visit, &waits, refusal) < 0)
+    if (read_wait(visit, &waits, refusal) < 0 || check_policy(visit, who.policy, refusal) < 0)
         return -1;
     if (plan(visit, body, length, is_task, &made) > 0)
         return 0;

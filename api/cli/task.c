@@ -135,7 +135,12 @@ static int submit(const struct cl_args *args)
     const int code = wait_for_others(&service, &args->depends_on);
     if (code)
         return code;
-    if (cl_service_post(&service, "/v1/tasks", &body, NULL, &answer, &err) < 0)
+    struct cl_sending sending = { .method = "POST", .path = "/v1/tasks", .body = &body };
+    if (args->policy) {
+        sending.fields[0].name = "Cloche-Policy";
+        sending.fields[0].value = args->policy;
+    }
+    if (cl_service_send(&service, &sending, NULL, &answer, &err) < 0)
         return cl_flow_fail(&err);
     return answer.status >= 300 ? cl_flow_problem(&answer)
                                 : show_accepted(&service, args, &answer);
@@ -168,6 +173,8 @@ static const struct cl_option submit_options[] = {
     { "timeout", "SECONDS", "1 to 3600", offsetof(struct cl_args, timeout), CL_OPTION_TEXT, 0 },
     { "depends-on", "ID", "a task that has to complete first; may come again",
       offsetof(struct cl_args, depends_on), CL_OPTION_TEXTS, 0 },
+    { "policy", "NAME", "the policy to run under", offsetof(struct cl_args, policy),
+      CL_OPTION_TEXT, 'p' },
     { "wait", NULL, "until it is over", offsetof(struct cl_args, is_waiting), CL_OPTION_FLAG,
       'w' },
     { "json", NULL, "print the record as JSON", offsetof(struct cl_args, is_json),

@@ -173,12 +173,16 @@ static int submit(const struct cl_args *args)
 
     if (make_document(args, &document, &err) < 0 || cl_service_open(&service, args, &err) < 0)
         return cl_verb_fail(CL_FLOW_REFUSED, "%s", err.text);
-    const struct cl_sending sending = {
+    struct cl_sending sending = {
         .method = "POST",
         .path = args->is_dry ? "/v1/workflows:validate" : "/v1/workflows",
         .body = &document,
         .type = is_json(&document) ? "application/json" : "application/yaml",
     };
+    if (args->policy) {
+        sending.fields[0].name = "Cloche-Policy";
+        sending.fields[0].value = args->policy;
+    }
     if (cl_service_send(&service, &sending, NULL, &answer, &err) < 0)
         return cl_flow_fail(&err);
     if (answer.status >= 300)
@@ -242,6 +246,8 @@ static int cancel(const struct cl_args *args)
 static const struct cl_option submit_options[] = {
     { "params", "JSON", "an object: its members replace ${params.NAME}",
       offsetof(struct cl_args, params), CL_OPTION_TEXT, 0 },
+    { "policy", "NAME", "the policy to run under", offsetof(struct cl_args, policy),
+      CL_OPTION_TEXT, 'p' },
     { "wait", NULL, "until it is over", offsetof(struct cl_args, is_waiting), CL_OPTION_FLAG,
       'w' },
     { "watch", NULL, "the same, showing each task", offsetof(struct cl_args, is_watching),

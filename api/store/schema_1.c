@@ -100,7 +100,8 @@ const char *const cl_store_step_1[] = {
     /* ---- workflows */
     "CREATE TABLE workflow ("
     "  serial INTEGER PRIMARY KEY AUTOINCREMENT, id" TEXT ", tenant" TEXT ", key" TEXT ","
-    "  name" TEXT ", status" TEXT ", session" TEXT ", document" LONG ", error" LONG ","
+    "  name" TEXT ", status" TEXT ", session" TEXT ", policy" TEXT ", document" LONG ","
+    "  error" LONG ","
     "  task_count" NUMBER ", is_task" NUMBER ", is_done" NUMBER ", is_cancelled" NUMBER ","
     "  deadline_us" NUMBER ", created_us" NUMBER ", started_us" NUMBER ", ended_us" NUMBER ","
     "  bytes" NUMBER ", UNIQUE (tenant, id)) STRICT;",

@@ -9,7 +9,7 @@
 /* What read_row reads, in its order; the list leaves out what is long. */
 #define COMMON                                                                                 \
     "SELECT tenant, id, key, name, status, session, serial, task_count, is_task, is_done,"     \
-    " is_cancelled, deadline_us, created_us, started_us, ended_us, error"
+    " is_cancelled, deadline_us, created_us, started_us, ended_us, error, policy"
 #define LEAN  COMMON ", NULL FROM workflow"
 #define WHOLE COMMON ", document FROM workflow"
 
@@ -32,10 +32,11 @@ static int read_row(struct cl_sql_rows *rows, struct cl_store_workflow *workflow
         .created_us = cl_sql_number(rows, 12),
         .started_us = cl_sql_number(rows, 13),
         .ended_us = cl_sql_number(rows, 14),
+        .policy = cl_sql_text(rows, 16),
     };
     if (cl_sql_kept(rows, 15, &workflow->error, err) < 0)
         return -1;
-    return cl_sql_kept(rows, 16, &workflow->document, err);
+    return cl_sql_kept(rows, 17, &workflow->document, err);
 }
 
 /* Returns how many rows were read. */
@@ -65,7 +66,8 @@ static int insert(struct cl_store *store, const struct cl_store_workflow *workfl
         store,
         "INSERT INTO workflow (tenant, id, key, name, status, session, task_count, is_task,"
         " is_done, is_cancelled, deadline_us, created_us, started_us, ended_us, error,"
-        " document, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " document, bytes, policy)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (tenant, id) DO NOTHING",
         CL_SQL_VALUES(CL_TEXT(workflow->tenant), CL_TEXT(workflow->id), CL_TEXT(workflow->key),
                       CL_TEXT(workflow->name), CL_TEXT(workflow->status),
@@ -74,7 +76,8 @@ static int insert(struct cl_store *store, const struct cl_store_workflow *workfl
                       CL_NUMBER(workflow->is_cancelled), CL_NUMBER(workflow->deadline_us),
                       CL_NUMBER(workflow->created_us), CL_NUMBER(workflow->started_us),
                       CL_NUMBER(workflow->ended_us), CL_KEPT(workflow->error),
-                      CL_KEPT(workflow->document), CL_NUMBER(bytes)),
+                      CL_KEPT(workflow->document), CL_NUMBER(bytes),
+                      CL_TEXT(workflow->policy ? workflow->policy : "")),
         err);
 }
 

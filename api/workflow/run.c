@@ -49,6 +49,7 @@ struct cl_run *cl_run_new(struct cl_runs *runs, const struct cl_run_ask *ask,
     run->tenant = ask->tenant;
     run->is_task = ask->is_task;
     snprintf(run->key, sizeof(run->key), "%s", ask->key);
+    snprintf(run->policy, sizeof(run->policy), "%s", ask->policy);
     run->plan = *plan;
     *plan = (struct cl_plan){ 0 };
     run->tasks = calloc(count, sizeof(*run->tasks));
@@ -98,6 +99,7 @@ void cl_run_free(struct cl_run *run)
         event_free(run->turn);
     cl_list_unlink(&run->node);
     run->runs->count--;
+    cl_v1_scope_fini(&run->scope);
     cl_buf_fini(&run->lines);
     cl_plan_fini(&run->plan);
     free(run->tasks);
@@ -195,7 +197,7 @@ void cl_run_start_claimed(struct cl_run *run, struct cl_run_task *task)
     const struct cl_plan_task *plan = &run->plan.tasks[task->index];
     const struct cl_v1_caller caller = {
         .tenant = run->tenant,
-        .policy = "",
+        .policy = run->policy,
         .key = run->key,
         .session = run->session,
         .task_id = plan->id,
@@ -203,10 +205,12 @@ void cl_run_start_claimed(struct cl_run *run, struct cl_run_task *task)
         .isolated = plan->is_isolated,
     };
     const struct cl_json params = { (const char *)task->params.bytes, task->params.length };
+    const struct cl_v1_want want = { plan->method, params };
 
     task->is_claimed = false;
     task->call =
-        cl_pythonv1_start(run->runs->app, &caller, plan->method, params, &task_calls, task);
+        cl_v1_start_scoped(run->runs->app, &caller, run->session[0] ? NULL : &run->scope, &want,
+                           &task_calls, task);
     cl_buf_fini(&task->params);
 }
 
@@ -214,7 +218,9 @@ void cl_run_start_claimed(struct cl_run *run, struct cl_run_task *task)
  * and functions of files share their globals. A workflow of one has nobody to share with. */
 static void open_session(struct cl_run *run)
 {
-    const struct cl_session_ask ask = { .tenant = run->tenant, .key = run->key, .policy = "" };
+    const struct cl_session_ask ask = { .tenant = run->tenant,
+                                        .key = run->key,
+                                        .policy = run->policy };
     struct cl_app *app = run->runs->app;
     struct cl_refusal refusal = CL_REFUSAL_INIT;
     struct cl_session *session = NULL;

@@ -27,8 +27,9 @@ enum {
 /* On whose behalf. Copied. */
 struct cl_run_ask {
     struct cl_tenant *tenant;
-    const char *key; /* the token's id; "" is the tenant's own token */
-    bool is_task;    /* a workflow of one, made by POST /v1/tasks */
+    const char *key;    /* the token's id; "" is the tenant's own token */
+    const char *policy; /* "": the tenant's default */
+    bool is_task;       /* a workflow of one, made by POST /v1/tasks */
 };
 
 /* Who waits for news of one run. Part of the caller; in a list while it is watching. */

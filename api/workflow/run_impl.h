@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "api/pythonv1.h"
+#include "api/pythonv1_scoped.h"
 #include "api/store.h"
 #include "api/workflow/run.h"
 
@@ -75,7 +76,9 @@ struct cl_run {
     struct cl_runs *runs;
     struct cl_tenant *tenant;
     char key[CL_NAME_MAX];
+    char policy[CL_NAME_MAX];
     char session[CL_V1_SESSION_MAX];
+    struct cl_v1_scope scope; /* its registrations, when it has no session */
     bool is_task;
     struct cl_plan plan;
     struct cl_run_task *tasks;

@@ -109,6 +109,7 @@ static struct cl_store_workflow workflow_of(const struct cl_run *run)
         .name = run->plan.name,
         .status = run->status,
         .session = run->session,
+        .policy = run->policy,
         .document = { run->plan.document.bytes, run->plan.document.length },
         .task_count = (uint32_t)run->plan.count,
         .is_task = run->is_task,

@@ -29,7 +29,7 @@ struct saved_task {
 
 struct saved {
     struct saved *next;
-    char *tenant, *id, *key, *session, *document;
+    char *tenant, *id, *key, *session, *policy, *document;
     size_t document_length;
     bool is_task, is_cancelled;
     int64_t created_us, started_us, deadline_us;
@@ -69,6 +69,7 @@ static int on_workflow(void *self, const struct cl_store_workflow *row, struct c
         .id = keep(row->id, strlen(row->id)),
         .key = keep(row->key, strlen(row->key)),
         .session = keep(row->session, strlen(row->session)),
+        .policy = keep(row->policy, strlen(row->policy)),
         .document = keep(row->document.bytes, row->document.length),
         .document_length = row->document.length,
         .is_task = row->is_task,
@@ -153,6 +154,7 @@ static void free_saved(struct saved *saved)
     free(saved->id);
     free(saved->key);
     free(saved->session);
+    free(saved->policy);
     free(saved->document);
     free(saved);
 }
@@ -223,7 +225,7 @@ static void go_on(struct cl_run_task *task)
 static void restore(struct cl_runs *runs, const struct saved *saved, struct cl_tenant *tenant,
                     struct cl_plan *plan)
 {
-    const struct cl_run_ask ask = { tenant, saved->key, saved->is_task };
+    const struct cl_run_ask ask = { tenant, saved->key, saved->policy, saved->is_task };
     struct cl_run *run = cl_run_new(runs, &ask, plan);
     bool has_begun = saved->started_us != 0;
 
