@@ -6,6 +6,8 @@
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "api/http1/conn.h"
 #include "sandbox/base/clock.h"
@@ -93,6 +95,15 @@ void cl_input_check_pace(struct cl_conn *conn, uint64_t now_us)
     cl_conn_set_deadline(conn, now_us, next_ms < left_ms ? next_ms : left_ms);
 }
 
+/* A client that writes head and body apart, without TCP_NODELAY, keeps the body back until the
+ * head is acknowledged, which the kernel puts off for 40 ms. Without effect on other sockets. */
+static void acknowledge(struct cl_conn *conn)
+{
+    const int now = 1;
+
+    setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &now, sizeof(now));
+}
+
 static void begin_body(struct cl_conn *conn)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -118,8 +129,10 @@ static void begin_body(struct cl_conn *conn)
     if (x->head.expects_continue && evbuffer_get_length(input) == 0)
         cl_output_put(conn, &piece, 1);
     read_body(conn);
-    if (conn->state == CL_CONN_BODY)
-        cl_input_check_pace(conn, conn->since_us);
+    if (conn->state != CL_CONN_BODY)
+        return;
+    acknowledge(conn);
+    cl_input_check_pace(conn, conn->since_us);
 }
 
 static void begin_exchange(struct cl_conn *conn)
