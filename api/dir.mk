@@ -16,7 +16,8 @@ UNIT += $(API_UNIT)
 
 # All of the API but main, with exchanges that write down what is asked of them instead of HTTP.
 API_TEST_SRC := $(filter-out api/main.c,$(API_SRC)) tests/support/exchange_fake.c \
-                tests/support/api_fake.c tests/support/job_case.c tests/support/policy_sample.c
+                tests/support/api_fake.c tests/support/job_case.c tests/support/policy_sample.c \
+                tests/support/store_case.c
 $(foreach t,$(API_UNIT),$(eval $(t)_SRC := $(API_TEST_SRC))\
                         $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3 -lyaml))
 
@@ -43,3 +44,9 @@ UNIT += test_sessionstream
 FUZZERS += fuzz_sessionframes
 test_sessionstream_SRC := api/sessionstream.c $(fuzz_frames_SRC)
 fuzz_sessionframes_SRC := $(test_sessionstream_SRC)
+
+# Tokens and quotas by themselves.
+UNIT += test_keyring test_quota
+test_keyring_SRC := api/keyring.c api/token.c
+test_keyring_LIBS := -lsodium
+test_quota_SRC := api/quota.c api/refusal.c

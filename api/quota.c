@@ -133,8 +133,9 @@ int cl_quota_admit(struct cl_quota *quota, uint64_t now_us, struct cl_refusal *r
         return 0;
     refill(quota, now_us);
     if (quota->rate_left < window_us(&limits->rate)) {
+        const uint64_t missing = window_us(&limits->rate) - quota->rate_left;
         refusal->retry_after_s =
-            seconds_of((window_us(&limits->rate) - quota->rate_left) / limits->rate.amount + 1);
+            seconds_of((missing + limits->rate.amount - 1) / limits->rate.amount);
         return cl_refusal_set(refusal, CL_R_QUOTA_RATE,
                               "the tenant may make %" PRIu64 " calls in %" PRIu64 " s",
                               limits->rate.amount, limits->rate.window_s);

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tenants of one service: what each may use, by which token, and how much of it."""
+
+import contextlib
+import re
+import subprocess
+import threading
+import time
+
+import httpx
+import pytest
+from service import BIN, SLOW, Service, wait_until
+
+RUN = "def main(): return 1"
+SLEEP = "import time\ndef main(s): time.sleep(s); return s"
+SPIN = "def main():\n    while True: pass"
+ALL = "call,modules,workflows,policies:read,admin"
+
+
+def token(file, verb, tenant, *words):
+    made = subprocess.run([BIN / "cloche", "token", verb, "--tenant", tenant, "--file", file, *words],
+                          capture_output=True, text=True, timeout=30)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+class Tenants:
+    """A configuration with tenants, and clients for their tokens."""
+
+    def __init__(self, directory, tenants):
+        self.file = directory / "tenants.yaml"
+        (directory / "policies").mkdir()
+        (directory / "policies/naps.yaml").write_text(
+            "version: 1\nextends: default\nlimits: {wall: 20s}\n")
+        self.file.write_text("version: 1\ntenants:\n" + tenants)
+        self.service = Service(config=directory)
+        self.clients = []
+
+    def start(self):
+        self.service.start()
+        return self
+
+    def as_(self, secret):
+        client = httpx.Client(base_url=self.service.url, timeout=60 * SLOW,
+                              headers={"Authorization": f"Bearer {secret}"},
+                              limits=httpx.Limits(max_connections=256))
+        self.clients.append(client)
+        return client
+
+    def stop(self):
+        for client in self.clients:
+            client.close()
+        self.service.stop()
+
+
+@pytest.fixture
+def tenancy(tmp_path):
+    """make(tenants, name=scopes...): the service, started, and a client for each tenant's token."""
+    made = []
+
+    def make(text, **scopes):
+        tenants = Tenants(tmp_path, text)
+        made.append(tenants)
+        secrets = {name: token(tenants.file, "create", name, "--scopes", wanted)
+                   for name, wanted in scopes.items()}
+        tenants.start()
+        return tenants, *(tenants.as_(secret) for secret in secrets.values())
+
+    yield make
+    for tenants in made:
+        tenants.stop()
+
+
+def call(client, source=RUN, **body):
+    return client.post("/v1/calls", json={"source": source, **body})
+
+
+def slug(answer):
+    return answer.json()["type"].removeprefix("urn:cloche:problem:")
+
+
+# --------------------------------------------------------------------------------------- who may do what
+
+def test_each_tenant_has_its_own_policies_and_its_first_is_the_default(tenancy):
+    _, acme, beta = tenancy("  acme:\n    policies: [naps, strict]\n"
+                            "  beta:\n    policies: [strict]\n", acme=ALL, beta=ALL)
+    answer = call(acme)
+    assert answer.status_code == 200 and answer.json()["policy"]["name"] == "naps"
+    assert call(beta).json()["policy"]["name"] == "strict"
+    assert call(acme, policy="strict").json()["verdict"] == "ok"
+    for client, policy in ((beta, "naps"), (beta, "default"), (acme, "default")):
+        answer = call(client, policy=policy)
+        assert answer.status_code == 403 and slug(answer) == "policy-not-allowed"
+    assert {p["name"] for p in beta.get("/v1/policies").json()["policies"]} == {"strict"}
+    assert beta.get("/v1/policies/naps").status_code == 404
+
+
+def test_a_token_opens_what_its_scopes_say(tenancy):
+    tenants, caller, reader = tenancy("  a:\n    policies: [strict]\n  b:\n    policies: [strict]\n",
+                                      a="call", b="policies:read")
+    assert call(caller).status_code == 200
+    assert reader.get("/v1/policies").status_code == 200
+    for client, ask, scope in ((caller, ("GET", "/v1/policies"), "policies:read"),
+                               (reader, ("POST", "/v1/calls"), "call"),
+                               (reader, ("GET", "/metrics"), "admin")):
+        answer = client.request(*ask)
+        assert answer.status_code == 403 and slug(answer) == "scope-missing"
+        assert scope in answer.json()["detail"]
+    assert tenants.service.http.get("/metrics").status_code == 200  # local has every scope
+
+
+def test_every_wrong_token_gets_the_same_answer(tenancy):
+    tenants, good = tenancy("  a:\n    policies: [strict]\n", a="call")
+    right = good.headers["authorization"].removeprefix("Bearer ")
+    answers = set()
+    for wrong in (right[:-1], right + "A", right.swapcase(), "x" * 50, "b2:" + "0" * 64, "local", "a"):
+        answer = call(tenants.as_(wrong))
+        answers.add((answer.status_code, answer.text, answer.headers["www-authenticate"]))
+    assert len(answers) == 1 and answers.pop()[0] == 401
+
+
+def test_token_elsewhere_than_in_its_field_is_none(tenancy):
+    tenants, good = tenancy("  a:\n    policies: [strict]\n", a="call")
+    secret = good.headers["authorization"].removeprefix("Bearer ")
+    bare = httpx.Client(base_url=tenants.service.url, timeout=30 * SLOW)
+    body = {"source": RUN}
+    assert bare.post("/v1/calls", json=body, params={"access_token": secret}).status_code == 401
+    assert bare.post(f"/v1/calls?token={secret}", json=body).status_code == 401
+    for headers in ({"X-Api-Key": secret}, {"Cookie": f"token={secret}"}, {"Authorization": secret},
+                    {"Authorization": f"Basic {secret}"}, {"Authorization": f"Bearer  {secret}"},
+                    {"Authorization": f"Bearer {secret}, Bearer {secret}"},
+                    {"Proxy-Authorization": f"Bearer {secret}"},
+                    {"Authorization": "Bearer " + "x" * 4000}):
+        assert bare.post("/v1/calls", json=body, headers=headers).status_code == 401, headers
+    twice = [("Authorization", f"Bearer {secret}"), ("Authorization", "Bearer x")]
+    assert bare.post("/v1/calls", json=body, headers=twice).status_code in {400, 401}
+    assert bare.post("/v1/calls", json=body,
+                     headers={"Authorization": "Bearer " + "x" * 100000}).status_code == 431
+    bare.close()
+
+
+# ---------------------------------------------------------------------------------------------- reloads
+
+def test_revoked_token_is_refused_at_once_and_its_running_call_ends_well(tenancy):
+    tenants, acme = tenancy("  acme:\n    policies: [naps]\n", acme=ALL)
+    other = tenants.as_(token(tenants.file, "create", "acme", "--id", "other"))
+    wait_until(lambda: call(other).status_code == 200, what="the new token")
+    answers = []
+    running = threading.Thread(target=lambda: answers.append(call(acme, SLEEP, args=[1.5])))
+    running.start()
+    time.sleep(0.3)
+    token(tenants.file, "revoke", "acme", "--id", "main")
+    wait_until(lambda: call(acme).status_code == 401, what="the revocation")
+    assert call(other).status_code == 200
+    running.join()
+    assert answers[0].status_code == 200 and answers[0].json()["verdict"] == "ok"
+
+
+def test_rotated_token_takes_the_place_of_the_old_one(tenancy):
+    tenants, old = tenancy("  acme:\n    policies: [strict]\n", acme=ALL)
+    new = tenants.as_(token(tenants.file, "rotate", "acme"))
+    wait_until(lambda: call(new).status_code == 200, what="the new token")
+    assert call(old).status_code == 401
+
+
+def test_broken_tenants_file_leaves_the_tenants_in_force(tenancy):
+    tenants, acme = tenancy("  acme:\n    policies: [strict]\n", acme=ALL)
+    text = tenants.file.read_text()
+    ready = tenants.service.http
+    tenants.file.write_text(text.replace("[strict]", "[strikt]"))
+    wait_until(lambda: "reload" in ready.get("/readyz").json(), what="the refusal")
+    assert "no policy 'strikt'" in ready.get("/readyz").text
+    assert call(acme).status_code == 200
+    tenants.file.write_text(text + "  more:\n    policies: [strict]\n")
+    wait_until(lambda: "reload" not in ready.get("/readyz").json(), what="the mended file")
+    assert call(acme).status_code == 200
+
+
+def test_tenant_that_is_taken_out_is_refused(tenancy):
+    tenants, acme, beta = tenancy("  acme:\n    policies: [strict]\n  beta:\n    policies: [strict]\n",
+                                  acme=ALL, beta=ALL)
+    assert call(acme).status_code == call(beta).status_code == 200
+    tenants.file.write_text(re.sub(r"  acme:\n(?:    .*\n)+", "", tenants.file.read_text()))
+    wait_until(lambda: call(acme).status_code == 401, what="the tenant's end")
+    assert call(beta).status_code == 200
+
+
+# ----------------------------------------------------------------------------------------------- quotas
+
+def quota(text):
+    return f"  acme:\n    policies: [naps]\n    quota: {{{text}}}\n"
+
+
+def burst_of(client, count, *args, **kw):
+    answers = [None] * count
+
+    def one(at):
+        answers[at] = call(client, *args, **kw)
+    threads = [threading.Thread(target=one, args=(at,)) for at in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def test_rate_refuses_what_is_over_the_burst_and_says_when(tenancy):
+    _, acme = tenancy(quota("rate: 2/s, burst: 5"), acme=ALL)
+    answers = [call(acme) for _ in range(12)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert [a.status_code for a in answers[:5]] == [200] * 5 and len(refused) >= 3
+    assert all(slug(answer) == "quota-rate" for answer in refused)
+    waits = {int(answer.headers["retry-after"]) for answer in refused}
+    assert waits == {1}
+    time.sleep(1.1)
+    assert call(acme).status_code == 200
+
+
+def test_every_answer_tells_the_rate_and_what_is_left(tenancy):
+    _, acme = tenancy(quota("rate: 60/m, burst: 3"), acme=ALL)
+    left = []
+    for _ in range(4):
+        answer = call(acme)
+        assert answer.headers["ratelimit-policy"] == '"rate";q=60;w=60'
+        left.append(re.fullmatch(r'"rate";r=(\d+);t=(\d+)', answer.headers["ratelimit"]).groups())
+    assert [int(r) for r, _ in left][:3] == [2, 1, 0]
+    looked = acme.get("/v1/policies")  # looking costs nothing, and tells as well
+    assert looked.status_code == 200 and looked.headers["ratelimit"].startswith('"rate";r=')
+    assert acme.get("/nowhere").status_code == 404
+
+
+def test_concurrency_makes_calls_wait_and_loses_none(tenancy):
+    _, acme = tenancy(quota("concurrency: 2"), acme=ALL)
+    assert call(acme).status_code == 200
+    start = time.monotonic()
+    answers = burst_of(acme, 6, SLEEP, args=[0.3])
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert all(answer.json()["verdict"] == "ok" for answer in answers)
+    assert time.monotonic() - start >= 0.9
+
+
+def test_queue_refuses_who_comes_when_it_is_full(tenancy):
+    _, acme = tenancy(quota("concurrency: 1, queue: 2"), acme=ALL)
+    assert call(acme).status_code == 200
+    answers = burst_of(acme, 8, SLEEP, args=[0.5])
+    codes = sorted(answer.status_code for answer in answers)
+    assert codes == [200] * 3 + [429] * 5
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert slug(refused) == "quota-queue" and int(refused.headers["retry-after"]) >= 1
+
+
+def test_memory_of_running_calls_is_a_sum(tenancy):
+    _, acme = tenancy(quota("memory: 256Mi"), acme=ALL)
+    assert call(acme).status_code == 200
+    start = time.monotonic()
+    answers = burst_of(acme, 4, SLEEP, args=[0.4])  # 128Mi each: two at a time
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert time.monotonic() - start >= 0.8
+
+
+def test_processor_time_that_is_used_up_refuses_until_it_has_come_back(tenancy):
+    _, acme = tenancy(quota("cpu: 500ms/m"), acme=ALL)
+    assert call(acme, SPIN, limits={"cpu": "1s"}).json()["verdict"] == "limit"
+    answer = call(acme)
+    assert answer.status_code == 429 and slug(answer) == "quota-cpu"
+    # It has used a second of half a second a minute: it is under it again in about another minute.
+    assert 45 <= int(answer.headers["retry-after"]) <= 75
+    assert acme.get("/v1/policies").status_code == 200
+
+
+def test_new_quota_is_in_force_with_the_reload(tenancy):
+    tenants, acme = tenancy(quota("rate: 1/h, burst: 1"), acme=ALL)
+    assert call(acme).status_code == 200
+    refused = call(acme)
+    assert refused.status_code == 429 and int(refused.headers["retry-after"]) > 3000
+    tenants.file.write_text(tenants.file.read_text().replace("rate: 1/h, burst: 1", "rate: 100/s"))
+    wait_until(lambda: call(acme).status_code == 200, what="the new quota")
+
+
+# ------------------------------------------------------------------------------------------- neighbours
+
+def test_tenant_at_twenty_times_its_quota_costs_another_one_no_call(tenancy):
+    tenants, loud, quiet = tenancy(
+        "  loud:\n    policies: [naps]\n    quota: {concurrency: 2, queue: 10, rate: 20/s, burst: 20}\n"
+        "  quiet:\n    policies: [naps]\n", loud=ALL, quiet=ALL)
+    assert call(loud).status_code == call(quiet).status_code == 200
+    stop = threading.Event()
+    codes = []
+
+    def fire():
+        secret = loud.headers["authorization"]
+        with httpx.Client(base_url=tenants.service.url, timeout=60 * SLOW,
+                          headers={"Authorization": secret}) as client:
+            while not stop.wait(0.02):  # 8 of them: 400 calls a second asked for
+                with contextlib.suppress(httpx.HTTPError):
+                    codes.append(call(client, SLEEP, args=[0.05]).status_code)
+
+    threads = [threading.Thread(target=fire) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    answers = []
+    for _ in range(100):
+        answers.append(call(quiet))
+        time.sleep(0.02)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [200] * 100
+    assert all(answer.json()["verdict"] == "ok" for answer in answers)
+    assert set(codes) == {200, 429}
+    # A rate of 20/s and the burst, over some seconds.
+    assert codes.count(429) > codes.count(200)
