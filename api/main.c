@@ -20,6 +20,7 @@
 #include "api/confine.h"
 #include "api/jailclient.h"
 #include "api/options.h"
+#include "api/pythonv1_names.h"
 #include "api/session.h"
 #include "api/storeq.h"
 #include "api/workflow/run.h"
@@ -274,7 +275,10 @@ static int start_store(struct cl_err *err)
         cl_confine_files(STORE_FD, err) == 0)
         app.storeq = cl_storeq_new(app.base, &store, &cl_storeq_caps_default, err);
     cl_store_close(store);
-    return app.storeq ? 0 : -1;
+    if (!app.storeq)
+        return -1;
+    cl_v1_names_clear(app.storeq); /* no session outlives the process */
+    return 0;
 }
 
 /* Clients wait in the listener's queue until there are tenants to know them by; nothing of theirs

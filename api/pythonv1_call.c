@@ -108,6 +108,9 @@ void cl_v1_call_refuse(struct cl_v1_call *call, const struct cl_refusal *refusal
     case 507:
         cl_v1_fail(&fault, CL_V1_RESOURCES, "Resources exhausted: %s", refusal->detail);
         break;
+    case 409: /* its session ended while it waited */
+        cl_v1_fail(&fault, CL_V1_LOST, "%s", refusal->detail);
+        break;
     case 403:
         cl_v1_fail(&fault, CL_V1_FORBIDDEN, "%s", refusal->detail);
         break;

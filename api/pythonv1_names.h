@@ -55,4 +55,9 @@ typedef void cl_v1_names_done(void *self, uint64_t id, const struct cl_v1_names 
 int cl_v1_names_run(struct cl_storeq *queue, const struct cl_v1_names_ask *ask,
                     cl_v1_names_done *done, void *self, uint64_t id, struct cl_err *err);
 
+/* A session has ended, and what was kept of it goes. */
+void cl_v1_names_forget(struct cl_storeq *queue, const char *tenant, const char *session);
+/* At the start, when there is no session yet: what the process before left. */
+void cl_v1_names_clear(struct cl_storeq *queue);
+
 #endif

@@ -272,7 +272,7 @@ static int open_caller(struct rpc *rpc, struct cl_refusal *refusal)
     rpc->caller = (struct cl_v1_caller){
         .tenant = rpc->visit->tenant,
         .policy = rpc->policy,
-        .key = "",
+        .key = cl_visit_key(rpc->visit),
         .session = rpc->session,
     };
     snprintf(rpc->policy, sizeof(rpc->policy), "%s", policy);

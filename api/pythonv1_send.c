@@ -8,6 +8,7 @@
 
 #include "api/member.h"
 #include "api/pythonv1_call.h"
+#include "api/session.h"
 #include "api/visit.h"
 #include "sandbox/base/own.h"
 
@@ -210,10 +211,24 @@ static int put_modules(struct cl_v1_call *call, struct cl_request *request,
     return put;
 }
 
+/* Functions of files run where the globals of their files are; all else gets a jail of its own. */
+static struct cl_session *session_of(const struct cl_v1_call *call)
+{
+    const bool is_shared = call->home == CL_V1_HOME_FILE && call->session[0] &&
+                           call->plan.operation == CL_V1_EXECUTE && !call->plan.isolated &&
+                           !call->isolated;
+
+    return is_shared ? cl_session_find(call->app, call->tenant, call->key, call->session)
+                     : NULL;
+}
+
 static int start(struct cl_v1_call *call, struct cl_refusal *refusal)
 {
     struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
-    struct cl_pool *pool = cl_v1_call_pool(call, refusal);
+    struct cl_session *session = session_of(call);
+    struct cl_pool *pool =
+        session ? cl_session_pool(session, refusal) : cl_v1_call_pool(call, refusal);
+    const uint32_t flags = CL_CALL_V1 | (session ? CL_CALL_SESSION : 0);
     int put;
 
     if (!pool || put_frames(call, &request, refusal) < 0)
@@ -222,9 +237,13 @@ static int start(struct cl_v1_call *call, struct cl_refusal *refusal)
     if (put != 0)
         return put;
     ask_wall(call, pool->policy, &request);
-    if (cl_request_seal(&request, pool->policy, CL_CALL_V1, refusal) < 0)
+    if (cl_request_seal(&request, pool->policy, flags, refusal) < 0 ||
+        (session && cl_session_check(session, &request, refusal) < 0))
         return -1;
-    call->errand = cl_errand_start(call->app, pool, &request, CL_CALL_V1, &errand_calls, call);
+    if (session)
+        call->errand = cl_session_call(session, &request, flags, &errand_calls, call);
+    else
+        call->errand = cl_errand_start(call->app, pool, &request, flags, &errand_calls, call);
     return 0;
 }
 

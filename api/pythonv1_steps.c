@@ -10,6 +10,7 @@
 
 #include "api/pythonv1_call.h"
 #include "api/pythonv1_scoped.h"
+#include "api/session.h"
 #include "api/storeq.h"
 #include "api/visit.h"
 #include "sandbox/base/own.h"
@@ -269,8 +270,11 @@ static void on_kept(void *self, uint64_t id, const struct cl_v1_names *names)
 {
     struct cl_v1_call *call = named(self, id, names);
 
-    if (call)
-        end_done(call, "{\"registered\":", call->plan.kind);
+    if (!call)
+        return;
+    if (call->session[0])
+        cl_session_keeps(call->app, call->session);
+    end_done(call, "{\"registered\":", call->plan.kind);
 }
 
 static void on_dropped(void *self, uint64_t id, const struct cl_v1_names *names)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "api/pythonv1_names.h"
 #include "api/session_impl.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
@@ -98,6 +99,8 @@ static void free_session(struct cl_session *session)
 {
     cl_log(CL_INFO, "session.end", "session=%s tenant=%s calls=%llu restarts=%u", session->id,
            session->tenant->name, (unsigned long long)session->calls, session->restarts);
+    if (session->is_stored)
+        cl_v1_names_forget(session->app->storeq, session->tenant->name, session->id);
     cl_list_unlink(&session->node);
     session->app->sessions->count--;
     cl_sessionstream_fini(&session->stream);
@@ -273,6 +276,16 @@ struct cl_session *cl_session_find(struct cl_app *app, const struct cl_tenant *t
             return session;
     }
     return NULL;
+}
+
+void cl_session_keeps(struct cl_app *app, const char *id)
+{
+    cl_list_each (node, keep, &sessions_of(app)->all) {
+        struct cl_session *session = cl_list_entry(node, struct cl_session, node);
+
+        if (strcmp(session->id, id) == 0)
+            session->is_stored = true;
+    }
 }
 
 struct cl_session *cl_session_each(struct cl_visit *visit, struct cl_session *before)

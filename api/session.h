@@ -62,6 +62,9 @@ uint64_t cl_session_call(struct cl_session *session, struct cl_request *request,
 /* The same for a job that somebody else made and has yet to submit. */
 void cl_session_join(struct cl_session *session, struct cl_job *job);
 
+/* The store holds something of this session, if there is one: it goes when that ends. */
+void cl_session_keeps(struct cl_app *app, const char *id);
+
 /* Calls that wait are refused, those that run end as cancelled. */
 void cl_session_end(struct cl_session *session);
 

@@ -75,7 +75,7 @@ def test_problems_are_results(rpc, expression, message, kind):
 
 
 REFUSED = [("().__class__", "Attribute"), ("'{0.real}'.format(1)", "Attribute"), ("'a'.format_map({})", "Attribute"),
-           ("(lambda: (yield))()", "Yield"), ("[x async for x in []]", "ListComp"), ("a @ a", "MatMult"),
+           ("(lambda: (yield))()", "Yield"), ("[x async for x in []]", "async"), ("a @ a", "MatMult"),
            ("(lambda: 1).__globals__", "Attribute"), ("(lambda __x: 1)(1)", "Lambda"), ("xs.append", "Attribute"),
            ("xs.append(1)", "Attribute")]
 
