@@ -160,10 +160,9 @@ static const uint16_t allowed[] = {
 /* On a name in a directory, which is argument 0: only in the store's. An absolute name would
  * leave it; Landlock and the uid refuse that. */
 static const uint16_t in_store[] = {
-    SYS_openat,
-    SYS_unlinkat,
-    SYS_renameat,
-    SYS_faccessat,
+    SYS_openat,     SYS_unlinkat,
+    SYS_renameat,   SYS_faccessat, /* for kernels that lack the next */
+    SYS_faccessat2,
 };
 
 /* Nothing of ours makes these; whoever does has taken the process over. */

@@ -9,15 +9,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "api/confine.h"
+#include "api/storeq.h"
 #include "sandbox/base/own.h"
+#include "tests/support/store_case.h"
 
 static int store_fd = -1; /* as cloche-api has it, or none */
 
@@ -158,6 +162,193 @@ static void what_only_an_intruder_does_kills(void **state)
     assert_int_equal(confined(try_fork), 0);
 }
 
+/* ----------------------------------------------------------------------------- the store */
+
+static char store_path[64], above[80]; /* the directory, and a file beside it */
+
+static int make_store(void **state)
+{
+    (void)state;
+    store_case_make_dir(store_path, &store_fd);
+    snprintf(above, sizeof(above), "../%s.above", strrchr(store_path, '/') + 1);
+    cl_own_close(&(int){ openat(store_fd, above, O_CREAT | O_WRONLY, 0600) });
+    assert_int_equal(symlinkat("/etc/passwd", store_fd, "link"), 0);
+    cl_own_close(&(int){ openat(store_fd, "mine", O_CREAT | O_WRONLY, 0600) });
+    return 0;
+}
+
+static int remove_store(void **state)
+{
+    (void)state;
+    assert_int_equal(unlinkat(store_fd, above, 0), 0); /* nobody else could */
+    cl_own_close(&store_fd);
+    store_case_remove_dir(store_path);
+    return 0;
+}
+
+static int is_refused(int result)
+{
+    return result < 0 && (errno == EPERM || errno == EACCES || errno == EXDEV) ? 0 : 1;
+}
+
+static int use_files(void)
+{
+    cl_close_auto int fd = openat(store_fd, "other", O_RDWR | O_CREAT, 0600);
+
+    return fd >= 0 && pwrite(fd, "x", 1, 0) == 1 && fsync(fd) == 0 && ftruncate(fd, 0) == 0 &&
+                   renameat(store_fd, "other", store_fd, "third") == 0 &&
+                   faccessat(store_fd, "third", R_OK, 0) == 0 &&
+                   unlinkat(store_fd, "third", 0) == 0 && fsync(store_fd) == 0
+               ? 0
+               : 1;
+}
+
+static int open_absolute(void)
+{
+    return is_refused(openat(store_fd, "/etc/passwd", O_RDONLY));
+}
+
+static int open_above(void)
+{
+    return is_refused(openat(store_fd, above, O_RDONLY));
+}
+
+static int open_link(void)
+{
+    return is_refused(openat(store_fd, "link", O_RDONLY));
+}
+
+static int open_here(void)
+{
+    return is_refused(openat(AT_FDCWD, store_path, O_RDONLY));
+}
+
+static int open_executable(void)
+{
+    return is_refused(openat(store_fd, "/bin/true", O_RDONLY | O_CLOEXEC));
+}
+
+static int make_above(void)
+{
+    return is_refused(openat(store_fd, "../left-over", O_RDWR | O_CREAT, 0600));
+}
+
+static int remove_above(void)
+{
+    return is_refused(unlinkat(store_fd, above, 0)) |
+           is_refused(unlinkat(AT_FDCWD, "/tmp/nothing", 0));
+}
+
+static int move_away(void)
+{
+    return is_refused(renameat(store_fd, "mine", store_fd, "../left-over"));
+}
+
+static int make_directory(void)
+{
+    return is_refused(mkdirat(store_fd, "folder", 0700));
+}
+
+static int make_link(void)
+{
+    return is_refused(symlinkat("/etc/passwd", store_fd, "another"));
+}
+
+static int make_fifo(void)
+{
+    return is_refused(mknodat(store_fd, "fifo", S_IFIFO | 0600, 0));
+}
+
+static int change_mode(void)
+{
+    return is_refused(fchmodat(store_fd, "mine", 04777, 0));
+}
+
+static int list_elsewhere(void)
+{
+    return is_refused(openat(store_fd, "/", O_RDONLY | O_DIRECTORY));
+}
+
+static void only_the_stores_files_are_left(void **state)
+{
+    static int (*const tries[])(void) = {
+        use_files,  open_absolute, open_above,     open_link,       open_here,
+        make_above, remove_above,  move_away,      make_directory,  make_link,
+        make_fifo,  change_mode,   list_elsewhere, open_executable,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CL_COUNT(tries); i++) {
+        if (confined(tries[i]) != 0)
+            fail_msg("try %zu went wrong", i);
+    }
+}
+
+enum { LONG = 100000 };
+
+/* On the store thread: it works, and is as confined as the rest. */
+static int work(struct cl_store *store, void *arg, struct cl_err *err)
+{
+    static char text[LONG];
+    char id[CL_ULID_SIZE];
+    struct cl_store_call call = store_case_call("t", store_case_id(id, 1));
+
+    (void)arg;
+    call.request = (struct cl_blob){ text, LONG };
+    call.envelope = store_case_blob("{}");
+    call.verdict = "ok";
+    if (cl_store_call_insert(store, &call, NULL, NULL, err) < 0 ||
+        cl_store_call_get(store, "t", id, NULL, NULL, err) != 1 ||
+        cl_store_call_finish(store, &call, err) != 1)
+        return -1;
+    if (open_absolute() != 0 || open_here() != 0 || open_above() != 0 || try_socket() != 0 ||
+        try_setuid() != 0 || try_fork() != 0)
+        return cl_fail(err, CL_E_DENIED, "the thread may do more than it should");
+    return 0;
+}
+
+static void on_work(void *arg, const struct cl_err *err)
+{
+    *(int *)arg = (int)err->kind;
+}
+
+/* As cloche-api starts: the store, its thread, the filter; then works, upkeep and the end. */
+static int live(void)
+{
+    struct cl_err err = CL_ERR_INIT;
+    struct event_base *base = event_base_new();
+    struct cl_store_caps caps = cl_store_caps_default;
+    struct cl_store *store = cl_store_open(store_fd, &caps, &err);
+    struct cl_storeq *queue = NULL;
+    int kind = -1;
+
+    if (!store || cl_confine_files(store_fd, &err) < 0)
+        return 1;
+    queue = cl_storeq_new(base, &store, &cl_storeq_caps_default, &err);
+    if (!queue || cl_confine_calls(store_fd, &err) < 0)
+        return 2;
+    if (cl_storeq_run(queue, work, on_work, &kind, &err) < 0)
+        return 3;
+    while (kind < 0)
+        event_base_loop(base, EVLOOP_ONCE);
+    cl_storeq_free(queue); /* the log is written back, and removed */
+    if (kind != CL_E_NONE)
+        return 4;
+    return faccessat(store_fd, "cloche.db-wal", F_OK, 0) < 0 ? 0 : 5;
+}
+
+static void the_store_works_confined(void **state)
+{
+    int status = 0;
+    const pid_t child = fork();
+
+    (void)state;
+    if (child == 0)
+        _exit(live());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static int look(void)
 {
     struct rlimit core;
@@ -188,6 +379,9 @@ int main(void)
         cmocka_unit_test(files_sockets_and_signals_are_refused),
         cmocka_unit_test(what_only_an_intruder_does_kills),
         cmocka_unit_test(nothing_can_be_asked_or_undone),
+        cmocka_unit_test_setup_teardown(only_the_stores_files_are_left, make_store,
+                                        remove_store),
+        cmocka_unit_test_setup_teardown(the_store_works_confined, make_store, remove_store),
     };
 
     return is_sanitized ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
