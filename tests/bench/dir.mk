@@ -16,6 +16,11 @@ bench-guard:  ## what the Python guard costs: calls/s with it and without, in tu
 	@$(MAKE) GUARD=off BUILD=build/noguard all
 	@CLOCHE_BIN=$(abspath $(BIN)) $(PYTHON) tests/bench/guard.py $(BENCH_ARGS) $(BIN) build/noguard/bin
 
+.PHONY: bench-scale
+bench-scale:  ## thousands of modules, calls, tenants and tasks, against their promises (root, minutes)
+	@$(MAKE) all
+	@CLOCHE_BIN=$(abspath $(BIN)) $(PYTHON) tests/bench/scale.py $(BENCH_ARGS)
+
 .PHONY: run
 run:  ## install what is missing, build, serve on 127.0.0.1:8420 and show one call (root)
 	@$(MAKE) deps
