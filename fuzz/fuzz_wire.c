@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         return 0;
 
     unsigned picked = bytes[0] % 8;
-    if (picked >= CL_WAY_API_TO_CLOCHED && picked <= CL_WAY_POLICYC_TO_CLOCHED)
+    if (picked >= CL_WAY_API_TO_CLOCHED && picked <= CL_WAY_LOADER_TO_CLOCHED)
         check_msg(bytes + 2, length - 2, bytes[1] % 16, (enum cl_msg_way)picked);
     else
         check_frame(bytes + 2, length - 2, picked == 0);

@@ -78,7 +78,7 @@ static void write_wire(int dir)
 {
     write_frames(dir);
     for (uint32_t type = CL_M_HELLO; type <= CL_M_DONE; type++) {
-        for (int way = CL_WAY_API_TO_CLOCHED; way <= CL_WAY_POLICYC_TO_CLOCHED; way++) {
+        for (int way = CL_WAY_API_TO_CLOCHED; way <= CL_WAY_LOADER_TO_CLOCHED; way++) {
             write_msg(dir, type, (enum cl_msg_way)way, 0);
             write_msg(dir, type, (enum cl_msg_way)way, 1);
         }

@@ -168,7 +168,7 @@ static int one_message(struct serve *serve, struct cl_err *err)
     union cl_msg_any msg;
     int fds[CL_FDPASS_MAX];
     size_t fd_count = 0;
-    int got = cl_msg_recv(serve->socket, CL_WAY_CLOCHED_TO_POLICYC, &msg, fds, &fd_count, err);
+    int got = cl_msg_recv(serve->socket, CL_WAY_LOADER_TO_POLICYC, &msg, fds, &fd_count, err);
 
     if (got < 0)
         return -1;

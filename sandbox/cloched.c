@@ -20,7 +20,6 @@
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
-#include "sandbox/load.h"
 #include "sandbox/pool.h"
 #include "sandbox/sweep.h"
 #include "sandbox/zygote.h"
@@ -296,20 +295,6 @@ static const char *absolute(const char *path, struct cl_err *err)
     return full;
 }
 
-static void on_edit(struct cl_edits *edits)
-{
-    struct cl_daemon *daemon = cl_list_entry(edits, struct cl_daemon, edits);
-
-    if (edits->is_edited)
-        cl_load_start(daemon);
-    cl_tenant_tell_next(daemon);
-}
-
-static bool on_other(struct cl_edits *edits, int place)
-{
-    return cl_tenant_on_edit(cl_list_entry(edits, struct cl_daemon, edits), place);
-}
-
 /* What needs more than cloched keeps, or may block. */
 static int prepare(struct cl_daemon *daemon, struct cl_err *err)
 {
@@ -363,11 +348,8 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
     start_sweeper(&daemon->sweeper);
     if (cl_state_confine(err) < 0)
         return -1;
-    if (daemon->options.config &&
-        cl_edits_open(&daemon->edits, &daemon->loop, daemon->options.config, on_edit, err) < 0)
+    if (cl_load_open(daemon, err) < 0)
         return -1;
-    daemon->edits.on_other = on_other;
-    cl_load_start(daemon);
     return daemon->loop.stop ? 0 : cl_front_start(&daemon->front, err);
 }
 

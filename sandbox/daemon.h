@@ -8,17 +8,11 @@
 
 #include "sandbox/cgroup.h"
 #include "sandbox/child.h"
-#include "sandbox/edits.h"
 #include "sandbox/front.h"
 #include "sandbox/idmap.h"
+#include "sandbox/load.h"
 #include "sandbox/loop.h"
 #include "sandbox/state.h"
-#include "sandbox/tenant.h"
-
-enum {
-    CL_DAEMON_POLICIES_MAX = 60,
-    CL_DAEMON_POOLS_MAX = 4096, /* tenants times their policies; the API's bound, too */
-};
 
 struct cl_options {
     const char *config; /* NULL: the embedded policies only */
@@ -40,8 +34,7 @@ struct cl_daemon {
     struct cl_state state;
     struct cl_front front;
     struct cl_child sweeper;
-    struct cl_edits edits;
-    struct cl_load *load;          /* a generation on its way; NULL when none is */
+    struct cl_load load;           /* a generation on its way */
     struct cl_msg_problem refused; /* of the last one; count 0: it is in force */
     struct cl_list pools, tenants;
     struct cl_list waiting; /* struct cl_brood, for a range of ids */

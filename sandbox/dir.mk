@@ -6,6 +6,10 @@ PROGRAMS += cloched
 cloched_SRC := $(wildcard sandbox/*.c)
 cloched_LIBS := -lcap
 
+PROGRAMS += cloche-loader
+LOAD_SRC := $(wildcard sandbox/load/*.c) sandbox/loop.c
+cloche-loader_SRC := $(LOAD_SRC)
+
 PROGRAMS += cloche-prover
 PROVE_SRC := $(wildcard sandbox/prove/*.c)
 cloche-prover_SRC := $(PROVE_SRC)
@@ -13,7 +17,7 @@ cloche-prover_SRC := $(PROVE_SRC)
 # Everything but main, with the test in the place of the processes.
 DAEMON_SRC := $(filter-out sandbox/cloched.c,$(cloched_SRC)) tests/support/daemon_rig.c
 DAEMON_TESTS := test_monitor test_pool test_reap test_front test_judgement test_state
-UNIT += $(DAEMON_TESTS) test_prove test_owned test_edits test_loop test_cgroup test_sweep
+UNIT += $(DAEMON_TESTS) test_prove test_sources test_owned test_edits test_loop test_cgroup test_sweep
 
 define daemon_test
 $(1)_SRC := $$(DAEMON_SRC)
@@ -22,8 +26,9 @@ endef
 $(foreach t,$(DAEMON_TESTS),$(eval $(call daemon_test,$(t))))
 
 test_prove_SRC := $(filter-out sandbox/prove/prover.c,$(PROVE_SRC))
-test_owned_SRC := sandbox/owned.c
-test_edits_SRC := sandbox/edits.c sandbox/loop.c
+test_sources_SRC := $(filter-out sandbox/load/loader.c,$(LOAD_SRC))
+test_owned_SRC := sandbox/load/owned.c
+test_edits_SRC := sandbox/load/edits.c sandbox/loop.c
 test_loop_SRC := sandbox/loop.c
 test_cgroup_SRC := sandbox/cgroup.c sandbox/cgroup_v1.c sandbox/cgroup_v2.c
 test_sweep_SRC := sandbox/sweep.c

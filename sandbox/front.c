@@ -56,6 +56,7 @@ static void flush(struct cl_front *front)
     }
     cl_loop_change(&peer->daemon->loop, &peer->watch,
                    EPOLLIN | (front->queued > 0 ? EPOLLOUT : 0));
+    cl_load_pace(peer->daemon, front->queued < QUEUE_MAX / 8);
 }
 
 void cl_front_send(struct cl_front *front, enum cl_msg_type type, const void *msg, int *fd)
@@ -77,6 +78,8 @@ void cl_front_send(struct cl_front *front, enum cl_msg_type type, const void *ms
     cl_list_append(&front->queue, &queued->node);
     if (++front->queued == 1)
         flush(front);
+    else if (front->queued == QUEUE_MAX / 8)
+        cl_load_pace(front->peer.daemon, false);
 }
 
 static void send_copy(struct cl_front *front, enum cl_msg_type type, const void *msg, int fd)
@@ -124,7 +127,7 @@ void cl_front_tell(struct cl_front *front)
     if (daemon->refused.count > 0)
         cl_front_send(front, CL_M_PROBLEM, &daemon->refused, NULL);
     cl_pool_offer_all(daemon);
-    cl_tenant_tell_all(daemon);
+    cl_load_show(daemon);
     cl_daemon_check_ready(daemon);
 }
 
@@ -146,10 +149,8 @@ static void on_control(struct cl_watch *watch, uint32_t events)
 {
     struct cl_front *front = cl_list_entry(watch, struct cl_front, peer.watch);
 
-    if (events & EPOLLOUT) {
+    if (events & EPOLLOUT)
         flush(front);
-        cl_tenant_tell_next(front->peer.daemon);
-    }
     if (events & ~(uint32_t)EPOLLOUT)
         cl_peer_on_event(watch, events);
 }
@@ -172,6 +173,7 @@ static void hang_up(struct cl_front *front)
     cl_peer_hang_up(&front->peer);
     cl_list_each (node, keep, &front->queue)
         drop(front, cl_list_entry(node, struct queued, node));
+    cl_load_pace(front->peer.daemon, true);
 }
 
 void cl_front_end(struct cl_front *front, const char *why)

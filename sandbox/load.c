@@ -1,69 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opens policy files, has them compiled by a process of no privilege, puts the outcome in force.
+ * Puts in force what loader and policyc made of the configuration.
  * Runs in: cloched.
- * Trusts: owner and mode of an opened file; of policyc nothing but what passes policyview.
+ * Trusts: nothing they made but what passes policyview and tenantview.
  */
 #include "sandbox/load.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sandbox/base/clock.h"
-#include "sandbox/base/file.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
 #include "sandbox/base/tenantview.h"
 #include "sandbox/daemon.h"
-#include "sandbox/owned.h"
 #include "sandbox/pool.h"
 
-enum { LOAD_US = 5000000 };
+enum { LATE_US = 10000000 }; /* the loader gives policyc half of it */
 
-static const char *const embedded[] = { "default", "strict" };
-/* Of a later version: ignoring what an admin wrote would be worse than not starting. */
-#define UNSUPPORTED "cloche.yaml"
-#define TENANTS     "tenants.yaml"
+/* --------------------------------------------------------------------------------- contents */
 
-struct source {
-    char name[CL_NAME_MAX];
-    struct cl_ruling *ruling; /* NULL until it is compiled */
-};
-
-struct cl_load {
-    struct cl_peer peer; /* policyc */
-    struct cl_timer timer;
-    struct source sources[CL_DAEMON_POLICIES_MAX];
-    struct cl_list tenants; /* `local` first */
-    size_t tenant_count;
-    size_t asked, compiled;
-    struct cl_msg_problem problem; /* the first of them */
-    bool is_again;                 /* another reload was asked for meanwhile */
-};
-
-/* ---------------------------------------------------------------------------------- sources */
-
-int cl_load_check_name(const char *name, size_t length)
+const char *cl_tenant_name(const struct cl_tenant *tenant)
 {
-    static const char allowed[] = "_-abcdefghijklmnopqrstuvwxyz0123456789";
-
-    return length == 0 || length >= CL_NAME_MAX || strspn(name, allowed) < length ||
-                   name[0] == '_' || name[0] == '-'
-               ? -1
-               : 0;
+    return tenant->file ? tenant->file->name : CL_TENANT_LOCAL_NAME;
 }
 
-static struct source *find(struct cl_load *load, const char *name)
+static void add_tenant(struct cl_load *load, const struct cl_tenant_file *file, int fd)
 {
-    for (size_t i = 0; i < load->asked; i++) {
-        if (strcmp(load->sources[i].name, name) == 0)
-            return &load->sources[i];
+    struct cl_tenant *tenant = calloc(1, sizeof(*tenant));
+
+    CL_CHECK(tenant);
+    *tenant = (struct cl_tenant){ .file = file, .fd = fd, .number = load->tenant_count++ };
+    cl_list_init(&tenant->node);
+    cl_list_append(&load->tenants, &tenant->node);
+}
+
+static void free_tenants(struct cl_list *tenants)
+{
+    cl_list_for (struct cl_tenant, tenant, node, tenants) {
+        cl_list_unlink(&tenant->node);
+        if (tenant->file) {
+            cl_tenantview_close(tenant->file);
+            cl_own_close(&tenant->fd);
+        }
+        free(tenant);
     }
-    return NULL;
 }
 
 static struct cl_tenant *find_tenant(struct cl_load *load, const char *name)
@@ -75,166 +57,80 @@ static struct cl_tenant *find_tenant(struct cl_load *load, const char *name)
     return NULL;
 }
 
-static void add_tenant(struct cl_load *load, const struct cl_tenant_file *file, int *fd)
+/* The place of a policy, or -1. */
+static int find(const struct cl_load *load, const char *name)
 {
-    struct cl_tenant *tenant = cl_tenant_new(file, fd);
-
-    tenant->number = (uint32_t)load->tenant_count++;
-    cl_list_append(&load->tenants, &tenant->node);
-}
-
-/* fd -1: the shipped policy of that name. */
-static int ask(struct cl_load *load, const char *name, int fd, struct cl_err *err)
-{
-    struct cl_msg_source source = { .embedded = fd < 0 };
-
-    if (load->asked == CL_DAEMON_POLICIES_MAX)
-        return cl_fail(err, CL_E_LIMIT, "more than %d policies", CL_DAEMON_POLICIES_MAX);
-    snprintf(source.name, sizeof(source.name), "%s", name);
-    memcpy(load->sources[load->asked++].name, source.name, sizeof(source.name));
-    return cl_msg_send(load->peer.watch.fd, CL_M_SOURCE, &source, &fd, fd >= 0, err);
-}
-
-static int ask_file(struct cl_load *load, int dir, const char *file, struct cl_err *err)
-{
-    const char *dot = strrchr(file, '.');
-    char name[CL_NAME_MAX];
-    struct stat found;
-
-    if (file[0] == '.' || !dot || (strcmp(dot, ".yaml") != 0 && strcmp(dot, ".yml") != 0))
-        return 0; /* an editor's leftovers, a README */
-    if (strcmp(dot, ".yaml") != 0 || cl_load_check_name(file, (size_t)(dot - file)) < 0)
-        return cl_fail(err, CL_E_INPUT,
-                       "policies/%s: a policy file is named <name>.yaml, the "
-                       "name of a-z 0-9 _ -",
-                       file);
-    snprintf(name, sizeof(name), "%.*s", (int)(dot - file), file);
-
-    cl_close_auto int fd = cl_owned_file(dir, "policies", file, &found, err);
-    if (fd < 0)
-        return -1;
-    return ask(load, name, fd, err);
-}
-
-static int ask_folder(struct cl_load *load, int config, struct cl_err *err)
-{
-    cl_closedir_auto DIR *folder = NULL;
-    cl_close_auto int dir = cl_owned_dir(config, "policies", err);
-    struct dirent *entry;
-
-    if (dir < 0 && errno == ENOENT)
-        return 0;
-    folder = dir < 0 ? NULL : fdopendir(dup(dir));
-    if (!folder)
-        return err->kind ? -1 : cl_fail(err, CL_E_SYS, "read policies");
-    while ((entry = readdir(folder))) {
-        if (ask_file(load, dir, entry->d_name, err) < 0)
-            return -1;
+    for (size_t i = 0; i < load->count; i++) {
+        if (strcmp(load->rulings[i]->policy->name, name) == 0)
+            return (int)i;
     }
-    return 0;
+    return -1;
 }
 
-static int ask_tenants(struct cl_load *load, int config, struct cl_err *err)
+static bool may_use(const struct cl_tenant *tenant, const char *policy)
 {
-    struct cl_msg_source source = { .kind = CL_SOURCE_TENANTS, .name = "tenants" };
-    struct stat found;
-
-    if (faccessat(config, TENANTS, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-        return 0;
-    cl_close_auto int fd = cl_owned_file(config, "the configuration", TENANTS, &found, err);
-    if (fd < 0)
-        return -1;
-    return cl_msg_send(load->peer.watch.fd, CL_M_SOURCE, &source, &fd, 1, err);
-}
-
-static int ask_config(struct cl_load *load, const char *path, struct cl_err *err)
-{
-    cl_close_auto int config = cl_owned_dir(AT_FDCWD, path, err);
-
-    if (config < 0)
-        return -1;
-    if (faccessat(config, UNSUPPORTED, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-        return cl_fail(err, CL_E_INPUT,
-                       "%s/%s is not supported by this version: take it away "
-                       "or it would be ignored",
-                       path, UNSUPPORTED);
-    if (ask_tenants(load, config, err) < 0)
-        return -1;
-    return ask_folder(load, config, err);
-}
-
-static int ask_all(struct cl_load *load, struct cl_err *err)
-{
-    const char *config = load->peer.daemon->options.config;
-    struct cl_msg compile;
-
-    if (config && ask_config(load, config, err) < 0)
-        return -1;
-    for (size_t i = 0; i < CL_COUNT(embedded); i++) {
-        if (!find(load, embedded[i]) && ask(load, embedded[i], -1, err) < 0)
-            return -1;
+    for (uint32_t i = 0; tenant->file && i < tenant->file->policy_count; i++) {
+        if (strcmp(tenant->file->policies[i], policy) == 0)
+            return true;
     }
-    return cl_msg_send(load->peer.watch.fd, CL_M_COMPILE, &compile, NULL, 0, err);
+    return !tenant->file;
 }
 
-/* ----------------------------------------------------------------------------------- outcome */
-
-static void free_load(struct cl_load *load)
+static void empty(struct cl_load *load)
 {
-    cl_child_kill(&load->peer.child);
-    cl_list_unlink(&load->peer.child.node); /* waited for as a stranger */
-    cl_peer_hang_up(&load->peer);
-    cl_timer_stop(&load->timer);
-    for (size_t i = 0; i < load->asked; i++) {
-        if (load->sources[i].ruling)
-            cl_ruling_put(load->sources[i].ruling);
-    }
-    cl_list_for (struct cl_tenant, tenant, node, &load->tenants)
-        cl_tenant_free(tenant);
-    free(load);
+    while (load->count > 0)
+        cl_ruling_put(load->rulings[--load->count]);
+    free_tenants(&load->tenants);
+    load->tenant_count = 0;
+    load->problem.count = 0;
 }
 
-static void note_problem(struct cl_load *load, const char *text)
-{
-    if (load->problem.count++ == 0)
-        snprintf(load->problem.text, sizeof(load->problem.text), "%s", text);
-    cl_log(CL_ERROR, "load.problem", "%s", text);
-}
+/* ---------------------------------------------------------------------------------- in force */
 
 /* Whether a pool stays as it is, with its zygotes and spares. */
 static bool is_unchanged(struct cl_load *load, struct cl_pool *pool)
 {
     struct cl_tenant *tenant = find_tenant(load, pool->tenant);
-    const struct source *same = find(load, pool->policy->name);
+    const int same = find(load, pool->policy->name);
 
-    if (!tenant || !same || !cl_tenant_may_use(tenant, same->name) ||
-        memcmp(same->ruling->policy->digest, pool->policy->digest,
+    if (!tenant || same < 0 || !may_use(tenant, pool->policy->name) ||
+        memcmp(load->rulings[same]->policy->digest, pool->policy->digest,
                sizeof(pool->policy->digest)) != 0)
         return false;
-    tenant->has_pool |= UINT64_C(1) << (same - load->sources);
+    tenant->has_pool |= UINT64_C(1) << same;
     pool->tenant_place = tenant->number;
     return true;
 }
 
-/* Each tenant, each of its policies. Pools of `local` under the policy that tells whether the
- * service is ready are kept warm; others start when a call wants them. */
+/* Those of `local` under the policy that tells whether the service is ready are kept warm; others
+ * start when a call wants them. */
 static void make_pools(struct cl_load *load, struct cl_tenant *tenant)
 {
-    for (size_t i = 0; i < load->asked; i++) {
-        struct source *source = &load->sources[i];
-        if ((tenant->has_pool & UINT64_C(1) << i) || !cl_tenant_may_use(tenant, source->name))
+    for (size_t i = 0; i < load->count; i++) {
+        const char *name = load->rulings[i]->policy->name;
+        if ((tenant->has_pool & UINT64_C(1) << i) || !may_use(tenant, name))
             continue;
         struct cl_pool *pool =
-            cl_pool_new(load->peer.daemon, cl_tenant_name(tenant), source->ruling);
+            cl_pool_new(load->daemon, cl_tenant_name(tenant), load->rulings[i]);
         pool->tenant_place = tenant->number;
-        pool->is_kept = !tenant->file && strcmp(source->name, "default") == 0;
+        pool->is_kept = !tenant->file && strcmp(name, "default") == 0;
     }
+}
+
+static void tell_loader(struct cl_load *load, enum cl_msg_type type, int fd)
+{
+    struct cl_msg msg;
+    struct cl_err err = CL_ERR_INIT;
+
+    if (load->loader.watch.fd >= 0 &&
+        cl_msg_send(load->loader.watch.fd, type, &msg, &fd, fd >= 0, &err) < 0)
+        load->loader.on_lost(&load->loader, err.text);
 }
 
 /* All at once. */
 static void put_in_force(struct cl_load *load)
 {
-    struct cl_daemon *daemon = load->peer.daemon;
+    struct cl_daemon *daemon = load->daemon;
     const char *proved = daemon->options.proved ? daemon->options.proved : "default";
     uint32_t kept = 0;
 
@@ -244,8 +140,7 @@ static void put_in_force(struct cl_load *load)
         else if (!pool->is_retired)
             cl_pool_retire(pool);
     }
-    cl_list_for (struct cl_tenant, old, node, &daemon->tenants)
-        cl_tenant_free(old);
+    free_tenants(&daemon->tenants);
     cl_list_for (struct cl_tenant, tenant, node, &load->tenants) {
         make_pools(load, tenant);
         cl_list_unlink(&tenant->node);
@@ -253,8 +148,9 @@ static void put_in_force(struct cl_load *load)
     }
     daemon->generation++;
     daemon->refused.count = 0;
-    cl_log(CL_INFO, "load.done", "generation=%u policies=%zu tenants=%zu unchanged=%u",
-           daemon->generation, load->asked, load->tenant_count, kept);
+    cl_log(CL_INFO, "load.done", "generation=%u policies=%zu tenants=%u unchanged=%u",
+           daemon->generation, load->count, load->tenant_count, kept);
+    tell_loader(load, CL_M_IN_FORCE, -1);
     cl_front_tell(&daemon->front);
     struct cl_pool *first = cl_pool_named(daemon, CL_TENANT_LOCAL_NAME, proved);
     if (first)
@@ -264,7 +160,7 @@ static void put_in_force(struct cl_load *load)
 /* What was in force stays. */
 static void refuse(struct cl_load *load, const char *why)
 {
-    struct cl_daemon *daemon = load->peer.daemon;
+    struct cl_daemon *daemon = load->daemon;
 
     if (daemon->generation == 0) {
         cl_daemon_stop(daemon, why);
@@ -283,52 +179,39 @@ static void refuse(struct cl_load *load, const char *why)
 /* `why` NULL: all were compiled. */
 static void conclude(struct cl_load *load, const char *why)
 {
-    struct cl_daemon *daemon = load->peer.daemon;
     bool is_again = load->is_again;
 
     if (why)
         refuse(load, why);
     else
         put_in_force(load);
-    daemon->load = NULL;
-    free_load(load);
+    cl_timer_stop(&load->late);
+    cl_child_kill(&load->compiler.child);
+    cl_list_unlink(&load->compiler.child.node); /* waited for as a stranger */
+    empty(load);
+    load->is_loading = load->is_again = false;
     if (is_again)
-        cl_load_start(daemon);
+        cl_load_start(load->daemon);
 }
 
-/* Only cloched sees whose the sources of files.read_only are. */
-static void check_binds(struct cl_load *load, const struct cl_policy *policy)
-{
-    const char *source = NULL, *target = NULL;
-    struct cl_err err = CL_ERR_INIT;
-
-    while (cl_policyview_bind(policy, &source, &target)) {
-        if (cl_owned_check(source, &err) < 0) {
-            cl_err_context(&err, "policy %s: files.read_only", policy->name);
-            note_problem(load, err.text);
-            return;
-        }
-    }
-}
+/* ---------------------------------------------------------------------------------- messages */
 
 static int keep_policy(struct cl_load *load, const char *name, int *fd, struct cl_err *err)
 {
-    struct source *source = find(load, name);
     const struct cl_policy *policy = cl_policyview_open(*fd, err);
 
     if (!policy)
-        return cl_err_context(err, "policyc made a broken policy %s", name);
-    if (!source || source->ruling || strcmp(policy->name, name) != 0 ||
+        return cl_err_context(err, "a broken policy %s", name);
+    if (load->count == CL_LOAD_POLICIES_MAX || find(load, policy->name) >= 0 ||
         policy->pool_max > CL_POLICY_SLOTS_MAX ||
-        !(policy->flags & CL_POLICY_LEARN) == load->peer.daemon->options.learn) {
+        !(policy->flags & CL_POLICY_LEARN) == load->daemon->options.learn) {
         cl_policyview_close(policy);
-        return cl_fail(err, CL_E_LOST, "policyc answered with policy %s", name);
+        return cl_fail(err, CL_E_LOST, "an unfit policy %s", name);
     }
-    check_binds(load, policy);
-    source->ruling = malloc(sizeof(*source->ruling));
-    CL_CHECK(source->ruling);
-    *source->ruling = (struct cl_ruling){ policy, cl_take_fd(fd), 1 };
-    load->compiled++;
+    struct cl_ruling *ruling = malloc(sizeof(*ruling));
+    CL_CHECK(ruling);
+    *ruling = (struct cl_ruling){ policy, cl_take_fd(fd), 1 };
+    load->rulings[load->count++] = ruling;
     return 0;
 }
 
@@ -337,66 +220,137 @@ static int keep_tenant(struct cl_load *load, const char *name, int *fd, struct c
     const struct cl_tenant_file *file = cl_tenantview_open(*fd, err);
 
     if (!file)
-        return cl_err_context(err, "policyc made a broken tenant %s", name);
-    if (find_tenant(load, file->name) || strcmp(file->name, name) != 0 ||
-        load->tenant_count > CL_TENANT_FILE_MAX) {
+        return cl_err_context(err, "a broken tenant %s", name);
+    if (find_tenant(load, file->name) || load->tenant_count > CL_TENANT_FILE_MAX) {
         cl_tenantview_close(file);
-        return cl_fail(err, CL_E_LOST, "policyc answered with tenant %s", name);
+        return cl_fail(err, CL_E_LOST, "an unfit tenant %s", name);
     }
-    add_tenant(load, file, fd);
+    add_tenant(load, file, cl_take_fd(fd));
     return 0;
 }
 
-/* Policies that tenants name are there, and not too many pools. */
+/* The policies that tenants name are there, and not too many pools. */
 static int check_tenants(struct cl_load *load, struct cl_err *err)
 {
-    size_t pools = load->asked;
+    size_t pools = load->count;
 
     cl_list_for (struct cl_tenant, tenant, node, &load->tenants) {
         for (uint32_t i = 0; tenant->file && i < tenant->file->policy_count; i++, pools++) {
-            if (!find(load, tenant->file->policies[i]))
-                return cl_fail(err, CL_E_INPUT, TENANTS ": tenant %s: there is no policy %s",
+            if (find(load, tenant->file->policies[i]) < 0)
+                return cl_fail(err, CL_E_INPUT,
+                               "tenants.yaml: tenant %s: no policy is named %s",
                                tenant->file->name, tenant->file->policies[i]);
         }
     }
-    if (pools > CL_DAEMON_POOLS_MAX)
+    if (pools > CL_LOAD_POOLS_MAX)
         return cl_fail(err, CL_E_LIMIT, "all tenants together have %zu policies, at most %d",
-                       pools, CL_DAEMON_POOLS_MAX);
+                       pools, CL_LOAD_POOLS_MAX);
     return 0;
+}
+
+static void note_problem(struct cl_load *load, const char *text)
+{
+    if (load->problem.count++ == 0)
+        snprintf(load->problem.text, sizeof(load->problem.text), "%s", text);
+    cl_log(CL_ERROR, "load.problem", "%s", text);
+}
+
+static void on_ready(struct cl_load *load, const struct cl_msg_ready *ready)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    if (load->problem.count > 0)
+        cl_fail(&err, CL_E_INPUT, "%u problems in the policies", load->problem.count);
+    else if (ready->why[0] || ready->made != load->count)
+        cl_fail(&err, CL_E_LOST, "%s", ready->why);
+    else
+        check_tenants(load, &err);
+    conclude(load, err.kind ? err.text : NULL);
 }
 
 static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, struct cl_err *err)
 {
-    struct cl_load *load = cl_list_entry(peer, struct cl_load, peer);
+    struct cl_load *load = cl_list_entry(peer, struct cl_load, loader);
+    struct cl_front *front = &load->daemon->front;
 
-    if (msg->head.type == CL_M_COMPILED)
+    switch (msg->head.type) {
+    case CL_M_EDITED:
+        cl_load_start(load->daemon);
+        return 0;
+    case CL_M_FILE:
+        cl_front_send(front, CL_M_FUNCTION, &msg->function, &fds[0]);
+        return 0;
+    case CL_M_FILES:
+        cl_front_send(front, CL_M_FUNCTIONS, &msg->functions, NULL);
+        return 0;
+    default:
+        break;
+    }
+    if (!load->is_loading)
+        return cl_fail(err, CL_E_LOST, "%s unasked", cl_msg_name(msg->head.type));
+    if (msg->head.type == CL_M_MADE)
         return (msg->compiled.kind == CL_SOURCE_TENANTS ? keep_tenant : keep_policy)(
             load, msg->compiled.name, &fds[0], err);
-    if (msg->head.type == CL_M_REFUSED) {
+    if (msg->head.type == CL_M_UNFIT)
         note_problem(load, msg->refused.text);
-        return 0;
-    }
-    if (load->problem.count > 0 || load->compiled != load->asked)
-        return cl_fail(err, CL_E_INPUT, "%u problems in the policies", load->problem.count);
-    if (check_tenants(load, err) < 0)
-        return -1;
-    conclude(load, NULL);
-    return 1;
+    else
+        on_ready(load, &msg->ready);
+    return 0;
 }
+
+/* ------------------------------------------------------------------------------ the processes */
 
 static void on_lost(struct cl_peer *peer, const char *why)
 {
-    conclude(cl_list_entry(peer, struct cl_load, peer),
-             why ? why : "cloche-policyc ended before it was done");
+    if (why)
+        cl_log(CL_ERROR, "loader.protocol", "error=\"%s\"", why);
+    cl_peer_hang_up(peer);
+    cl_child_kill(&peer->child);
+}
+
+static void on_exit_loader(struct cl_child *child, const struct cl_exit *how)
+{
+    struct cl_load *load = cl_list_entry(child, struct cl_load, loader.child);
+
+    cl_log(CL_ERROR, "loader.exit", "code=%d status=%d", how->code, how->status);
+    cl_peer_hang_up(&load->loader);
+    load->is_again = false;
+    if (load->is_loading)
+        conclude(load, "cloche-loader ended before it was done");
+    cl_timer_start(&load->daemon->loop, &load->restart,
+                   cl_clock_us() + cl_timer_patience(load->failures++));
+}
+
+static int start_loader(struct cl_load *load, struct cl_err *err)
+{
+    const char *const arguments[] = { "cloche-loader", load->daemon->options.config, NULL };
+    const struct cl_start start = {
+        .program = CL_PROGRAM_LOADER, .arguments = arguments, .fd = -1, .uid = 0
+    };
+
+    return cl_peer_start(&load->loader, &start, err);
+}
+
+/* What changed meanwhile was heard by nobody. */
+static void on_restart(struct cl_timer *timer)
+{
+    struct cl_load *load = cl_list_entry(timer, struct cl_load, restart);
+    struct cl_err err = CL_ERR_INIT;
+
+    if (start_loader(load, &err) == 0) {
+        cl_load_start(load->daemon);
+        return;
+    }
+    cl_log(CL_ERROR, "loader.start", "error=\"%s\"", err.text);
+    cl_timer_start(&load->daemon->loop, timer, cl_clock_us() + CL_TIMER_PATIENCE_US);
 }
 
 static void on_late(struct cl_timer *timer)
 {
-    conclude(cl_list_entry(timer, struct cl_load, timer),
-             "cloche-policyc took longer than 5 s");
+    on_lost(&cl_list_entry(timer, struct cl_load, late)->loader, "it took longer than 10 s");
 }
 
-/* The socket tells of its end; this only empties the place in the table. */
+/* It has only to be waited for. */
 static void on_exit_policyc(struct cl_child *child, const struct cl_exit *how)
 {
     (void)child;
@@ -404,29 +358,9 @@ static void on_exit_policyc(struct cl_child *child, const struct cl_exit *how)
         cl_log(CL_WARN, "load.exit", "code=%d status=%d", how->code, how->status);
 }
 
-static struct cl_load *new_load(struct cl_daemon *daemon)
-{
-    struct cl_load *load = calloc(1, sizeof(*load));
-    int token = daemon->state.token; /* the state's; only lent */
-
-    CL_CHECK(load);
-    load->peer = (struct cl_peer){
-        .daemon = daemon,
-        .child.on_exit = on_exit_policyc,
-        .watch = { -1, 0, cl_peer_on_event },
-        .way = CL_WAY_POLICYC_TO_CLOCHED,
-        .on_message = on_message,
-        .on_lost = on_lost,
-    };
-    cl_list_init(&load->peer.child.node);
-    cl_timer_init(&load->timer, on_late);
-    cl_list_init(&load->tenants);
-    add_tenant(load, NULL, &token);
-    return load;
-}
-
 void cl_load_start(struct cl_daemon *daemon)
 {
+    struct cl_load *load = &daemon->load;
     const char *const arguments[] = { "cloche-policyc", "serve",
                                       daemon->options.learn ? "--learn" : NULL, NULL };
     const struct cl_start start = {
@@ -437,16 +371,56 @@ void cl_load_start(struct cl_daemon *daemon)
     };
     struct cl_err err = CL_ERR_INIT;
 
-    if (daemon->load) {
-        daemon->load->is_again = true;
-        return;
-    }
-    struct cl_load *load = new_load(daemon);
-    if (cl_peer_start(&load->peer, &start, &err) < 0 || ask_all(load, &err) < 0) {
+    load->is_again = load->is_loading;
+    if (load->is_loading || load->loader.watch.fd < 0)
+        return; /* a loader that is on its way begins with a load */
+    if (cl_peer_start(&load->compiler, &start, &err) < 0) {
         refuse(load, err.text);
-        free_load(load);
         return;
     }
-    daemon->load = load;
-    cl_timer_start(&daemon->loop, &load->timer, cl_clock_us() + LOAD_US);
+    load->is_loading = true;
+    add_tenant(load, NULL, daemon->state.token);
+    cl_timer_start(&daemon->loop, &load->late, cl_clock_us() + LATE_US);
+    tell_loader(load, CL_M_LOAD, load->compiler.watch.fd);
+    cl_peer_hang_up(&load->compiler); /* the loader has that end now */
+}
+
+void cl_load_show(struct cl_daemon *daemon)
+{
+    tell_loader(&daemon->load, CL_M_SHOW, -1);
+}
+
+void cl_load_pace(struct cl_daemon *daemon, bool may_talk)
+{
+    cl_loop_change(&daemon->loop, &daemon->load.loader.watch, may_talk ? EPOLLIN : 0);
+}
+
+int cl_load_open(struct cl_daemon *daemon, struct cl_err *err)
+{
+    struct cl_load *load = &daemon->load;
+
+    *load = (struct cl_load){
+        .daemon = daemon,
+        .loader = {
+            .daemon = daemon,
+            .child.on_exit = on_exit_loader,
+            .watch = { -1, 0, cl_peer_on_event },
+            .way = CL_WAY_LOADER_TO_CLOCHED,
+            .on_message = on_message,
+            .on_lost = on_lost,
+        },
+        .compiler = {
+            .daemon = daemon,
+            .child.on_exit = on_exit_policyc,
+            .watch = { -1, 0, NULL },
+        },
+    };
+    cl_list_init(&load->tenants);
+    cl_list_init(&load->compiler.child.node);
+    cl_timer_init(&load->late, on_late);
+    cl_timer_init(&load->restart, on_restart);
+    if (start_loader(load, err) < 0)
+        return -1;
+    cl_load_start(daemon);
+    return 0;
 }

@@ -1,20 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One generation of policies: opens the admin's files, has cloche-policyc compile them, and puts
- * them in force all at once or not at all.
+ * One generation of policies and tenants: cloche-loader opens the admin's files and has policyc
+ * compile them; here the outcome is put in force, all at once or not at all.
  */
 #ifndef CL_LOAD_H
 #define CL_LOAD_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
-struct cl_daemon;
+#include "policies/tenant.h"
+#include "sandbox/brood.h"
+#include "sandbox/peer.h"
 
+enum {
+    CL_LOAD_POLICIES_MAX = 60,
+    CL_LOAD_POOLS_MAX = 4096, /* tenants times their policies; the API's bound, too */
+};
+
+/* Who may call, as far as cloched has to know. Tokens and quotas are the API's to read. */
+struct cl_tenant {
+    struct cl_list node;               /* of the daemon, before of a load */
+    const struct cl_tenant_file *file; /* mapped; NULL: `local`, which has every policy */
+    int fd;            /* what the API is given; borrowed if it is local's token */
+    uint32_t number;   /* among those of its generation */
+    uint64_t has_pool; /* bits, by policy, while a generation is put in force */
+};
+
+struct cl_load {
+    struct cl_daemon *daemon;
+    struct cl_peer loader;
+    struct cl_peer compiler; /* policyc; it talks with the loader */
+    struct cl_timer late, restart;
+    uint32_t failures; /* of the loader, in a row */
+    /* Of the generation on its way: */
+    struct cl_ruling *rulings[CL_LOAD_POLICIES_MAX];
+    size_t count;
+    struct cl_list tenants; /* `local` first */
+    uint32_t tenant_count;
+    struct cl_msg_problem problem; /* the first of them */
+    bool is_loading;
+    bool is_again; /* another reload was asked for meanwhile */
+};
+
+/* Starts the loader, and the first load. */
+int cl_load_open(struct cl_daemon *daemon, struct cl_err *err);
 /* Starts; the outcome comes through the loop. A generation that is refused stops a starting
  * cloched and leaves a running one as it is. A second start while one runs is remembered. */
 void cl_load_start(struct cl_daemon *daemon);
+/* The files of every functions_dir, to the API that is there now. */
+void cl_load_show(struct cl_daemon *daemon);
+/* Whether the loader may say more now: what it shows waits for the API to read. */
+void cl_load_pace(struct cl_daemon *daemon, bool may_talk);
 
-/* A policy's name: [a-z0-9][a-z0-9_-]{0,62}. */
-int cl_load_check_name(const char *name, size_t length);
+const char *cl_tenant_name(const struct cl_tenant *tenant);
 
 #endif

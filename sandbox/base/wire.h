@@ -4,7 +4,7 @@
  *
  *   frames    on the job socket, API <-> worker: frame.h
  *   messages  on control sockets (AF_UNIX SOCK_SEQPACKET), one fixed struct each, fds by
- *             SCM_RIGHTS: API <-> cloched ("monitor"), cloched <-> zygote, cloched <-> policyc
+ *             SCM_RIGHTS: API <-> cloched ("monitor"), cloched <-> zygote, cloched <-> loader <-> policyc
  *
  * Everything is in host byte order: both ends are the same machine and the same build. Text in a
  * fixed array is always terminated; cl_msg_check proves it for what comes from a weaker peer.
@@ -59,14 +59,27 @@ enum cl_msg_type {
     CL_M_SPAWNED = 97, /* struct cl_msg_spawned + 1 fd: pidfd */
     CL_M_FAILED = 98,  /* struct cl_msg_failed: a spawn or an entry step failed */
 
-    /* cloched -> policyc */
+    /* loader -> policyc */
     CL_M_SOURCE = 128,  /* struct cl_msg_source + 1 fd: one YAML file, open for reading */
     CL_M_COMPILE = 129, /* struct cl_msg: that was all of them */
 
-    /* policyc -> cloched */
+    /* policyc -> loader */
     CL_M_COMPILED = 160, /* struct cl_msg_compiled + 1 fd: one sealed policy or tenant */
     CL_M_REFUSED = 161,  /* struct cl_msg_refused: one message about one file */
     CL_M_DONE = 162,     /* struct cl_msg_done: last */
+
+    /* cloched -> loader */
+    CL_M_LOAD = 192,     /* struct cl_msg + 1 fd: the control socket of a fresh policyc */
+    CL_M_IN_FORCE = 193, /* struct cl_msg: what was loaded last is */
+    CL_M_SHOW = 194,     /* struct cl_msg: the files of every functions_dir, to a new API */
+
+    /* loader -> cloched */
+    CL_M_EDITED = 224, /* struct cl_msg: something changed; LOAD if it should be looked at */
+    CL_M_MADE = 225,   /* struct cl_msg_compiled + 1 fd, as policyc answered */
+    CL_M_UNFIT = 226,  /* struct cl_msg_refused: one problem */
+    CL_M_READY = 227,  /* struct cl_msg_ready: that was the answer to LOAD */
+    CL_M_FILE = 228,   /* struct cl_msg_function + 1 fd: passed on as FUNCTION */
+    CL_M_FILES = 229,  /* struct cl_msg_functions: passed on as FUNCTIONS */
 };
 
 struct cl_msg {
@@ -291,6 +304,13 @@ struct cl_msg_done {
     uint32_t refused;
 };
 
+struct cl_msg_ready {
+    struct cl_msg head;
+    uint32_t made;
+    uint32_t unfit;
+    char why[512]; /* nothing could be loaded; "": see UNFIT */
+};
+
 _Static_assert(sizeof(struct cl_msg_refused) == CL_MSG_MAX, "the largest message");
 
 /* Which way a message travels: the receiver names it, anything else is refused. */
@@ -299,8 +319,10 @@ enum cl_msg_way {
     CL_WAY_CLOCHED_TO_API,
     CL_WAY_CLOCHED_TO_ZYGOTE,
     CL_WAY_ZYGOTE_TO_CLOCHED,
-    CL_WAY_CLOCHED_TO_POLICYC,
-    CL_WAY_POLICYC_TO_CLOCHED,
+    CL_WAY_LOADER_TO_POLICYC,
+    CL_WAY_POLICYC_TO_LOADER,
+    CL_WAY_CLOCHED_TO_LOADER,
+    CL_WAY_LOADER_TO_CLOCHED,
 };
 
 /* Storage for any message. */
@@ -329,6 +351,7 @@ union cl_msg_any {
     struct cl_msg_source source;
     struct cl_msg_compiled compiled;
     struct cl_msg_refused refused;
+    struct cl_msg_ready ready;
     struct cl_msg_done done;
     uint8_t bytes[CL_MSG_MAX];
 };

@@ -167,6 +167,7 @@ int rig_setup(void **state)
     daemon->generation = 1;
     daemon->is_ready = true;
     daemon->is_proved = true;
+    daemon->load.loader.watch.fd = -1;
     setup_front(&err);
     setup_pool(&err);
     daemon->front.is_greeted = true;

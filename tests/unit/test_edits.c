@@ -14,7 +14,7 @@
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
-#include "sandbox/edits.h"
+#include "sandbox/load/edits.h"
 
 static char folder[] = "/tmp/edits.XXXXXX";
 static char config[64];

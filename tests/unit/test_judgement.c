@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The small rules of cloched: what an empty network is, which ids belong to
- * whom, what a policy may be called.
+ * whom.
  * Runs in: tests only.
  * Trusts: -
  */
@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "sandbox/idmap.h"
-#include "sandbox/load.h"
 #include "sandbox/netns.h"
 
 static struct cl_err err;
@@ -63,23 +62,6 @@ static void range_beyond_the_last_is_a_bug(void **state)
     assert_aborts(range_beyond_the_last);
 }
 
-static void policy_names_are_plain(void **state)
-{
-    static const char *const good[] = { "a", "default", "a-b_c", "0" };
-    static const char *const bad[] = { "", "-a", "_a", "A", "a.b", "a/b", "a b", ".." };
-    char longest[65];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-        assert_int_equal(cl_load_check_name(good[i], strlen(good[i])), 0);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_int_equal(cl_load_check_name(bad[i], strlen(bad[i])), -1);
-    memset(longest, 'a', sizeof(longest));
-    assert_int_equal(cl_load_check_name(longest, 63), 0);
-    assert_int_equal(cl_load_check_name(longest, 64), -1);
-    assert_int_equal(cl_load_check_name("a\0b", 3), -1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,7 +69,6 @@ int main(void)
         cmocka_unit_test(a_fresh_network_namespace_is_empty),
         cmocka_unit_test(ranges_of_ids_do_not_meet),
         cmocka_unit_test(range_beyond_the_last_is_a_bug),
-        cmocka_unit_test(policy_names_are_plain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sandbox/owned.h"
+#include "sandbox/load/owned.h"
 
 static char folder[64];
 static char path[256];

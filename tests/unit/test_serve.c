@@ -93,7 +93,7 @@ static int next(union cl_msg_any *msg)
     struct cl_err err = CL_ERR_INIT;
     int fds[CL_FDPASS_MAX];
     size_t count = 0;
-    int got = cl_msg_recv(cloched, CL_WAY_POLICYC_TO_CLOCHED, msg, fds, &count, &err);
+    int got = cl_msg_recv(cloched, CL_WAY_POLICYC_TO_LOADER, msg, fds, &count, &err);
 
     assert_works(got, &err);
     assert_int_equal(got, 1);

@@ -49,11 +49,20 @@ static const struct {
     { "UP", 96, CL_WAY_ZYGOTE_TO_CLOCHED, sizeof(struct cl_msg_up), 0, 0 },
     { "SPAWNED", 97, CL_WAY_ZYGOTE_TO_CLOCHED, sizeof(struct cl_msg_spawned), 1, 1 },
     { "FAILED", 98, CL_WAY_ZYGOTE_TO_CLOCHED, sizeof(struct cl_msg_failed), 0, 0 },
-    { "SOURCE", 128, CL_WAY_CLOCHED_TO_POLICYC, sizeof(struct cl_msg_source), 1, 1 },
-    { "COMPILE", 129, CL_WAY_CLOCHED_TO_POLICYC, sizeof(struct cl_msg), 0, 0 },
-    { "COMPILED", 160, CL_WAY_POLICYC_TO_CLOCHED, sizeof(struct cl_msg_compiled), 1, 1 },
-    { "REFUSED", 161, CL_WAY_POLICYC_TO_CLOCHED, sizeof(struct cl_msg_refused), 0, 0 },
-    { "DONE", 162, CL_WAY_POLICYC_TO_CLOCHED, sizeof(struct cl_msg_done), 0, 0 },
+    { "SOURCE", 128, CL_WAY_LOADER_TO_POLICYC, sizeof(struct cl_msg_source), 1, 1 },
+    { "COMPILE", 129, CL_WAY_LOADER_TO_POLICYC, sizeof(struct cl_msg), 0, 0 },
+    { "COMPILED", 160, CL_WAY_POLICYC_TO_LOADER, sizeof(struct cl_msg_compiled), 1, 1 },
+    { "REFUSED", 161, CL_WAY_POLICYC_TO_LOADER, sizeof(struct cl_msg_refused), 0, 0 },
+    { "LOAD", 192, CL_WAY_CLOCHED_TO_LOADER, sizeof(struct cl_msg), 1, 1 },
+    { "IN_FORCE", 193, CL_WAY_CLOCHED_TO_LOADER, sizeof(struct cl_msg), 0, 0 },
+    { "SHOW", 194, CL_WAY_CLOCHED_TO_LOADER, sizeof(struct cl_msg), 0, 0 },
+    { "EDITED", 224, CL_WAY_LOADER_TO_CLOCHED, sizeof(struct cl_msg), 0, 0 },
+    { "MADE", 225, CL_WAY_LOADER_TO_CLOCHED, sizeof(struct cl_msg_compiled), 1, 1 },
+    { "UNFIT", 226, CL_WAY_LOADER_TO_CLOCHED, sizeof(struct cl_msg_refused), 0, 0 },
+    { "READY", 227, CL_WAY_LOADER_TO_CLOCHED, sizeof(struct cl_msg_ready), 0, 0 },
+    { "FILE", 228, CL_WAY_LOADER_TO_CLOCHED, sizeof(struct cl_msg_function), 1, 1 },
+    { "FILES", 229, CL_WAY_LOADER_TO_CLOCHED, sizeof(struct cl_msg_functions), 0, 0 },
+    { "DONE", 162, CL_WAY_POLICYC_TO_LOADER, sizeof(struct cl_msg_done), 0, 0 },
 };
 
 static union cl_msg_any good_msg(size_t i)
@@ -89,7 +98,7 @@ static void no_message_travels_another_way(void **state)
     for (size_t i = 0; i < CL_COUNT(msgs); i++) {
         union cl_msg_any msg = good_msg(i);
 
-        for (int way = 0; way <= CL_WAY_POLICYC_TO_CLOCHED + 1; way++) {
+        for (int way = 0; way <= CL_WAY_LOADER_TO_CLOCHED + 1; way++) {
             if (way == (int)msgs[i].way)
                 continue;
             assert_fails(
@@ -145,7 +154,7 @@ static void embedded_source_comes_without_an_fd(void **state)
     struct cl_err err = CL_ERR_INIT;
     struct cl_msg_source source = { { CL_M_SOURCE, sizeof(source) }, 1, 0, "default" };
     union cl_msg_any msg = { .source = source };
-    const enum cl_msg_way way = CL_WAY_CLOCHED_TO_POLICYC;
+    const enum cl_msg_way way = CL_WAY_LOADER_TO_POLICYC;
 
     (void)state;
     assert_works(cl_msg_check(&msg, sizeof(source), 0, way, &err), &err);

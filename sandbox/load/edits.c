@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Watches the policy directory, and the two above it for a change of directories.
- * Runs in: cloched.
+ * Runs in: cloche-loader.
  * Trusts: the kernel's inotify; not that an event tells the truth about a file: all are read anew.
  */
-#include "sandbox/edits.h"
+#include "sandbox/load/edits.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ enum { QUIET_US = 100000, BURST_US = 1000000, EVENTS_BYTES = 4096 };
 enum { ABOVE, CONFIG, POLICIES };
 static const uint32_t heard[CL_EDITS_PLACES] = {
     [ABOVE] = IN_CREATE | IN_MOVE,
-    [CONFIG] = IN_CREATE | IN_DELETE | IN_MOVE | IN_ATTRIB,
+    [CONFIG] = IN_CREATE | IN_DELETE | IN_MOVE | IN_ATTRIB | IN_CLOSE_WRITE,
     [POLICIES] = IN_CREATE | IN_DELETE | IN_MOVE | IN_ATTRIB | IN_CLOSE_WRITE,
 };
 
@@ -48,6 +48,12 @@ static void place_all(struct cl_edits *edits)
 int cl_edits_watch(struct cl_edits *edits, const char *path, int old)
 {
     return put(edits, path, heard[POLICIES] | IN_MOVE_SELF | IN_DELETE_SELF, old);
+}
+
+void cl_edits_leave(struct cl_edits *edits, int place)
+{
+    if (place >= 0)
+        inotify_rm_watch(edits->watch.fd, place);
 }
 
 static bool is_edit(struct cl_edits *edits, const struct inotify_event *event)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opens what root keeps for Cloche, and looks whose every step on the way is.
- * Runs in: cloched, when policies, tenants and functions are loaded.
+ * Runs in: cloche-loader.
  * Trusts: policyc for plain paths (absolute, no dots), as far as openat and O_NOFOLLOW go.
  */
-#include "sandbox/owned.h"
+#include "sandbox/load/owned.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -33,5 +33,6 @@ int cl_edits_open(struct cl_edits *edits, struct cl_loop *loop, const char *path
 /* One more directory, in the place of `old` (-1: none): what its events are told by, -1: it can't be
  * watched. */
 int cl_edits_watch(struct cl_edits *edits, const char *path, int old);
+void cl_edits_leave(struct cl_edits *edits, int place); /* -1: nothing to leave */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What only cloched can see: whose a file or directory is. In a zygote's user namespace all
+ * What only root can see: whose a file or directory is. In a zygote's user namespace all
  * strangers look alike, and policyc and the API open nothing.
  */
 #ifndef CL_OWNED_H
