@@ -128,7 +128,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 
 void cl_session_wake(struct cl_session *session)
 {
-    event_active(session->turn, EV_TIMEOUT, 1);
+    /* As a timeout it would be forgotten when the next deadline is set. */
+    event_active(session->turn, EV_READ, 1);
 }
 
 void cl_session_end(struct cl_session *session)

@@ -59,8 +59,7 @@ void cl_visit_refuse(struct cl_app *app, struct cl_exchange *exchange,
 
 const char *cl_visit_key(const struct cl_visit *visit)
 {
-    (void)visit;
-    return ""; /* a tenant has one token */
+    return visit->key ? visit->key->id : "";
 }
 
 void cl_visit_answer(struct cl_visit *visit, const char *type, const struct cl_buf *body)

@@ -71,7 +71,7 @@ void cl_calls_note_end(struct cl_app *app, const struct cl_job *job,
 struct cl_envelope cl_calls_envelope(const struct cl_job *job,
                                      const struct cl_verdict *verdict);
 
-/* The id of the token that was sent; "": the tenant's own. */
+/* The id of the token that was sent; "" on open routes. */
 const char *cl_visit_key(const struct cl_visit *visit);
 
 /* Answers with a problem. */
