@@ -118,9 +118,10 @@ static int64_t retry_ms(uint32_t attempts)
 static void refused(struct cl_async_call *call, const struct cl_refusal *why)
 {
     const struct cl_async_ending denied = { .kind = CL_V_DENIED, .refusal = why };
+    const int status = cl_refusal_row(why->kind)->status;
 
     /* Busy now: it had no worker, and waits for its turn anew. */
-    if (cl_refusal_row(why->kind)->status == 503 && !call->is_cancelled)
+    if ((status == 503 || status == 429) && !call->is_cancelled)
         go_back(call, BACK_MS + rand() % BACK_MS);
     else if (call->is_cancelled)
         cl_async_end(call, &(struct cl_async_ending){ .kind = CL_V_CANCELLED });

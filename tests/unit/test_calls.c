@@ -339,7 +339,7 @@ static void requests_that_cannot_be_are_refused_by_the_head(void **state)
     expect_problem(404, "not-found");
     request("PUT", "/v1/calls");
     cl_visit_calls.on_head(&x, &fake.app);
-    assert_string_equal(x.headers, "Allow: POST\n");
+    assert_string_equal(x.headers, "Allow: POST, GET, HEAD\n");
     expect_problem(405, "method-not-allowed");
     request("POST", "/v1/calls");
     cl_visit_calls.on_head(&x, &fake.app);
@@ -397,7 +397,7 @@ static void tokens_are_asked_for(void **state)
     assert_int_equal(fake.app.metrics.refused[CL_R_UNAUTHORIZED], 1);
 }
 
-static void what_needs_the_store_is_501(void **state)
+static void what_needs_the_store_waits_for_it(void **state)
 {
     static const char *const fields[][2] = { { "prefer", "wait=5, respond-async" },
                                              { "idempotency-key", "k" } };
@@ -407,7 +407,8 @@ static void what_needs_the_store_is_501(void **state)
         request("POST", "");
         exchange_fake_field(&x, fields[i][0], fields[i][1]);
         call(BODY);
-        expect_problem(501, "not-implemented");
+        assert_non_null(strstr(x.headers, "Retry-After: 1\n"));
+        expect_problem(503, "not-ready");
     }
 }
 
@@ -557,7 +558,7 @@ int main(void)
         CASE(wrong_types_are_415),
         CASE(announced_bodies_over_the_cap_are_413_with_the_limit),
         CASE(tokens_are_asked_for),
-        CASE(what_needs_the_store_is_501),
+        CASE(what_needs_the_store_waits_for_it),
         CASE(other_queries_and_policies_are_refused),
         CASE(a_full_queue_is_503_with_retry_after),
         CASE(policies_are_shown_as_they_are_in_force),

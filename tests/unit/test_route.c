@@ -132,7 +132,7 @@ static void a_component_that_is_too_long_is_404(void **state)
 {
     struct cl_refusal refusal;
     char param[CL_ROUTE_PARAM_MAX];
-    char path[256] = "/v1/policies/";
+    char path[CL_ROUTE_PARAM_MAX + 32] = "/v1/policies/";
 
     (void)state;
     memset(path + strlen(path), 'x', CL_ROUTE_PARAM_MAX - 1);
