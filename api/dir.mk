@@ -9,7 +9,7 @@ cloche_LIBS := -lcurl -ljson-c -lsodium
 
 # Tests of the API's own half; those of api/http1 and jsonscan.c are in api/http1/dir.mk.
 API_UNIT := test_refusal test_quantity test_ulid test_idtable test_path test_route test_verdict \
-            test_auth test_tenant test_request test_stream test_keep test_events test_envelope \
+            test_auth test_tenant test_turn test_request test_stream test_keep test_events test_envelope \
             test_metrics test_jailclient test_spare test_dispatch test_lease test_calls \
             test_confine test_request_eval test_options test_errand test_query
 UNIT += $(API_UNIT)
@@ -17,6 +17,7 @@ UNIT += $(API_UNIT)
 # All of the API but main, with exchanges that write down what is asked of them instead of HTTP.
 API_TEST_SRC := $(filter-out api/main.c,$(API_SRC)) tests/support/exchange_fake.c \
                 tests/support/api_fake.c tests/support/job_case.c tests/support/policy_sample.c \
+                tests/support/tenant_sample.c \
                 tests/support/store_case.c
 $(foreach t,$(API_UNIT),$(eval $(t)_SRC := $(API_TEST_SRC))\
                         $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3 -lyaml))

@@ -119,10 +119,11 @@ void cl_queue_serve(struct cl_dispatch *dispatch, struct cl_pool *pool)
         struct cl_spare *spare = cl_dispatch_pick(dispatch, pool);
 
         if (!spare || !cl_turn_take(dispatch, job))
-            return;
+            break;
         cl_queue_remove(dispatch, job);
         cl_lease_start(dispatch, job, spare);
     }
+    cl_turn_serve(dispatch); /* who was held for those that waited */
 }
 
 void cl_queue_on_late(struct cl_dispatch *dispatch)

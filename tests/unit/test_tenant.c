@@ -14,6 +14,7 @@
 #include "api/tenant.h"
 #include "sandbox/base/own.h"
 #include "tests/support/policy_sample.h"
+#include "tests/support/tenant_sample.h"
 
 #define ALL_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define TOKEN_A   "token-of-tenant-a-0001"
@@ -255,6 +256,150 @@ static void a_new_token_replaces_the_old(void **state)
     assert_string_equal(by("another-token-for-tenant-a")->name, "a");
 }
 
+static int tell_file(const struct cl_tenant_file *file, uint32_t index, const char *name,
+                     uint32_t generation, struct cl_err *err)
+{
+    struct cl_msg_tenant msg = { .tenant = index,
+                                 .generation = generation,
+                                 .kind = CL_TENANT_FILE };
+    cl_close_auto int fd = tenant_sample_seal(file);
+
+    snprintf(msg.name, sizeof(msg.name), "%s", name);
+    return cl_tenancy_on_tenant(tenancy, &msg, fd, err);
+}
+
+/* The sample with tokens of its own: ci (TOKEN_A) may call, ops (TOKEN_B) everything. */
+static struct cl_tenant_file acme(void)
+{
+    struct cl_tenant_file file;
+    const struct cl_token_digest a = cl_token_digest(TOKEN_A, strlen(TOKEN_A));
+    const struct cl_token_digest b = cl_token_digest(TOKEN_B, strlen(TOKEN_B));
+
+    tenant_sample_init(&file);
+    memcpy(file.tokens[0].hash, a.bytes, sizeof(a.bytes));
+    memcpy(file.tokens[1].hash, b.bytes, sizeof(b.bytes));
+    return file;
+}
+
+static void load_acme(const struct cl_tenant_file *file, uint32_t generation)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    assert_works(tell_file(file, 3, "acme", generation, &err), &err);
+    assert_works(tell_policy(7, 3, "numeric", 1000, generation, &err), &err);
+    assert_works(tell_policy(8, 3, "default", 1000, generation, &err), &err);
+    assert_works(tell_loaded(2, generation, &err), &err);
+}
+
+static struct cl_key *key_of(const char *token)
+{
+    return cl_tenancy_by_token(tenancy, token, strlen(token));
+}
+
+static void a_tenant_has_many_keys_and_what_its_file_says(void **state)
+{
+    struct cl_tenant_file file = acme();
+    const struct cl_tenant *tenant;
+
+    (void)state;
+    memcpy(file.policies, (char[2][CL_TENANT_NAME_MAX]){ "numeric", "default" },
+           2 * sizeof(file.policies[0]));
+    load_acme(&file, 1);
+    tenant = by(TOKEN_A);
+    assert_ptr_equal(tenant, by(TOKEN_B));
+    assert_ptr_equal(tenant, cl_tenancy_named(tenancy, "acme"));
+    assert_string_equal(key_of(TOKEN_A)->id, "ci");
+    assert_int_equal(key_of(TOKEN_A)->scopes, CL_SCOPE_CALL);
+    assert_int_equal(key_of(TOKEN_B)->scopes, CL_SCOPES_ALL);
+    assert_int_equal(tenant->quota.limits.concurrency, 16);
+    assert_int_equal(cl_tenancy_find(tenancy, tenant, "")->index, 7);
+    assert_int_equal(cl_tenancy_find(tenancy, tenant, "default")->index, 8);
+}
+
+static void a_revoked_key_is_gone_and_its_memory_stays(void **state)
+{
+    struct cl_tenant_file file = acme();
+    const struct cl_key *ci, *ops;
+
+    (void)state;
+    load_acme(&file, 1);
+    ci = key_of(TOKEN_A);
+    ops = key_of(TOKEN_B);
+    file.tokens[0] = file.tokens[1];
+    memset(&file.tokens[1], 0, sizeof(file.tokens[1]));
+    file.token_count = 1;
+    load_acme(&file, 2);
+    assert_null(key_of(TOKEN_A));
+    assert_false(ci->is_live);
+    assert_ptr_equal(key_of(TOKEN_B), ops);
+    assert_int_equal(ops->since, 1);
+    file = acme();
+    load_acme(&file, 3);
+    assert_ptr_equal(key_of(TOKEN_A), ci);
+}
+
+/* Who came in with the old hash sees that it is not its own any more. */
+static void a_rotated_key_is_younger_than_who_it_let_in(void **state)
+{
+    struct cl_tenant_file file = acme();
+
+    (void)state;
+    load_acme(&file, 1);
+    assert_int_equal(key_of(TOKEN_A)->since, 1);
+    memset(file.tokens[0].hash, 0x77, CL_TENANT_HASH);
+    load_acme(&file, 2);
+    assert_null(key_of(TOKEN_A));
+    assert_string_equal(by(TOKEN_B)->keys->id, "ops");
+    assert_int_equal(by(TOKEN_B)->keys->next->since, 2);
+}
+
+static void a_broken_or_lying_tenant_is_refused(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+    struct cl_tenant_file file = acme();
+    struct cl_msg_tenant odd = { .tenant = 1, .generation = 1, .kind = 9, .name = "acme" };
+
+    (void)state;
+    file.token_count = 7;
+    assert_fails(tell_file(&file, 3, "acme", 1, &err), &err, CL_E_INPUT);
+    file = acme();
+    assert_fails(tell_file(&file, 3, "local", 1, &err), &err, CL_E_LOST);
+    cl_close_auto int fd = tenant_sample_seal(&file);
+    assert_fails(cl_tenancy_on_tenant(tenancy, &odd, fd, &err), &err, CL_E_LOST);
+}
+
+static void a_policy_that_the_tenant_has_not_is_refused(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+    const struct cl_tenant_file file = acme();
+
+    (void)state;
+    assert_works(tell_file(&file, 3, "acme", 1, &err), &err);
+    assert_fails(tell_policy(7, 3, "strict", 1000, 1, &err), &err, CL_E_LOST);
+}
+
+static void a_thousand_tenants_come_and_go(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+    struct cl_tenant_file file = acme();
+
+    (void)state;
+    for (uint32_t generation = 1; generation <= 3; generation++) {
+        for (uint32_t i = 0; i < CL_TENANT_FILE_MAX; i++) {
+            memset(file.name, 0, sizeof(file.name));
+            /* the second generation has them the other way round, and one that is new */
+            snprintf(file.name, sizeof(file.name), "t%u",
+                     generation == 2 ? CL_TENANT_FILE_MAX - i : i);
+            memcpy(file.tokens[0].hash, &i, sizeof(i));
+            memcpy(file.tokens[1].hash + 8, &i, sizeof(i));
+            assert_works(tell_file(&file, i, file.name, generation, &err), &err);
+        }
+        assert_works(tell_loaded(0, generation, &err), &err);
+        assert_non_null(cl_tenancy_named(tenancy, "t1"));
+        assert_int_equal(cl_tenancy_named(tenancy, "t0") != NULL, generation != 2);
+    }
+}
+
 static void token_files_hold_one_line_of_printable_ascii(void **state)
 {
     static const char *const bad[] = { "",
@@ -334,6 +479,16 @@ int main(void)
         CASE(token_files_hold_one_line_of_printable_ascii),
         CASE(contradictions_are_lost),
         CASE(policies_are_checked_and_called_by_their_name),
+        cmocka_unit_test_setup_teardown(a_tenant_has_many_keys_and_what_its_file_says, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_revoked_key_is_gone_and_its_memory_stays, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_rotated_key_is_younger_than_who_it_let_in, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_broken_or_lying_tenant_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_policy_that_the_tenant_has_not_is_refused, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_thousand_tenants_come_and_go, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
