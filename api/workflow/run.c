@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scheduler of one workflow, and the table of all that run.
+ * The scheduler of one workflow.
  * Runs in: cloche-api.
  * Trusts: the plan, which was checked; nothing that tasks return.
  */
@@ -93,6 +93,8 @@ void cl_run_free(struct cl_run *run)
     CL_CHECK(!run->flush);
     for (size_t i = 0; i < run->plan.count; i++)
         free_task(&run->tasks[i]);
+    if (run->replay)
+        cl_pythonv1_forget(run->runs->app, run->replay);
     if (run->deadline)
         event_free(run->deadline);
     if (run->turn)
@@ -118,7 +120,7 @@ static struct cl_reference_value value_of(void *self, int task)
     return (struct cl_reference_value){ { at->envelope, at->envelope_length }, at->result };
 }
 
-static int put_params(struct cl_run_task *task, struct cl_err *err)
+int cl_run_put_params(struct cl_run_task *task, struct cl_err *err)
 {
     struct cl_run *run = task->run;
     const struct cl_references references = { &run->plan.names, value_of, run, 1, false };
@@ -135,7 +137,7 @@ static void claim(struct cl_run_task *task)
     struct cl_run *run = task->run;
     struct cl_err err = CL_ERR_INIT;
 
-    if (put_params(task, &err) < 0) {
+    if (cl_run_put_params(task, &err) < 0) {
         cl_run_task_fail(task, CL_CODE_PARAMETER, err.text);
         return;
     }
@@ -178,7 +180,7 @@ static void finish(struct cl_run *run)
 
 void cl_run_pump(struct cl_run *run)
 {
-    while (run->stop == CL_STOP_NONE && run->running < run->plan.parallel &&
+    while (run->stop == CL_STOP_NONE && run->running < run->plan.parallel && !run->replay &&
            !run->runs->app->is_draining) {
         const int next = pop(run);
         if (next == CL_RUN_NONE)
@@ -216,7 +218,7 @@ void cl_run_start_claimed(struct cl_run *run, struct cl_run_task *task)
 
 /* One session a run, where the policy permits sessions: a register task is seen by the others,
  * and functions of files share their globals. A workflow of one has nobody to share with. */
-static void open_session(struct cl_run *run)
+bool cl_run_open_session(struct cl_run *run)
 {
     const struct cl_session_ask ask = { .tenant = run->tenant,
                                         .key = run->key,
@@ -226,15 +228,17 @@ static void open_session(struct cl_run *run)
     struct cl_session *session = NULL;
 
     if (run->plan.count < 2)
-        return;
+        return true;
     if (run->session[0])
         session = cl_session_find(app, run->tenant, run->key, run->session);
+    const bool is_same = session != NULL;
     if (!session)
         session = cl_session_open(app, &ask, &refusal);
     if (!session)
         cl_log(CL_INFO, "workflow.sessionless", "tenant=%s why=\"%s\"", run->tenant->name,
                refusal.detail);
     snprintf(run->session, sizeof(run->session), "%s", session ? cl_session_id(session) : "");
+    return is_same;
 }
 
 static void watch_deadline(struct cl_run *run)
@@ -251,7 +255,7 @@ static void watch_deadline(struct cl_run *run)
 
 void cl_run_begin(struct cl_run *run)
 {
-    open_session(run);
+    cl_run_open_session(run);
     run->started_us = cl_store_now();
     if (run->plan.timeout_s)
         run->deadline_us = run->started_us + (int64_t)run->plan.timeout_s * 1000000;
@@ -268,7 +272,8 @@ void cl_run_begin(struct cl_run *run)
 
 void cl_run_resume(struct cl_run *run)
 {
-    open_session(run);
+    if (!cl_run_open_session(run))
+        cl_run_replay(run);
     watch_deadline(run);
     run->has_news = true;
     cl_run_pump(run);
@@ -312,114 +317,4 @@ void cl_run_stop(struct cl_run *run, enum cl_run_stop why)
         stop_task(&run->tasks[i], why);
     cl_run_pump(run);
     cl_run_changed(run);
-}
-
-/* ---------------------------------------------------------------------------------- table */
-
-struct cl_runs *cl_runs_new(struct cl_app *app)
-{
-    struct cl_runs *runs = calloc(1, sizeof(*runs));
-
-    CL_CHECK(runs);
-    runs->app = app;
-    cl_list_init(&runs->all);
-    return runs;
-}
-
-void cl_runs_end(struct cl_runs *runs)
-{
-    runs->is_ending = true;
-}
-
-void cl_runs_free(struct cl_runs *runs)
-{
-    cl_list_for (struct cl_run, run, node, &runs->all) {
-        run->flush = NULL; /* one that waited to be sent again dies with the process */
-        cl_run_free(run);
-    }
-    free(runs);
-}
-
-static struct cl_run *find(const struct cl_runs *runs, const struct cl_tenant *tenant,
-                           const char *id)
-{
-    cl_list_for (struct cl_run, run, node, &runs->all) {
-        if (run->tenant == tenant && strcmp(run->plan.id, id) == 0)
-            return run;
-    }
-    return NULL;
-}
-
-bool cl_runs_has(const struct cl_runs *runs, const struct cl_tenant *tenant, const char *id)
-{
-    return find(runs, tenant, id) != NULL;
-}
-
-bool cl_runs_cancel(struct cl_runs *runs, const struct cl_tenant *tenant, const char *id)
-{
-    struct cl_run *run = find(runs, tenant, id);
-
-    if (!run || run->is_over)
-        return run != NULL;
-    run->is_cancel_asked = true;
-    run->has_news = true;
-    cl_run_stop(run, CL_STOP_CANCEL);
-    return true;
-}
-
-bool cl_runs_watch(struct cl_runs *runs, const struct cl_tenant *tenant, const char *id,
-                   struct cl_run_watch *watch)
-{
-    struct cl_run *run = find(runs, tenant, id);
-
-    cl_list_init(&watch->node);
-    if (run)
-        cl_list_append(&run->watches, &watch->node);
-    return run != NULL;
-}
-
-void cl_run_watch_end(struct cl_run_watch *watch)
-{
-    if (watch->node.next)
-        cl_list_unlink(&watch->node);
-    cl_list_init(&watch->node);
-}
-
-bool cl_run_is_last(const char *status)
-{
-    static const char *const names[] = { "completed", "failed", "cancelled", "timeout" };
-
-    for (size_t i = 0; i < CL_COUNT(names); i++) {
-        if (strcmp(status, names[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool has_room(const struct cl_runs *runs, const struct cl_tenant *tenant)
-{
-    uint32_t count = 0;
-
-    cl_list_for (struct cl_run, run, node, &runs->all)
-        count += run->tenant == tenant;
-    return runs->count < CL_RUNS_MAX && count < CL_RUNS_TENANT_MAX;
-}
-
-int cl_runs_submit(struct cl_runs *runs, const struct cl_run_ask *ask, struct cl_plan *plan,
-                   cl_run_on_kept *on_kept, void *self, struct cl_refusal *refusal)
-{
-    struct cl_err err = CL_ERR_INIT;
-    struct cl_run *run;
-
-    if (!has_room(runs, ask->tenant)) {
-        refusal->retry_after_s = 1;
-        return cl_refusal_set(refusal, CL_R_QUEUE_FULL, "too many workflows are running");
-    }
-    run = cl_run_new(runs, ask, plan);
-    run->on_kept = on_kept;
-    run->kept_self = self;
-    if (cl_run_insert(run, &err) == 0)
-        return 0;
-    cl_run_free(run);
-    return cl_refusal_set(refusal, CL_R_QUEUE_FULL, "%s", err.text);
 }

@@ -86,6 +86,8 @@ struct cl_run {
         int first, last;
     } queue[CL_PLAN_PRIORITIES];
     uint32_t running; /* claimed or started */
+    size_t replayed;  /* tasks that were looked at for registrations to make again */
+    uint64_t replay;  /* the call that makes one; 0: none, or not waiting for one */
     size_t open;      /* tasks without an end */
     size_t completed;
     size_t kept_bytes;
@@ -125,6 +127,12 @@ void cl_run_resume(struct cl_run *run); /* the same after a restart */
 void cl_run_start_claimed(struct cl_run *run, struct cl_run_task *task);
 void cl_run_stop(struct cl_run *run, enum cl_run_stop why);
 void cl_run_pump(struct cl_run *run);
+
+int cl_run_put_params(struct cl_run_task *task, struct cl_err *err);
+bool cl_run_open_session(struct cl_run *run); /* whether it is the one that it had */
+
+/* runrestore.c: registrations that went with a session are made again, then tasks start. */
+void cl_run_replay(struct cl_run *run);
 
 /* runtask.c: the end of one attempt. */
 void cl_run_task_done(void *task, const struct cl_v1_answer *answer);

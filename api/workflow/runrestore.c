@@ -208,6 +208,57 @@ static void count_waits(struct cl_run *run)
     }
 }
 
+static void on_replayed(void *self, const struct cl_v1_answer *answer)
+{
+    struct cl_run *run = self;
+
+    if (answer->is_failed)
+        cl_log(CL_WARN, "workflow.replay", "tenant=%s code=%d", run->tenant->name,
+               answer->code);
+    run->replay = 0;
+    cl_run_replay(run);
+    cl_run_pump(run);
+    cl_run_changed(run);
+}
+
+static const struct cl_v1_calls replay_calls = { .on_done = on_replayed };
+
+static bool is_registration(const struct cl_run *run, size_t index)
+{
+    const char *method = run->plan.tasks[index].method;
+
+    return run->tasks[index].state == CL_TASK_COMPLETED &&
+           (strcmp(method, "register") == 0 || strcmp(method, "python/register") == 0 ||
+            strcmp(method, "unregister") == 0);
+}
+
+/* One after the other in the document's order. They are not told as attempts: what they say was
+ * said before. */
+void cl_run_replay(struct cl_run *run)
+{
+    const struct cl_v1_caller caller = { .tenant = run->tenant,
+                                         .policy = run->policy,
+                                         .key = run->key,
+                                         .session = run->session,
+                                         .task_id = "" };
+    struct cl_err err = CL_ERR_INIT;
+
+    while (run->replayed < run->plan.count && run->open > 0) {
+        struct cl_run_task *task = &run->tasks[run->replayed++];
+        if (!is_registration(run, task->index) || cl_run_put_params(task, &err) < 0)
+            continue;
+        const struct cl_v1_want want = {
+            run->plan.tasks[task->index].method,
+            { (const char *)task->params.bytes, task->params.length },
+        };
+        run->replay =
+            cl_v1_start_scoped(run->runs->app, &caller, run->session[0] ? NULL : &run->scope,
+                               &want, &replay_calls, run);
+        cl_buf_fini(&task->params);
+        return;
+    }
+}
+
 static void go_on(struct cl_run_task *task)
 {
     const struct cl_json no_exception = { "", 0 };

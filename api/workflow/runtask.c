@@ -326,10 +326,23 @@ static void end_stopped(struct cl_run_task *task)
     cl_run_task_end(task, CL_TASK_CANCELLED);
 }
 
+/* python/execute says so in a result, where other methods give an error. A program cannot: the
+ * error of one that raised begins with its traceback. */
+static bool is_timeout(struct cl_json message)
+{
+    static const char words[] = "\"Execution timed out after ";
+
+    return message.length > sizeof(words) &&
+           memcmp(message.text, words, sizeof(words) - 1) == 0;
+}
+
 static void take_failure(struct cl_run_task *task, const struct cl_v1_answer *answer)
 {
     const struct cl_json message = member(answer->json, "error");
-    const int32_t code = answer->is_error ? answer->code : CL_V1_TASK_FAILED;
+    const bool is_late = !answer->is_error && is_timeout(message);
+    const int32_t code = answer->is_error ? answer->code
+                         : is_late        ? CL_V1_TASK_TIMEOUT
+                                          : CL_V1_TASK_FAILED;
 
     if (answer->is_error) {
         task->error = copy(answer->json.text, answer->json.length);
@@ -342,7 +355,7 @@ static void take_failure(struct cl_run_task *task, const struct cl_v1_answer *an
         else
             cl_run_task_set_error(task, code, "the call was no success");
     }
-    if (!cl_run_task_retry(task, answer->is_retryable, answer->exception))
+    if (!cl_run_task_retry(task, answer->is_retryable || is_late, answer->exception))
         cl_run_task_end(task, CL_TASK_FAILED);
 }
 
