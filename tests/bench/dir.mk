@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Measuring: tests/bench/bench.py runs the service and its peers under the load client.
 TOOLS += cloche-load
-cloche-load_SRC := $(wildcard tests/bench/*.c)
+cloche-load_SRC := $(filter-out tests/bench/store.c,$(wildcard tests/bench/*.c))
 
 pytest: $(BIN)/cloche-load # the soak test is its second user
 
@@ -27,3 +27,8 @@ run:  ## install what is missing, build, serve on 127.0.0.1:8420 and show one ca
 	@$(MAKE) all
 	@mkdir -p build/state
 	@$(BIN)/cloche tour --state build/state --listen $(or $(LISTEN),127.0.0.1:8420)
+
+# How long a large store takes to open: build/bin/cloche-store-bench.
+TOOLS += cloche-store-bench
+cloche-store-bench_SRC := tests/bench/store.c $(wildcard api/store/*.c)
+cloche-store-bench_LIBS := -lsodium -lsqlite3
