@@ -78,18 +78,25 @@ static void end_error(struct cl_v1_writer *w)
         cl_v1_write_failure(w, &why);
 }
 
+static bool is_rule(struct cl_json rule, const char *name)
+{
+    return rule.length == strlen(name) && memcmp(rule.text, name, rule.length) == 0;
+}
+
+/* What the filter stopped ends the worker; what Python refused is an exception of the function's. */
 static void end_denied(struct cl_v1_writer *w)
 {
     const struct cl_json rule = w->end->text[0];
-    const bool is_module =
-        rule.length == strlen("modules") && memcmp(rule.text, "modules", rule.length) == 0;
+    const struct cl_json name = w->end->text[1];
     const struct cl_v1_failure why = {
         .error = w->end->text[2],
-        .type = bare_text(is_module ? "ImportError" : "PermissionError"),
+        .type = bare_text(is_rule(rule, "modules") ? "ImportError" : "PermissionError"),
     };
 
-    if (w->end->detail->is_syscall)
-        cl_v1_write_fault(w, CL_V1_TASK_FAILED, "Worker ended: forbidden system call");
+    if (w->end->detail->is_syscall || is_rule(rule, "syscall"))
+        cl_v1_write_fault(w, CL_V1_TASK_FAILED, "Worker ended: forbidden system call%s%.*s",
+                          name.length ? " " : "", (int)(name.length < 64 ? name.length : 64),
+                          name.length ? name.text : "");
     else
         cl_v1_write_failure(w, &why);
 }

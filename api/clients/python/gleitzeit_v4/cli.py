@@ -50,20 +50,15 @@ def read_json(text, what):
     return value
 
 
-def substitute(value, params):
-    """A workflow's ${params.x} by what --params gives; whole values keep their type."""
-    if isinstance(value, dict):
-        return {key: substitute(one, params) for key, one in value.items()}
-    if isinstance(value, list):
-        return [substitute(one, params) for one in value]
-    if not isinstance(value, str):
-        return value
+def substitute(text, params):
+    """A document with ${params.x} replaced by what --params gives. A quoted mark that stands alone becomes the
+    value with its type (JSON is YAML, too), one inside of a longer text its characters."""
     for name, given in params.items():
-        mark = "${params." + name + "}"
-        if value == mark:
-            return given
-        value = value.replace(mark, given if isinstance(given, str) else json.dumps(given))
-    return value
+        mark, whole = "${params." + name + "}", json.dumps(given)
+        for quote in "\"'":
+            text = text.replace(quote + mark + quote, whole)
+        text = text.replace(mark, whole[1:-1] if isinstance(given, str) else whole)
+    return text
 
 
 # ------------------------------------------------------------------------------------------------ tasks
@@ -101,17 +96,16 @@ def task_status(connection, args):
 # -------------------------------------------------------------------------------------------- workflows
 
 def read_document(connection, args):
-    """The normalised document, with its parameters in place."""
+    """(normalised document, text to send, its type)."""
     try:
-        text = pathlib.Path(args.file).read_bytes()
-    except OSError as error:
-        raise SystemExit(refuse(f"{args.file}: {error.strerror}")) from None
-    kind = "application/json" if args.file.endswith(".json") else "application/yaml"
+        text = pathlib.Path(args.file).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise SystemExit(refuse(f"{args.file}: {error}")) from None
     if args.params:
-        document = connection.ask("POST", "/v1/workflows:validate", text, content_type=kind)
-        text = json.dumps(substitute(document, read_json(args.params, "--params"))).encode()
-        kind = "application/json"
-    return connection.ask("POST", "/v1/workflows:validate", text, content_type=kind), text, kind
+        text = substitute(text, read_json(args.params, "--params"))
+    kind = "application/json" if args.file.endswith(".json") else "application/yaml"
+    document = connection.ask("POST", "/v1/workflows:validate", text.encode(), content_type=kind)
+    return document, text.encode(), kind
 
 
 def tell_tasks(record, seen):
