@@ -24,8 +24,7 @@
 #define AT(field)       .at = offsetof(struct cl_spec, field)
 #define RANGE(from, to) .least = (from), .most = (to)
 
-#define NO_SESSIONS "this version keeps no sessions, so it has no effect yet"
-#define TIERS       "compute time threads asyncio late_imports tmp_files"
+#define TIERS "compute time threads asyncio late_imports tmp_files"
 
 const struct cl_key cl_table[] = {
     { "version", CL_KEY_COUNT, AT(version), RANGE(1, 1),
@@ -106,19 +105,18 @@ const struct cl_key cl_table[] = {
 
     { "sessions", CL_KEY_SECTION, .doc = "Jails kept for one caller from call to call." },
     { "sessions.allow", CL_KEY_BOOL, AT(session_allow), .fallback = "false",
-      .idle = NO_SESSIONS, .doc = "Whether there may be any." },
+      .doc = "Whether there may be any." },
     { "sessions.default", CL_KEY_WORD, AT(session_default), .words = "none token",
-      .fallback = "none", .idle = NO_SESSIONS,
-      .doc = "`token` gives callers of the python/v1 protocol one each." },
+      .fallback = "none", .doc = "`token` gives callers of the python/v1 protocol one each." },
     { "sessions.idle", CL_KEY_TIME, AT(session_idle_ms), RANGE(1 * SECONDS, 24 * HOURS),
-      .fallback = "15m", .idle = NO_SESSIONS, .doc = "Ends a session that nobody uses." },
+      .fallback = "15m", .doc = "Ends a session that nobody uses." },
     { "sessions.max", CL_KEY_TIME, AT(session_max_ms), RANGE(1 * SECONDS, 168 * HOURS),
-      .fallback = "4h", .idle = NO_SESSIONS, .doc = "Ends any session." },
+      .fallback = "4h", .doc = "Ends any session." },
     { "sessions.threads", CL_KEY_COUNT, AT(session_threads), RANGE(1, 64), .fallback = "4",
-      .idle = NO_SESSIONS, .doc = "Calls at the same time in one session." },
+      .doc = "Calls at the same time in one session: in threads, where the policy has them and "
+             "limits.processes leaves room beside two of the session's own." },
 
     { "isolation", CL_KEY_WORD, AT(isolation), .words = "tenant policy", .fallback = "tenant",
-      .idle = "this version starts one for each tenant all the same",
       .doc = "Who shares a warm interpreter that workers are forked from: calls of one tenant, "
              "or all under this policy. Every call has its own jail either way." },
 
