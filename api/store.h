@@ -85,6 +85,16 @@ struct cl_store_usage {
 int cl_store_usage(struct cl_store *store, const char *tenant, struct cl_store_usage *usage,
                    struct cl_err *err);
 
+/* What single tenants may keep, instead of `tenant_bytes` where that is more. */
+struct cl_store_quota {
+    char tenant[64];
+    uint64_t bytes;
+};
+
+/* Takes the place of all that were set before: an array of malloc, sorted by tenant, kept by the
+ * store and NULL afterwards. */
+void cl_store_take_quotas(struct cl_store *store, struct cl_store_quota **quotas, size_t count);
+
 /* ------------------------------------------------------------------------------- modules */
 
 /* A version of a module. One version of each name is the current one. */
@@ -190,7 +200,6 @@ int cl_store_call_get(struct cl_store *store, const char *tenant, const char *id
 struct cl_store_filter {
     const char *tenant;
     const char *function; /* "" or NULL: any */
-    const char *verdict;  /* "" or NULL: any */
     const char *before; /* id of the last one of the page before; "" or NULL: from the newest */
     int state;          /* enum cl_store_state, -1: any */
     unsigned limit;

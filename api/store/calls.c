@@ -191,9 +191,9 @@ int cl_store_call_get(struct cl_store *store, const char *tenant, const char *id
 }
 
 /* One text for each set of filters that an index serves. ?1 tenant ?2 before ?3 limit ?4
- * function ?5 state ?6 verdict; what is not filtered by is compared with itself. */
+ * function ?5 state; what is not filtered by is compared with itself. */
 #define PAGE  " WHERE tenant = ?1 AND id < ?2"
-#define ORDER " AND (?6 = '' OR verdict = ?6) ORDER BY id DESC LIMIT ?3"
+#define ORDER " ORDER BY id DESC LIMIT ?3"
 
 static const char *const lists[] = {
     LEAN PAGE " AND ?4 = '' AND ?5 < 0" ORDER,
@@ -214,7 +214,7 @@ int cl_store_call_list(struct cl_store *store, const struct cl_store_filter *fil
                     CL_SQL_VALUES(CL_TEXT(filter->tenant),
                                   CL_TEXT(is_first ? "~" : filter->before), /* after any id */
                                   CL_NUMBER(filter->limit), CL_TEXT(filter->function),
-                                  CL_NUMBER(filter->state), CL_TEXT(filter->verdict)),
+                                  CL_NUMBER(filter->state)),
                     err) < 0)
         return -1;
     return read_rows(&rows, each, self, err) < 0 ? -1 : 0;

@@ -336,7 +336,7 @@ static int count_call(void *self, const struct cl_store_call *call, struct cl_er
 
 static void assert_kept(struct store_case *at, const char *ids)
 {
-    const struct cl_store_filter all = { "t", NULL, NULL, NULL, -1, 100 };
+    const struct cl_store_filter all = { "t", NULL, NULL, -1, 100 };
     char text[TEXT_SIZE] = "";
     int more = 1;
 

@@ -141,7 +141,7 @@ struct look {
 
 static int read_all(struct cl_store *store, void *arg, struct cl_err *err)
 {
-    const struct cl_store_filter all = { "t", NULL, NULL, NULL, -1, 99 };
+    const struct cl_store_filter all = { "t", NULL, NULL, -1, 99 };
 
     return cl_store_call_list(store, &all, see, ((struct look *)arg)->ids, err);
 }
