@@ -25,8 +25,7 @@ void cl_child_add(struct cl_index *children, struct cl_child *child, pid_t pid)
 
 static struct cl_child *find(struct cl_index *children, pid_t pid)
 {
-    cl_list_each (node, keep, cl_index_bucket(children, (uint64_t)pid)) {
-        struct cl_child *child = cl_list_entry(node, struct cl_child, node);
+    cl_list_for (struct cl_child, child, node, cl_index_bucket(children, (uint64_t)pid)) {
         if (child->pid == pid)
             return child;
     }
@@ -96,8 +95,7 @@ void cl_child_kill(struct cl_child *child)
 void cl_child_kill_all(struct cl_index *children, const struct cl_child *but)
 {
     for (size_t i = 0; i < CL_INDEX_BUCKETS; i++) {
-        cl_list_each (node, keep, &children->buckets[i]) {
-            struct cl_child *child = cl_list_entry(node, struct cl_child, node);
+        cl_list_for (struct cl_child, child, node, &children->buckets[i]) {
             if (child != but)
                 cl_child_kill(child);
         }

@@ -9,9 +9,9 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/child.h"
 #include "sandbox/front.h"
-#include "sandbox/idmap.h"
 #include "sandbox/load.h"
 #include "sandbox/loop.h"
+#include "sandbox/spaces.h"
 #include "sandbox/state.h"
 
 struct cl_options {

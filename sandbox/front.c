@@ -15,7 +15,6 @@
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
-#include "sandbox/monitor.h"
 #include "sandbox/pool.h"
 #include "sandbox/reap.h"
 #include "sandbox/zygote.h"
@@ -44,8 +43,7 @@ static void flush(struct cl_front *front)
     struct cl_peer *peer = &front->peer;
     struct cl_err err = CL_ERR_INIT;
 
-    cl_list_each (node, keep, &front->queue) {
-        struct queued *queued = cl_list_entry(node, struct queued, node);
+    cl_list_for (struct queued, queued, node, &front->queue) {
         if (cl_msg_send(peer->watch.fd, queued->type, queued->bytes, &queued->fd,
                         queued->fd >= 0, &err) < 0) {
             if (err.kind != CL_E_BUSY)
@@ -112,8 +110,7 @@ void cl_front_tell(struct cl_front *front)
         return;
     cl_list_for (struct cl_tenant, tenant, node, &daemon->tenants)
         tell_tenant(front, tenant);
-    cl_list_each (node, keep, &daemon->pools) {
-        const struct cl_pool *pool = cl_list_entry(node, struct cl_pool, node);
+    cl_list_for (struct cl_pool, pool, node, &daemon->pools) {
         struct cl_msg_policy policy = { .pool = pool->index,
                                         .generation = daemon->generation,
                                         .tenant = pool->tenant_place };

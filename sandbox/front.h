@@ -28,4 +28,9 @@ void cl_front_tell(struct cl_front *front);
 /* Ends this API: it broke the protocol, or hangs. Another one is started. */
 void cl_front_end(struct cl_front *front, const char *why);
 
+/* One checked message of the API, in monitor.c: what it may ask, and when. -1: the violation in
+ * words, and the end of that API. */
+int cl_monitor_on_message(struct cl_daemon *daemon, const union cl_msg_any *msg,
+                          struct cl_err *err);
+
 #endif

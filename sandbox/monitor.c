@@ -4,7 +4,7 @@
  * Runs in: cloched.
  * Trusts: nothing of the API but the layout that cl_msg_recv has checked.
  */
-#include "sandbox/monitor.h"
+#include "sandbox/front.h"
 
 #include <inttypes.h>
 

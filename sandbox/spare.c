@@ -21,8 +21,7 @@ enum { EMPTY_RETRY_US = 2000 };
 
 struct cl_spare *cl_spare_find(struct cl_daemon *daemon, uint64_t id)
 {
-    cl_list_each (node, keep, cl_index_bucket(&daemon->spares, id)) {
-        struct cl_spare *spare = cl_list_entry(node, struct cl_spare, by_id);
+    cl_list_for (struct cl_spare, spare, by_id, cl_index_bucket(&daemon->spares, id)) {
         if (spare->id == id)
             return spare;
     }

@@ -18,7 +18,6 @@
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
-#include "sandbox/netns.h"
 #include "sandbox/pool.h"
 #include "sandbox/reap.h"
 #include "sandbox/sweep.h"

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sandbox/idmap.h"
-#include "sandbox/netns.h"
+#include "sandbox/spaces.h"
 
 static struct cl_err err;
 

@@ -6,7 +6,7 @@
  */
 #include "tests/support/unit.h"
 
-#include "sandbox/monitor.h"
+#include "sandbox/front.h"
 #include "sandbox/reap.h"
 #include "tests/support/daemon_rig.h"
 
