@@ -170,6 +170,18 @@ void cl_async_over(struct cl_async_call *call)
 
 /* --------------------------------------------------------------------------------- who is next */
 
+struct cl_tenant *cl_async_tenant(struct cl_async_call *call)
+{
+    const struct cl_tenancy *tenancy = call->async->app->tenancy;
+
+    for (struct cl_pool *pool = cl_tenancy_next(tenancy, NULL, NULL); pool && !call->known;
+         pool = cl_tenancy_next(tenancy, NULL, pool)) {
+        if (strcmp(pool->tenant->name, call->tenant) == 0)
+            call->known = pool->tenant;
+    }
+    return call->known && call->known->is_live ? call->known : NULL;
+}
+
 static void on_again(evutil_socket_t fd, short what, void *arg)
 {
     struct cl_async_call *call = arg;
@@ -184,6 +196,7 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 void cl_async_put(struct cl_async_call *call, int64_t not_before_us, bool in_front)
 {
     struct cl_async *async = call->async;
+    const struct cl_tenant *tenant = cl_async_tenant(call);
     const int64_t left_us = not_before_us ? not_before_us - cl_store_now() : 0;
     struct timeval wait;
 
@@ -201,19 +214,9 @@ void cl_async_put(struct cl_async_call *call, int64_t not_before_us, bool in_fro
         return;
     }
     cl_asyncq_put(async->queue, call->tenant, &call->item, call->lane, in_front);
+    if (tenant && tenant->quota.limits.weight)
+        cl_asyncq_weigh(async->queue, call->tenant, (uint32_t)tenant->quota.limits.weight);
     cl_async_pump(async);
-}
-
-struct cl_tenant *cl_async_tenant(struct cl_async_call *call)
-{
-    const struct cl_tenancy *tenancy = call->async->app->tenancy;
-
-    for (struct cl_pool *pool = cl_tenancy_next(tenancy, NULL, NULL); pool && !call->known;
-         pool = cl_tenancy_next(tenancy, NULL, pool)) {
-        if (strcmp(pool->tenant->name, call->tenant) == 0)
-            call->known = pool->tenant;
-    }
-    return call->known && call->known->is_live ? call->known : NULL;
 }
 
 /* Calls that somebody waits for come first: stored ones get what three quarters of a pool leave,
@@ -227,8 +230,11 @@ static bool may_start(void *self, struct cl_asyncq_item *item)
         tenant ? cl_tenancy_find(async->app->tenancy, tenant, call->policy) : NULL;
     struct timeval wait;
 
-    if (!pool || (pool->running + pool->queued) * 4 < pool->policy->pool_max * 3 ||
-        (pool->running + pool->queued == 0))
+    if (!pool)
+        return true;
+    if (cl_quota_may_run(&tenant->quota, 0) &&
+        ((pool->running + pool->queued) * 4 < pool->policy->pool_max * 3 ||
+         (pool->running + pool->queued == 0)))
         return true;
     event_add(async->pump, in_ms(&wait, PUMP_MS));
     return false;

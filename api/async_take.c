@@ -224,6 +224,9 @@ static int check(struct entry *entry, const struct cl_call_sent *sent,
     }
     if (got < 0)
         return -1;
+    if (cl_quota_check_size(&visit->tenant->quota,
+                            prepared.request.limits.value[CL_LIMIT_MEMORY], refusal) < 0)
+        return -1;
     entry->lane = lanes[prepared.request.priority];
     entry->may_retry = is_retried(visit, prepared.request.function);
     memcpy(entry->function, prepared.request.function, sizeof(entry->function));

@@ -188,6 +188,7 @@ static int put_limits(struct cl_buf *body, const struct cl_texts *pairs, struct 
 static int put_rest(struct cl_buf *body, const struct cl_args *args, struct cl_err *err)
 {
     if (put_text(body, "policy", args->policy, err) < 0 ||
+        put_text(body, "priority", args->priority, err) < 0 ||
         put_args(body, &args->args, err) < 0 || put_kwargs(body, &args->kwargs, err) < 0 ||
         put_limits(body, &args->limits, err) < 0)
         return -1;

@@ -30,6 +30,15 @@
 #define CL_OPTION_STREAM                                                                       \
     { "stream", NULL, "show output while it runs", offsetof(struct cl_args, is_streamed),      \
       CL_OPTION_FLAG, 0 }
+#define CL_OPTION_ASYNC                                                                        \
+    { "async", NULL, "do not wait: print the call's id (`cloche calls`)",                      \
+      offsetof(struct cl_args, is_async), CL_OPTION_FLAG, 0 }
+#define CL_OPTION_PRIORITY                                                                     \
+    { "priority", "high|normal|low", "among your calls that wait (normal)",                    \
+      offsetof(struct cl_args, priority), CL_OPTION_TEXT, 0 }
+#define CL_OPTION_KEY                                                                          \
+    { "idempotency-key", "TEXT", "asked again with this key: the first answer once more",      \
+      offsetof(struct cl_args, idempotency_key), CL_OPTION_TEXT, 0 }
 /* Whose policy it is unless one is named. */
 #define CL_OPTION_POLICY(otherwise)                                                            \
     { "policy", "NAME", "the policy to run under (" otherwise ")",                             \

@@ -12,8 +12,8 @@ int cl_post_whole(struct cl_service *service, const char *path, const struct cl_
 /* The exit code of a request that did not come through; the reason is printed. */
 int cl_post_fail(const struct cl_err *err);
 
-/* The same, shown as it comes. */
-int cl_post_streamed(struct cl_service *service, const char *path, const struct cl_buf *body,
-                     bool as_json);
+/* A call as run and call make it: whole, as it comes, or later, with what its options add. */
+int cl_post_call(struct cl_service *service, const char *path, const struct cl_buf *body,
+                 const struct cl_args *args);
 
 #endif

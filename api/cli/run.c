@@ -12,11 +12,13 @@
 #define PATH_CALLS "/v1/calls"
 
 static const struct cl_option options[] = {
-    CL_OPTION_ENTRY,  CL_OPTION_ARG,
-    CL_OPTION_KWARG,  CL_OPTION_POLICY("the tenant's first"),
-    CL_OPTION_STDIN,  CL_OPTION_LIMIT,
-    CL_OPTION_STREAM, CL_OPTION_OUTPUT,
-    CL_OPTION_URL,    CL_OPTION_TOKEN_FILE,
+    CL_OPTION_ENTRY,      CL_OPTION_ARG,
+    CL_OPTION_KWARG,      CL_OPTION_POLICY("the tenant's first"),
+    CL_OPTION_STDIN,      CL_OPTION_LIMIT,
+    CL_OPTION_STREAM,     CL_OPTION_ASYNC,
+    CL_OPTION_PRIORITY,   CL_OPTION_KEY,
+    CL_OPTION_OUTPUT,     CL_OPTION_URL,
+    CL_OPTION_TOKEN_FILE,
 };
 
 static int run(const struct cl_args *args)
@@ -29,9 +31,7 @@ static int run(const struct cl_args *args)
     if (as_json < 0 || cl_body_make(&body, args, &err) < 0 ||
         cl_service_open(&service, args, &err) < 0)
         return cl_verb_fail(CL_EXIT_USAGE, "%s", err.text);
-    if (args->is_streamed)
-        return cl_post_streamed(&service, PATH_CALLS, &body, as_json);
-    return cl_post_whole(&service, PATH_CALLS, &body, as_json);
+    return cl_post_call(&service, PATH_CALLS, &body, args);
 }
 
 const struct cl_verb cl_verb_run = {
