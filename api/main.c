@@ -23,8 +23,9 @@
 #include "api/pythonv1_names.h"
 #include "api/session.h"
 #include "api/storeq.h"
-#include "api/workflow/run.h"
+#include "api/tenantstore.h"
 #include "api/visit.h"
+#include "api/workflow/run.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/log.h"
@@ -130,6 +131,7 @@ static void on_loaded(void *self, const struct cl_msg_loaded *msg)
     if (cl_tenancy_on_loaded(app.tenancy, msg, cl_dispatch_on_change, app.dispatch, &err) < 0)
         lose(&err);
     cl_sessions_on_loaded(&app);
+    cl_tenantstore_tell(app.tenancy, app.storeq);
     cl_log(CL_INFO, "api.loaded", "generation=%u policies=%u", msg->generation, msg->policies);
     if (!app.server)
         event_base_loopbreak(app.base); /* now it can be started */
@@ -266,9 +268,9 @@ static int raise_descriptors(uint64_t *descriptors, struct cl_err *err)
 
 /* The thread has to be there before the filter that is to cover it, and after Landlock, which
  * only its starter hands down. */
-static int start_store(struct cl_err *err)
+static int start_store(const struct cl_store_caps *caps, struct cl_err *err)
 {
-    struct cl_store *store = cl_store_open(STORE_FD, &cl_store_caps_default, err);
+    struct cl_store *store = cl_store_open(STORE_FD, caps, err);
 
     app.modules = cl_modules_new(&app);
     if (store && cl_modules_load(app.modules, store, err) == 0 &&
@@ -293,7 +295,8 @@ static int start(const struct cl_options *options, struct cl_err *err)
         start_loop(err) < 0)
         return -1;
     if (raise_descriptors(&descriptors, err) < 0 ||
-        cl_options_caps(options, descriptors, &caps, err) < 0 || start_store(err) < 0)
+        cl_options_caps(options, descriptors, &caps, err) < 0 ||
+        start_store(&options->store, err) < 0)
         return -1;
     cl_auth_init(&app.auth);
     app.tenancy = cl_tenancy_new();

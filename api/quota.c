@@ -180,18 +180,6 @@ int cl_quota_may_wait(const struct cl_quota *quota, uint32_t retry_after_s,
                           quota->queued, quota->running);
 }
 
-int cl_quota_may_store(const struct cl_quota *quota, uint64_t bytes, struct cl_refusal *refusal)
-{
-    const uint64_t most = quota->limits.stored_bytes;
-
-    if (most == 0 || (bytes <= most && quota->stored_bytes <= most - bytes))
-        return 0;
-    refusal->limit = most;
-    return cl_refusal_set(refusal, CL_R_STORE_FULL,
-                          "the tenant keeps %" PRIu64 " of %" PRIu64 " bytes",
-                          quota->stored_bytes, most);
-}
-
 void cl_quota_begin(struct cl_quota *quota, uint64_t memory_bytes)
 {
     quota->running++;

@@ -24,9 +24,8 @@ struct cl_quota {
     uint64_t rate_left;            /* calls x microseconds of the window */
     uint64_t rate_us;              /* when it was counted */
     uint64_t cpu_used_us;
-    uint64_t cpu_us; /* when it was counted */
+    uint64_t cpu_us;       /* when it was counted */
     uint64_t memory_bytes; /* limits of running calls */
-    uint64_t stored_bytes; /* told by whoever stores */
     uint32_t queued;
     uint32_t running;
 };
@@ -52,9 +51,6 @@ int cl_quota_check_size(const struct cl_quota *quota, uint64_t memory_bytes,
 /* Whether one more may wait. The caller says how long a place takes to become free. */
 int cl_quota_may_wait(const struct cl_quota *quota, uint32_t retry_after_s,
                       struct cl_refusal *refusal);
-/* Whether so many bytes more may be kept; 507 when not. */
-int cl_quota_may_store(const struct cl_quota *quota, uint64_t bytes,
-                       struct cl_refusal *refusal);
 
 void cl_quota_begin(struct cl_quota *quota, uint64_t memory_bytes);
 void cl_quota_end(struct cl_quota *quota, uint64_t memory_bytes);

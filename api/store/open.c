@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -142,6 +143,7 @@ void cl_store_close(struct cl_store *store)
         sqlite3_finalize(store->statements[i].statement);
     sqlite3_close(store->db);
     free(store->touched);
+    free(store->quotas);
     free(store);
 }
 
@@ -226,6 +228,29 @@ int cl_store_usage(struct cl_store *store, const char *tenant, struct cl_store_u
     return 0;
 }
 
+void cl_store_take_quotas(struct cl_store *store, struct cl_store_quota **quotas, size_t count)
+{
+    free(store->quotas);
+    store->quotas = cl_take_ptr(quotas);
+    store->quota_count = count;
+}
+
+static int by_tenant(const void *name, const void *quota)
+{
+    return strcmp(name, ((const struct cl_store_quota *)quota)->tenant);
+}
+
+static uint64_t most_of(const struct cl_store *store, const char *tenant)
+{
+    const struct cl_store_quota *quota =
+        store->quota_count ? bsearch(tenant, store->quotas, store->quota_count,
+                                     sizeof(*store->quotas), by_tenant)
+                           : NULL;
+
+    return quota && quota->bytes < store->caps.tenant_bytes ? quota->bytes
+                                                            : store->caps.tenant_bytes;
+}
+
 int cl_store_check_room(struct cl_store *store, const char *tenant, size_t bytes,
                         struct cl_err *err)
 {
@@ -233,9 +258,9 @@ int cl_store_check_room(struct cl_store *store, const char *tenant, size_t bytes
 
     if (cl_store_usage(store, tenant, &usage, err) < 0)
         return -1;
-    if (usage.tenant_bytes + bytes > store->caps.tenant_bytes)
+    if (usage.tenant_bytes + bytes > most_of(store, tenant))
         return cl_fail(err, CL_E_LIMIT, "%" PRIu64 " of %" PRIu64 " bytes are stored already",
-                       usage.tenant_bytes, store->caps.tenant_bytes);
+                       usage.tenant_bytes, most_of(store, tenant));
     if (usage.bytes + bytes > store->caps.bytes)
         return cl_fail(err, CL_E_LIMIT, "the store is full");
     return 0;

@@ -24,6 +24,8 @@ struct cl_store {
     sqlite3 *db;
     int dir; /* borrowed */
     struct cl_store_caps caps;
+    struct cl_store_quota *quotas; /* owned, by tenant */
+    size_t quota_count;
     struct {
         const char *sql; /* a constant: its address is its name */
         sqlite3_stmt *statement;

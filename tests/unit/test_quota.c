@@ -57,7 +57,6 @@ static void no_quota_refuses_nothing(void **state)
     assert_true(cl_quota_may_run(&quota, UINT64_MAX));
     assert_int_equal(cl_quota_check_size(&quota, UINT64_MAX, &refusal), 0);
     assert_int_equal(cl_quota_may_wait(&quota, 1, &refusal), 0);
-    assert_int_equal(cl_quota_may_store(&quota, UINT64_MAX, &refusal), 0);
     assert_false(cl_quota_fields(&quota, now, policy, shown));
 }
 
@@ -208,23 +207,18 @@ static void less_than_is_in_use_holds_back_until_it_fits(void **state)
     assert_true(cl_quota_may_run(&quota, 50));
 }
 
-static void queue_and_store_are_bounded(void **state)
+static void queue_is_bounded(void **state)
 {
     struct cl_refusal refusal = CL_REFUSAL_INIT;
 
     (void)state;
-    set((struct cl_tenant_quota){ .queue = 2, .stored_bytes = 100 });
+    set((struct cl_tenant_quota){ .queue = 2 });
     quota.queued = 1;
     assert_int_equal(cl_quota_may_wait(&quota, 7, &refusal), 0);
     quota.queued = 2;
     assert_int_equal(cl_quota_may_wait(&quota, 7, &refusal), -1);
     assert_int_equal(refusal.kind, CL_R_QUOTA_QUEUE);
     assert_int_equal(refusal.retry_after_s, 7);
-    quota.stored_bytes = 40;
-    assert_int_equal(cl_quota_may_store(&quota, 60, &refusal), 0);
-    assert_int_equal(cl_quota_may_store(&quota, 61, &refusal), -1);
-    assert_int_equal(cl_quota_may_store(&quota, UINT64_MAX, &refusal), -1);
-    assert_int_equal(cl_refusal_row(refusal.kind)->status, 507);
 }
 
 static void reload_of_the_same_rate_gives_no_new_burst(void **state)
@@ -274,7 +268,7 @@ int main(void)
         cmocka_unit_test_setup(clock_that_stands_or_goes_back_gives_nothing, setup),
         cmocka_unit_test_setup(concurrency_and_memory_hold_back, setup),
         cmocka_unit_test_setup(less_than_is_in_use_holds_back_until_it_fits, setup),
-        cmocka_unit_test_setup(queue_and_store_are_bounded, setup),
+        cmocka_unit_test_setup(queue_is_bounded, setup),
         cmocka_unit_test_setup(reload_of_the_same_rate_gives_no_new_burst, setup),
         cmocka_unit_test_setup(fields_tell_the_rate_and_what_is_left, setup),
     };

@@ -327,6 +327,45 @@ static void a_tenant_has_so_much_room(void **state)
     assert_int_equal(usage.bytes, 3 * 270 + usage.tenant_bytes);
 }
 
+static struct cl_store_quota *quotas_of(size_t count, ...)
+{
+    struct cl_store_quota *quotas = calloc(count, sizeof(*quotas));
+    va_list args;
+
+    assert_non_null(quotas);
+    va_start(args, count);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(quotas[i].tenant, sizeof(quotas[i].tenant), "%s", va_arg(args, const char *));
+        quotas[i].bytes = va_arg(args, unsigned);
+    }
+    va_end(args);
+    return quotas;
+}
+
+static void a_quota_of_its_own_narrows_a_tenants_room(void **state)
+{
+    struct store_case *at = *state;
+    struct cl_store_quota *quotas = quotas_of(3, "a", 1u, "t", 300u, "z", 1u);
+    char id[CL_ULID_SIZE];
+    struct cl_store_call call = store_case_call("t", store_case_id(id, 1));
+
+    cl_store_take_quotas(at->store, &quotas, 3);
+    assert_null(quotas);
+    assert_int_equal(cl_store_call_insert(at->store, &call, NULL, NULL, &at->err), 0);
+    call.id = store_case_id(id, 2);
+    assert_fails(cl_store_call_insert(at->store, &call, NULL, NULL, &at->err), &at->err,
+                 CL_E_LIMIT);
+    call.tenant = "u"; /* of whom nothing was said */
+    assert_int_equal(cl_store_call_insert(at->store, &call, NULL, NULL, &at->err), 0);
+    call.tenant = "z";
+    assert_fails(cl_store_call_insert(at->store, &call, NULL, NULL, &at->err), &at->err,
+                 CL_E_LIMIT);
+    quotas = quotas_of(1, "a", 1u);
+    cl_store_take_quotas(at->store, &quotas, 1);
+    call.tenant = "t";
+    assert_int_equal(cl_store_call_insert(at->store, &call, NULL, NULL, &at->err), 0);
+}
+
 static int count_call(void *self, const struct cl_store_call *call, struct cl_err *err)
 {
     (void)err;
@@ -379,10 +418,16 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, store_case_open, store_case_close)
     static const struct CMUnitTest tests[] = {
-        CASE(a_key_has_one_default_session),     CASE(registrations_keep_their_order),
-        CASE(a_workflow_is_kept_with_its_tasks), CASE(a_done_workflow_stays_as_it_is),
-        CASE(workflows_are_listed_newest_first), CASE(events_of_a_workflow_replay),
-        CASE(a_tenant_has_so_much_room),         CASE(old_and_many_calls_are_let_go),
+        CASE(a_key_has_one_default_session),
+        CASE(registrations_keep_their_order),
+        CASE(a_workflow_is_kept_with_its_tasks),
+        CASE(a_done_workflow_stays_as_it_is),
+        CASE(workflows_are_listed_newest_first),
+        CASE(events_of_a_workflow_replay),
+        CASE(a_tenant_has_so_much_room),
+        CASE(old_and_many_calls_are_let_go),
+        CASE(a_quota_of_its_own_narrows_a_tenants_room),
+        CASE(old_and_many_calls_are_let_go),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
