@@ -89,9 +89,9 @@ FLIPPED = {
     "cpu.weight": "test_weight_is_the_cgroups", "cpu.max": "test_cap_slows_down", "network": "test_network_is_none",
     "files.read_only": "test_bind_shows_a_directory", "syscalls.tiers": "test_tier_opens",
     "syscalls.allow": "test_allowed_call_works", "syscalls.deny": "test_denied_call_ends_the_call",
-    "syscalls.on_violation": "test_violation_may_be_an_error", "sessions.allow": "test_policy_shows_every_field",
-    "sessions.default": "test_policy_shows_every_field", "sessions.idle": "test_policy_shows_every_field",
-    "sessions.max": "test_policy_shows_every_field", "sessions.threads": "test_policy_shows_every_field",
+    "syscalls.on_violation": "test_violation_may_be_an_error", "sessions.allow": "test_sessions_are_allowed",
+    "sessions.default": "test_a_token_has_a_session_of_its_own", "sessions.idle": "test_idle_ends_a_session",
+    "sessions.max": "test_max_ends_a_session_that_is_used", "sessions.threads": "test_no_more_run_than_the_policy_says",
     "isolation": "test_policy_shows_every_field", "pool.min": "test_spares_are_ready",
     "pool.max": "test_no_more_jails_than_the_pool", "pool.recycle_calls": "test_zygote_is_replaced_after_its_calls",
     "pool.recycle_after": "test_zygote_is_replaced_after_its_time", "reason": "test_risky_call_needs_a_reason",
@@ -227,7 +227,7 @@ def test_each_key_has_a_test():
     assert known >= {"limits.wall", "python.modules", "reason"}
     assert {key for key in known if not key.startswith("python.")} == set(FLIPPED)
     tests = "".join(pathlib.Path(__file__).with_name(name).read_text() for name in
-                    ("test_keys.py", "test_effective_policy.py"))
+                    ("test_keys.py", "test_effective_policy.py", "test_sessions.py", "test_sessions_ends.py"))
     assert [name for name in FLIPPED.values() if f"\ndef {name}(" not in tests] == []
 
 

@@ -92,7 +92,7 @@ def test_output_input_arguments_and_limits_are_each_calls_own(kept):
     second = session.call("def main():\n    print('second')")
     assert second["stdout"] == "second\n", "what the first one left unflushed is not here"
     assert session.call("def main(): return input()")["error"]["type"] == "EOFError"
-    small = session.call("def main(): return 'x' * 100", limits={"result": 50})
+    small = session.call("def main(): return 'x' * 100", limits={"result": "50"})
     assert small["limit"]["name"] == "result"
 
 
@@ -264,6 +264,26 @@ def test_delete_ends_its_calls_as_cancelled(kept):
 def test_policies_that_permit_none(kept, policy, slug, status):
     answer = kept.http.post("/v1/sessions", json={"policy": policy})
     assert (answer.status_code, answer.json()["type"].rsplit(":", 1)[1]) == (status, slug)
+
+
+def test_sessions_are_allowed(kept):
+    """The shipped policy and the one that extends it by this key alone."""
+    assert kept.http.post("/v1/sessions", json={"policy": "default"}).status_code == 403
+    session = Kept(kept)
+    assert [session.result(COUNT) for _ in range(2)] == [1, 2]
+
+
+def test_a_token_has_a_session_of_its_own(kept):
+    """`sessions.default: token` gives python/v1 callers one, and always the same."""
+    def rpc(policy):
+        answer = kept.http.post("/v1/rpc", headers={"Cloche-Policy": policy}, json={
+            "jsonrpc": "2.0", "id": 1, "method": "python/execute", "params": {"code": "result = 1"}})
+        assert answer.status_code == 200, answer.text
+        return [s for s in kept.http.get("/v1/sessions").json()["sessions"] if s["default"]]
+    assert rpc("kept") == []
+    first = rpc("busy")
+    assert [s["policy"] for s in first] == ["busy"]
+    assert [s["session"] for s in rpc("busy")] == [s["session"] for s in first]
 
 
 @pytest.mark.parametrize("body, status, pointer", [
