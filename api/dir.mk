@@ -51,3 +51,11 @@ UNIT += test_keyring test_quota
 test_keyring_SRC := api/keyring.c api/token.c
 test_keyring_LIBS := -lsodium
 test_quota_SRC := api/quota.c api/refusal.c
+
+# python/v1: its envelope and plans are pure; how calls end and names are kept needs the API's own.
+UNIT += test_pythonv1
+test_pythonv1_SRC := $(API_TEST_SRC)
+test_pythonv1_LIBS := $(test_calls_LIBS)
+FUZZERS += fuzz_rpc
+fuzz_rpc_SRC := api/pythonv1_envelope.c api/pythonv1_plan.c api/pythonv1_error.c $(wildcard api/json*.c)
+fuzz_rpc_LIBS := -lsodium
