@@ -15,6 +15,7 @@
 enum {
     SPARES_MAX = 1 << 20,
     BUFFERS_LEAST = 1 << 20,
+    STORE_LEAST = 1 << 20,
     /* Standard streams, control, listener, loop, signals, reserve, and what comes with messages. */
     DESCRIPTORS_OWN = 64,
     /* Its socket, and that of its jail: a new one may be offered while the client still reads what
@@ -23,6 +24,9 @@ enum {
     CONNECTIONS_LEAST = 16,
     ADDRESS_LEAST = 8,
 };
+
+/* Of times in milliseconds and of calls: thirty years, and more than a disk holds. */
+static const uint64_t keep_most = 1000000000000;
 
 const struct cl_options cl_options_default = {
     .log = CL_INFO,
@@ -61,13 +65,49 @@ static int set_spares(struct cl_options *options, const char *value, struct cl_e
     return 0;
 }
 
+/* "168h,100000" */
+static int set_keep(struct cl_options *options, const char *value, struct cl_err *err)
+{
+    const char *comma = strchr(value, ',');
+    struct cl_store_caps *caps = &options->store;
+    uint64_t ms = 0;
+    char *end = NULL;
+
+    if (!comma || strspn(comma + 1, "0123456789") == 0)
+        return cl_fail(err, CL_E_INPUT, "--keep %s: a time and a number of calls, as 168h,1000",
+                       value);
+    if (cl_quantity_ms(value, (size_t)(comma - value), &ms, err) < 0)
+        return cl_err_context(err, "--keep %s", value);
+    caps->keep_calls = strtoull(comma + 1, &end, 10);
+    if (*end || caps->keep_calls > keep_most || ms > keep_most)
+        return cl_fail(err, CL_E_INPUT, "--keep %s: that is too much", value);
+    caps->keep_us = ms * 1000;
+    return 0;
+}
+
+/* "16Gi,4Gi" */
+static int set_store(struct cl_options *options, const char *value, struct cl_err *err)
+{
+    const char *comma = strchr(value, ',');
+    struct cl_store_caps *caps = &options->store;
+
+    if (!comma)
+        return cl_fail(err, CL_E_INPUT,
+                       "--store %s: a size in all and of one tenant, as 1Gi,64Mi", value);
+    if (cl_quantity_bytes(value, (size_t)(comma - value), &caps->bytes, err) < 0 ||
+        cl_quantity_bytes(comma + 1, strlen(comma + 1), &caps->tenant_bytes, err) < 0)
+        return cl_err_context(err, "--store %s", value);
+    if (caps->bytes < STORE_LEAST || caps->tenant_bytes < STORE_LEAST)
+        return cl_fail(err, CL_E_INPUT, "--store %s: at least 1Mi each", value);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*set)(struct cl_options *options, const char *value, struct cl_err *err);
 } known[] = {
-    { "--log", set_log },
-    { "--buffers", set_buffers },
-    { "--spares", set_spares },
+    { "--log", set_log },   { "--buffers", set_buffers }, { "--spares", set_spares },
+    { "--keep", set_keep }, { "--store", set_store },
 };
 
 static int set(struct cl_options *options, const char *name, const char *value,
@@ -84,6 +124,7 @@ static int set(struct cl_options *options, const char *name, const char *value,
 int cl_options_parse(struct cl_options *options, int count, char **args, struct cl_err *err)
 {
     *options = cl_options_default;
+    options->store = cl_store_caps_default;
     for (int i = 1; i < count; i += 2) {
         if (set(options, args[i], args[i + 1], err) < 0) /* args[count] is NULL */
             return -1;

@@ -4,12 +4,14 @@
 #define CL_API_OPTIONS_H
 
 #include "api/http1/server.h"
+#include "api/store.h"
 #include "sandbox/base/log.h"
 
 struct cl_options {
     enum cl_log_level log;
     uint64_t buffer_bytes; /* for bodies and answers of all requests together */
     uint32_t spares;       /* most jails that cloched offers at a time */
+    struct cl_store_caps store;
 };
 
 extern const struct cl_options cl_options_default;

@@ -59,6 +59,10 @@ static const struct option {
       offsetof(struct cl_options, log) },
     { "--buffers", "SIZE", "for bodies and answers of all requests; default 256Mi", OPTION_TEXT,
       offsetof(struct cl_options, buffers) },
+    { "--keep", "TIME,CALLS", "how long, and how many, ended calls; default 168h,100000",
+      OPTION_TEXT, offsetof(struct cl_options, keep) },
+    { "--store", "SIZE,SIZE", "what may be stored, in all and of one tenant; default 16Gi,4Gi",
+      OPTION_TEXT, offsetof(struct cl_options, store) },
     { "--self-test", NULL, "prove the jail, print what was seen, exit", OPTION_SET,
       offsetof(struct cl_options, self_test) },
     { "--prove", "POLICY", "with --self-test: of this policy, every system call", OPTION_TEXT,
@@ -142,6 +146,8 @@ static int parse_options(int count, char **args, struct cl_err *err)
         .listen = "127.0.0.1:8420",
         .log = "info",
         .buffers = "256Mi",
+        .keep = "168h,100000",
+        .store = "16Gi,4Gi",
         .drain_ms = 30000,
     };
     for (int i = 1, words; i < count; i += words) {

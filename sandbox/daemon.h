@@ -20,6 +20,8 @@ struct cl_options {
     const char *listen;
     const char *log;
     const char *buffers; /* a quantity; cloche-api reads it */
+    const char *keep;    /* likewise */
+    const char *store;
     uint64_t drain_ms;
     const char *proved; /* the policy whose jail --self-test proves; NULL: default, briefly */
     bool self_test;

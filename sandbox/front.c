@@ -281,6 +281,10 @@ int cl_front_start(struct cl_front *front, struct cl_err *err)
                                       daemon->options.log,
                                       "--buffers",
                                       daemon->options.buffers,
+                                      "--keep",
+                                      daemon->options.keep,
+                                      "--store",
+                                      daemon->options.store,
                                       "--spares",
                                       spares,
                                       NULL };

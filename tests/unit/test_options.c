@@ -31,6 +31,8 @@ static void options_have_defaults(void **state)
     assert_works(parse(&options, NULL, NULL, &err), &err);
     assert_int_equal(options.log, CL_INFO);
     assert_int_equal(options.buffer_bytes, 256 << 20);
+    assert_int_equal(options.store.keep_calls, 100000);
+    assert_int_equal(options.store.keep_us, 7ull * 24 * 3600 * 1000000);
 }
 
 static void options_are_read(void **state)
@@ -45,24 +47,29 @@ static void options_are_read(void **state)
     assert_int_equal(options.buffer_bytes, 64 << 20);
     assert_works(parse(&options, "--spares", "4096", &err), &err);
     assert_int_equal(options.spares, 4096);
+    assert_works(parse(&options, "--keep", "90s,12", &err), &err);
+    assert_int_equal(options.store.keep_us, 90000000);
+    assert_int_equal(options.store.keep_calls, 12);
+    assert_works(parse(&options, "--store", "1Gi,2Mi", &err), &err);
+    assert_int_equal(options.store.bytes, 1 << 30);
+    assert_int_equal(options.store.tenant_bytes, 2 << 20);
 }
 
 static void options_that_make_no_sense_are_refused(void **state)
 {
     static const char *const wrong[][2] = {
-        { "--log", "loud" },
-        { "--log", NULL },
-        { "--buffers", "1Ki" },
-        { "--buffers", "much" },
-        { "--buffers", "" },
-        { "--spares", "0" },
-        { "--spares", "-1" },
-        { "--spares", "1048577" },
-        { "--spares", "7x" },
-        { "--spares", "" },
-        { "--nosuch", "1" },
-        { "log", "info" },
-        { "--spares", "99999999999999999999" },
+        { "--log", "loud" },       { "--log", NULL },
+        { "--buffers", "1Ki" },    { "--buffers", "much" },
+        { "--buffers", "" },       { "--keep", "90s" },
+        { "--keep", "90s," },      { "--keep", "90s,x" },
+        { "--keep", "90s,1x" },    { "--keep", ",1" },
+        { "--keep", "soon,1" },    { "--keep", "1h,99999999999999999999" },
+        { "--store", "1Gi" },      { "--store", "1Gi," },
+        { "--store", "1Gi,1Ki" },  { "--store", "1Ki,1Gi" },
+        { "--spares", "0" },       { "--spares", "-1" },
+        { "--spares", "1048577" }, { "--spares", "7x" },
+        { "--spares", "" },        { "--nosuch", "1" },
+        { "log", "info" },         { "--spares", "99999999999999999999" },
     };
 
     (void)state;
