@@ -310,3 +310,48 @@ def test_tenant_at_twenty_times_its_quota_costs_another_one_no_call(tenancy):
     assert set(codes) == {200, 429}
     # A rate of 20/s and the burst, over some seconds.
     assert codes.count(429) > codes.count(200)
+
+
+def test_what_is_kept_has_its_quota_and_runs_no_further(tenancy):
+    _, acme, beta = tenancy("  acme:\n    policies: [naps]\n    quota: {stored: 1Mi}\n"
+                            "  beta:\n    policies: [naps]\n", acme=ALL, beta=ALL)
+
+    def later(client):
+        return client.post("/v1/calls", headers={"Prefer": "respond-async"},
+                           json={"source": RUN + "\n# " + "x" * 300_000})
+    codes = [later(acme).status_code for _ in range(6)]
+    assert codes[:2] == [202] * 2 and codes[-1] == 507
+    assert call(acme).status_code == 200  # what is not kept needs no room
+    assert later(beta).status_code == 202
+
+
+def test_nothing_of_one_tenant_is_there_for_another(tenancy):
+    _, acme, beta = tenancy("  acme:\n    policies: [naps]\n  beta:\n    policies: [naps]\n",
+                            acme=ALL, beta=ALL)
+    put = acme.put("/v1/modules/prices", json={"source": "def net(x): return x"})
+    assert put.status_code == 201
+    kept = acme.post("/v1/calls", headers={"Prefer": "respond-async"}, json={"source": RUN})
+    where = kept.headers["location"]
+    assert acme.get(where).status_code == 200
+    assert acme.post("/v1/calls", json={"function": "prices.net", "args": [2]}).json()["result"] == 2
+    for answer in (beta.get(where), beta.delete(where), beta.get(where + "/events"),
+                   beta.get("/v1/modules/prices"), beta.delete("/v1/modules/prices"),
+                   beta.post("/v1/calls", json={"function": "prices.net", "args": [2]})):
+        assert answer.status_code == 404, answer.text
+    assert "prices" not in beta.get("/v1/functions").text + beta.get("/v1/modules").text
+    assert kept.json()["id"] not in beta.get("/v1/calls").text
+
+
+def test_scopes_hold_on_every_road_to_a_call(tenancy):
+    _, reader = tenancy("  a:\n    policies: [naps]\n", a="policies:read")
+    for method, path, body in (("POST", "/v1/calls", {"source": RUN}),
+                               ("POST", "/v1/eval", {"expression": "1"}),
+                               ("PUT", "/v1/modules/m", {"source": RUN}),
+                               ("DELETE", "/v1/modules/m", None),
+                               ("POST", "/v1/functions/m.main/calls", {}),
+                               ("POST", "/v1/sessions", {}),
+                               ("POST", "/v1/workflows", {}),
+                               ("POST", "/v1/rpc", {"jsonrpc": "2.0", "id": 1, "method": "execute"}),
+                               ("GET", "/v1/calls", None)):
+        answer = reader.request(method, path, json=body)
+        assert answer.status_code == 403 and slug(answer) == "scope-missing", f"{path} {answer.text}"
