@@ -265,6 +265,15 @@ void cl_cgroup_slot_read(const struct cl_slot *slot, struct cl_cgroup_usage *raw
     raw->pids_refused = (uint32_t)cl_cgroup_counter(slot->counters[CL_CG_PIDS_EVENTS], "max");
 }
 
+/* Whatever cannot be read is in use. */
+bool cl_cgroup_slot_is_empty(const struct cl_slot *slot)
+{
+    char text[8];
+
+    return pread(slot->counters[CL_CG_TASKS], text, sizeof(text), 0) == 2 &&
+           memcmp(text, "0\n", 2) == 0;
+}
+
 int cl_cgroup_kill(const struct cl_cgroup *group)
 {
     struct cl_err err;

@@ -21,7 +21,13 @@
 
 enum cl_cgroup_controller { CL_CG_MEMORY, CL_CG_PIDS, CL_CG_CPU, CL_CG_COUNT };
 /* PEAK of memory: on v1, and from 6.12 on v2, one that can be reset. */
-enum cl_cgroup_counter { CL_CG_PEAK, CL_CG_OOM, CL_CG_PIDS_EVENTS, CL_CG_COUNTERS };
+enum cl_cgroup_counter {
+    CL_CG_PEAK,
+    CL_CG_OOM,
+    CL_CG_PIDS_EVENTS,
+    CL_CG_TASKS,
+    CL_CG_COUNTERS
+};
 enum { CL_CG_V2 = 0 }; /* index of the only directory on v2 */
 
 struct cl_cgroup_limits {
@@ -74,7 +80,6 @@ struct cl_cgroup_ops {
                       struct cl_err *err);
     /* The raw counters; a missing one is 0. */
     void (*slot_read)(const struct cl_slot *slot, struct cl_cgroup_usage *raw);
-    bool (*slot_is_empty)(const struct cl_slot *slot);
     /* Peak back to 0, leftover pages dropped. -1: the group has to be made anew. */
     int (*slot_reset)(struct cl_slot *slot);
     int (*kill)(const struct cl_cgroup *group); /* -1 when the kernel has no such call */
@@ -109,6 +114,7 @@ uint64_t cl_cgroup_counter(int fd, const char *key);
 /* slot_read and kill of both versions. */
 void cl_cgroup_slot_read(const struct cl_slot *slot, struct cl_cgroup_usage *raw);
 int cl_cgroup_kill(const struct cl_cgroup *group);
+bool cl_cgroup_slot_is_empty(const struct cl_slot *slot);
 /* What happened in this use of the slot. */
 void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_slot *slot,
                           struct cl_cgroup_usage *usage);

@@ -87,6 +87,7 @@ static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
     /* failcnt does not rise when the OOM killer ends a worker; this one does. */
     counters[CL_CG_OOM] = openat(memory, "memory.oom_control", O_RDONLY | O_CLOEXEC);
     counters[CL_CG_PIDS_EVENTS] = openat(dirs[CL_CG_PIDS], "pids.events", O_RDONLY | O_CLOEXEC);
+    counters[CL_CG_TASKS] = openat(dirs[CL_CG_PIDS], "pids.current", O_RDONLY | O_CLOEXEC);
     for (size_t i = 0; i < CL_CG_COUNTERS; i++) {
         if (counters[i] < 0)
             return cl_fail(err, CL_E_SYS, "open the counters of a slot");
@@ -94,15 +95,6 @@ static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
     if (cl_file_put(memory, "memory.swappiness", "0", err) < 0)
         return -1;
     return limit_cpu(dirs[CL_CG_CPU], &slot->limits, err);
-}
-
-static bool slot_is_empty(const struct cl_slot *slot)
-{
-    struct cl_err err;
-    uint64_t tasks = 1;
-
-    return cl_file_get_u64(slot->group.dirs[CL_CG_PIDS], "pids.current", &tasks, &err) == 0 &&
-           tasks == 0;
 }
 
 static int slot_reset(struct cl_slot *slot)
@@ -127,7 +119,6 @@ const struct cl_cgroup_ops cl_cgroup_v1 = {
     .slot_prepare = slot_prepare,
     .slot_limit = slot_limit,
     .slot_read = cl_cgroup_slot_read,
-    .slot_is_empty = slot_is_empty,
     .slot_reset = slot_reset,
     .kill = cl_cgroup_kill, /* of no effect; the worker is init of its pid namespace */
 };

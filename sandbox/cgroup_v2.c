@@ -130,6 +130,7 @@ static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
         counters[CL_CG_PEAK] = openat(dir, "memory.current", O_RDONLY | O_CLOEXEC);
     counters[CL_CG_OOM] = openat(dir, "memory.events", O_RDONLY | O_CLOEXEC);
     counters[CL_CG_PIDS_EVENTS] = openat(dir, "pids.events", O_RDONLY | O_CLOEXEC);
+    counters[CL_CG_TASKS] = openat(dir, "pids.current", O_RDONLY | O_CLOEXEC);
     if (give(dir, slot->owner, err) < 0 || limit_swap(dir, "memory.swap.max", err) < 0 ||
         cl_file_put(dir, "memory.oom.group", "1", err) < 0 ||
         cl_file_put_u64(dir, "cpu.weight", limits->cpu_weight, err) < 0)
@@ -139,17 +140,6 @@ static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
     snprintf(text, sizeof(text), "%u %d", limits->cpu_max_milli * (PERIOD_US / 1000),
              PERIOD_US);
     return cl_file_put(dir, "cpu.max", text, err);
-}
-
-static bool slot_is_empty(const struct cl_slot *slot)
-{
-    struct cl_err err;
-    char text[128];
-    uint64_t populated = 1;
-
-    return cl_file_get(slot->group.dirs[CL_CG_V2], "cgroup.events", text, sizeof(text), &err) >
-               0 &&
-           cl_file_keyed_u64(text, "populated", &populated) == 0 && populated == 0;
 }
 
 static int slot_reset(struct cl_slot *slot)
@@ -168,7 +158,6 @@ const struct cl_cgroup_ops cl_cgroup_v2 = {
     .slot_prepare = slot_prepare,
     .slot_limit = slot_limit,
     .slot_read = cl_cgroup_slot_read,
-    .slot_is_empty = slot_is_empty,
     .slot_reset = slot_reset,
     .kill = cl_cgroup_kill,
 };

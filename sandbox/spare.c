@@ -196,7 +196,7 @@ void cl_spare_put(struct cl_spare *spare)
     const struct cl_cgroup_ops *ops = zygote->peer.daemon->cgroups.ops;
 
     CL_CHECK(spare->state == CL_SPARE_ENDED && spare->child.pid == 0);
-    if (zygote->state != CL_ZYGOTE_DEAD && !ops->slot_is_empty(slot)) {
+    if (zygote->state != CL_ZYGOTE_DEAD && !cl_cgroup_slot_is_empty(slot)) {
         /* Only a worker that failed on its way in gets here: it was never adopted. */
         ops->kill(&slot->group);
         spare->timer.on_fire = on_retry;
