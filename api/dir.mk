@@ -11,7 +11,7 @@ cloche_LIBS := -lcurl -ljson-c -lsodium
 API_UNIT := test_refusal test_quantity test_ulid test_idtable test_path test_route test_verdict \
             test_auth test_tenant test_turn test_request test_stream test_keep test_events test_envelope \
             test_metrics test_jailclient test_spare test_dispatch test_lease test_calls \
-            test_confine test_request_eval test_options test_errand test_query
+            test_confine test_request_eval test_options test_errand test_functions test_query
 UNIT += $(API_UNIT)
 
 # All of the API but main, with exchanges that write down what is asked of them instead of HTTP.
@@ -23,8 +23,9 @@ $(foreach t,$(API_UNIT),$(eval $(t)_SRC := $(API_TEST_SRC))\
                         $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3 -lyaml))
 
 # Pure parts of stored calls.
-UNIT += test_asyncq test_replay
+UNIT += test_asyncq test_replay test_async_body
 test_asyncq_SRC := api/asyncq.c
+test_async_body_SRC := api/async_body.c api/async_show.c $(wildcard api/json*.c)
 test_replay_SRC := api/replay.c api/events.c $(wildcard api/json*.c)
 
 # The store by itself: any other backend passes test_store and test_store_kept as well.
