@@ -16,8 +16,9 @@
 #include "sandbox/base/own.h"
 
 enum {
-    RESEND_MS = 50, /* until the store queue is asked again */
-    PUMP_MS = 25,   /* until a pool that was busy is looked at again */
+    RESEND_MS = 50,  /* until the store queue is asked again */
+    AGAIN_MS = 1000, /* until the store is asked again that refused */
+    PUMP_MS = 25,    /* until a pool that was busy is looked at again */
 };
 
 const struct cl_async_caps cl_async_caps_default = {
@@ -68,6 +69,28 @@ void cl_async_persist(struct cl_async_op *op)
 void cl_async_op_done(struct cl_async_op *op)
 {
     op->async->ops--;
+}
+
+static void on_op_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    cl_async_persist(arg);
+}
+
+void cl_async_op_again(struct cl_async_op *op)
+{
+    struct timeval wait;
+
+    if (!op->again)
+        op->again = event_new(op->async->app->base, -1, 0, on_op_again, op);
+    CL_CHECK(op->again && event_add(op->again, in_ms(&wait, AGAIN_MS)) == 0);
+}
+
+void cl_async_op_fini(struct cl_async_op *op)
+{
+    if (op->again)
+        event_free(op->again);
 }
 
 static void on_resend(evutil_socket_t fd, short what, void *arg)

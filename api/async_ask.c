@@ -246,13 +246,14 @@ static void on_cancel(void *arg, const struct cl_err *err)
 
     cl_async_op_done(&cancel->op);
     if (err->kind == CL_E_BUSY) {
-        cl_async_persist(&cancel->op);
+        cl_async_op_again(&cancel->op);
         return;
     }
     if (call && call->state == CL_ASYNC_QUEUED)
         cl_async_end(call, &(struct cl_async_ending){ .kind = CL_V_CANCELLED });
     else if (call)
         cl_async_stop(call);
+    cl_async_op_fini(&cancel->op);
     free(cancel);
 }
 

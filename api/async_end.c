@@ -14,7 +14,7 @@
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 
-enum { AGAIN_S = 1, EVENTS_MAX = 512 << 20, VERDICT_MAX = 16 };
+enum { EVENTS_MAX = 512 << 20, VERDICT_MAX = 16 };
 
 struct finish {
     struct cl_async_op op;
@@ -23,13 +23,11 @@ struct finish {
     struct cl_buf events; /* lines, `end` the last of them */
     uint64_t last;        /* seq of that one */
     bool is_counted_anew; /* it counts from 1, and goes on behind what is stored */
-    struct event *again;
 };
 
 static void finish_free(struct finish *finish)
 {
-    if (finish->again)
-        event_free(finish->again);
+    cl_async_op_fini(&finish->op);
     cl_buf_fini(&finish->envelope);
     cl_buf_fini(&finish->events);
     free(finish);
@@ -99,15 +97,6 @@ static int work_finish(struct cl_store *store, void *arg, struct cl_err *err)
     return cl_store_call_finish(store, &call, err);
 }
 
-static void on_again(evutil_socket_t fd, short what, void *arg)
-{
-    struct finish *finish = arg;
-
-    (void)fd;
-    (void)what;
-    cl_async_persist(&finish->op);
-}
-
 /* When there is no room, the end itself is what matters: of the events only the last line. */
 static void shorten(struct finish *finish)
 {
@@ -121,7 +110,6 @@ static void shorten(struct finish *finish)
 
 static void on_finished(void *arg, const struct cl_err *err)
 {
-    static const struct timeval wait = { AGAIN_S, 0 };
     struct finish *finish = arg;
     struct cl_async_op *op = &finish->op;
     struct cl_async_call *call = cl_async_find(op->async, op->tenant, op->id);
@@ -133,9 +121,7 @@ static void on_finished(void *arg, const struct cl_err *err)
                cl_err_kind_name(err->kind), err->text);
         if (err->kind == CL_E_LIMIT)
             shorten(finish);
-        if (!finish->again)
-            finish->again = event_new(op->async->app->base, -1, 0, on_again, finish);
-        CL_CHECK(finish->again && event_add(finish->again, &wait) == 0);
+        cl_async_op_again(op);
         return;
     }
     if (call) {
@@ -153,6 +139,9 @@ static void send_finish(struct cl_async_call *call, struct finish *finish, const
     cl_async_run_free(call->run);
     call->run = NULL;
     call->state = CL_ASYNC_ENDING;
+    if (call->again)
+        event_free(call->again);
+    call->again = NULL;
     if (!call->item.is_counted) /* it waited */
         cl_asyncq_remove(call->async->queue, &call->item);
     cl_async_persist(&finish->op);

@@ -37,6 +37,7 @@ struct piece {
 
 static void piece_free(struct piece *piece)
 {
+    cl_async_op_fini(&piece->op);
     cl_buf_fini(&piece->text);
     free(piece);
 }
@@ -60,7 +61,7 @@ static void on_piece(void *arg, const struct cl_err *err)
 
     cl_async_op_done(&piece->op);
     if (err->kind == CL_E_BUSY) {
-        cl_async_persist(&piece->op);
+        cl_async_op_again(&piece->op);
         return;
     }
     if (err->kind != CL_E_NONE)

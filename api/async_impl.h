@@ -34,6 +34,7 @@ struct cl_async_op {
     cl_storeq_work *run;
     cl_storeq_done *done;
     size_t bytes;
+    struct event *again; /* NULL until the store has refused it */
     char id[CL_ULID_SIZE];
     char tenant[CL_NAME_MAX];
 };
@@ -77,7 +78,9 @@ struct cl_async_watch {
 void cl_async_persist(struct cl_async_op *op);
 void cl_async_op_init(struct cl_async_op *op, const struct cl_async_call *call,
                       cl_storeq_work *run, cl_storeq_done *done);
-void cl_async_op_done(struct cl_async_op *op); /* first thing in its `done` */
+void cl_async_op_done(struct cl_async_op *op);  /* first thing in its `done` */
+void cl_async_op_again(struct cl_async_op *op); /* the same after a while, from its `done` */
+void cl_async_op_fini(struct cl_async_op *op);
 struct cl_async_call *cl_async_find(const struct cl_async *async, const char *tenant,
                                     const char *id);
 struct cl_async_call *cl_async_admit(struct cl_async *async, const char *tenant,

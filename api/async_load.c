@@ -127,7 +127,7 @@ static void on_loaded(void *arg, const struct cl_err *err)
         cl_log(CL_ERROR, "async.load", "kind=%s what=\"%s\"", cl_err_kind_name(err->kind),
                err->text);
         forget_all(load);
-        cl_async_persist(&load->op);
+        cl_async_op_again(&load->op);
         return;
     }
     async->is_loaded = true;
@@ -136,6 +136,7 @@ static void on_loaded(void *arg, const struct cl_err *err)
     forget_all(load);
     cl_log(CL_INFO, "async.load", "queued=%" PRIu32 " again=%" PRIu32 " ended=%" PRIu32,
            load->queued, load->again, load->ended);
+    cl_async_op_fini(&load->op);
     free(load);
     cl_async_pump(async);
 }

@@ -49,20 +49,17 @@ static void on_back(void *arg, const struct cl_err *err)
     struct cl_async_call *call = cl_async_find(op->async, op->tenant, op->id);
 
     cl_async_op_done(op);
-    if (err->kind != CL_E_NONE && back->text.length > 0) {
-        cl_buf_fini(&back->text); /* rather without its events than not at all */
-        cl_async_persist(op);
+    if (call && err->kind != CL_E_NONE && err->kind != CL_E_INPUT) {
+        if (err->kind == CL_E_LIMIT)
+            cl_buf_fini(&back->text); /* rather without its events than not at all */
+        cl_async_op_again(op);
         return;
     }
-    if (call && call->is_cancelled) {
-        const struct cl_async_ending ending = { .kind = CL_V_CANCELLED };
-
-        cl_async_end(call, &ending);
-    } else if (call) {
-        /* When it could not be written it is still marked as started, and so is the next try:
-         * nothing has run, or what ran may run again. */
+    if (call && call->is_cancelled)
+        cl_async_end(call, &(struct cl_async_ending){ .kind = CL_V_CANCELLED });
+    else if (call)
         cl_async_put(call, back->not_before_us, true);
-    }
+    cl_async_op_fini(op);
     cl_buf_fini(&back->text);
     free(back);
 }

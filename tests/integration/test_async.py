@@ -2,10 +2,11 @@
 """Calls that are answered later: state, events, cancelling, lists, keys, priority."""
 
 import json
+import shutil
 import threading
 import time
 
-from service import wait_until
+from service import Service, wait_until
 
 LATER = {"Prefer": "respond-async"}
 SLEEPY = "import time\ndef main(s=30):\n    print('up', flush=True)\n    time.sleep(s)\n    return s"
@@ -328,3 +329,40 @@ def test_functions_run_later_too(cloche):
     assert found["result"] == 8 and found["function"] == "later.double"
     listed = cloche.http.get("/v1/calls", params={"function": "later.double"}).json()["calls"]
     assert found["id"] in [call["id"] for call in listed]
+
+
+def test_a_call_whose_policy_is_gone_ends_with_a_verdict(tmp_path, config):
+    """Its place in the queue is taken by ten that block; meanwhile a reload takes its policy away."""
+    shutil.copytree(config, tmp_path / "config")
+    policy = tmp_path / "config" / "policies" / "passing.yaml"
+    policy.write_text("version: 1\nextends: default\ndescription: Tests only. Goes away.\n")
+    with Service(config=tmp_path / "config") as service:
+        blockers = [submit(service, SLEEPY, kwargs={"s": 4}, limits={"wall": "5s"}, priority="high") for _ in range(40)]
+        call = submit(service, "def main(): return 1", policy="passing", priority="low", metadata={"n": 1})
+        assert state(service, call)["status"] == "queued"
+        policy.unlink()
+        wait_until(lambda: "passing" not in service.http.get("/v1/policies").text, 10, "the reload")
+        for blocker in blockers:
+            service.http.delete(f"/v1/calls/{blocker}")
+        found = ended(service, call)
+        assert found["verdict"] == "denied" and found["denied"]["rule"] == "policy-not-allowed"
+        assert found["denied"]["name"] == "passing" and found["attempts"] == 1
+        assert [e["event"] for e in events(service, call)] == ["end"]
+
+
+def test_going_down_answers_who_waits_and_keeps_what_waits(tmp_path, config):
+    with Service(config=config, state=tmp_path) as service:
+        ids = [submit(service, SLEEPY, kwargs={"s": 1}, limits={"wall": "5s"}) for _ in range(40)]
+        answers = []
+        waiter = threading.Thread(target=lambda: answers.append(state(service, ids[-1], "60s")))
+        follower = threading.Thread(target=lambda: answers.append(events(service, ids[-1])))
+        waiter.start(), follower.start()
+        time.sleep(0.5)
+        service.process.terminate()
+        waiter.join(20)
+        follower.join(20)
+        assert len(answers) == 2 and not waiter.is_alive() and not follower.is_alive()
+        assert service.process.wait(20) == 0
+        service.start()
+        verdicts = [ended(service, call)["verdict"] for call in ids]
+        assert verdicts == ["ok"] * 40, "a drain lets end what runs, and keeps the rest"

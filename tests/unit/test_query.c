@@ -11,7 +11,9 @@
 #include "api/query.h"
 #include "sandbox/base/own.h"
 
-static struct cl_query known[] = { { .name = "wait" }, { .name = "after" }, { .name = "\xc3\xbc" } };
+static struct cl_query known[] = { { .name = "wait" },
+                                   { .name = "after" },
+                                   { .name = "\xc3\xbc" } };
 static struct cl_refusal refusal;
 
 static int parse(const char *query)
