@@ -23,6 +23,7 @@ static const struct cl_option options[] = {
     CL_OPTION_ASYNC,
     CL_OPTION_PRIORITY,
     CL_OPTION_KEY,
+    CL_OPTION_SESSION,
     CL_OPTION_OUTPUT,
     CL_OPTION_URL,
     CL_OPTION_TOKEN_FILE,

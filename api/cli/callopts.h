@@ -39,6 +39,9 @@
 #define CL_OPTION_KEY                                                                          \
     { "idempotency-key", "TEXT", "asked again with this key: the first answer once more",      \
       offsetof(struct cl_args, idempotency_key), CL_OPTION_TEXT, 0 }
+#define CL_OPTION_SESSION                                                                      \
+    { "session", "ID", "run it in the jail of this session (`cloche sessions`)",              \
+      offsetof(struct cl_args, session), CL_OPTION_TEXT, 0 }
 /* Whose policy it is unless one is named. */
 #define CL_OPTION_POLICY(otherwise)                                                            \
     { "policy", "NAME", "the policy to run under (" otherwise ")",                             \

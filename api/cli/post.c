@@ -95,7 +95,11 @@ int cl_post_call(struct cl_service *service, const char *path, const struct cl_b
     }
     if (args->idempotency_key) {
         sending.fields[count].name = "Idempotency-Key";
-        sending.fields[count].value = args->idempotency_key;
+        sending.fields[count++].value = args->idempotency_key;
+    }
+    if (args->session) {
+        sending.fields[count].name = "Cloche-Session";
+        sending.fields[count].value = args->session;
     }
     if (args->is_streamed)
         return call_streamed(service, &sending, as_json);

@@ -12,13 +12,13 @@
 #define PATH_CALLS "/v1/calls"
 
 static const struct cl_option options[] = {
-    CL_OPTION_ENTRY,      CL_OPTION_ARG,
-    CL_OPTION_KWARG,      CL_OPTION_POLICY("the tenant's first"),
-    CL_OPTION_STDIN,      CL_OPTION_LIMIT,
-    CL_OPTION_STREAM,     CL_OPTION_ASYNC,
-    CL_OPTION_PRIORITY,   CL_OPTION_KEY,
-    CL_OPTION_OUTPUT,     CL_OPTION_URL,
-    CL_OPTION_TOKEN_FILE,
+    CL_OPTION_ENTRY,    CL_OPTION_ARG,
+    CL_OPTION_KWARG,    CL_OPTION_POLICY("the tenant's first"),
+    CL_OPTION_STDIN,    CL_OPTION_LIMIT,
+    CL_OPTION_STREAM,   CL_OPTION_ASYNC,
+    CL_OPTION_PRIORITY, CL_OPTION_KEY,
+    CL_OPTION_SESSION,  CL_OPTION_OUTPUT,
+    CL_OPTION_URL,      CL_OPTION_TOKEN_FILE,
 };
 
 static int run(const struct cl_args *args)

@@ -38,6 +38,7 @@ struct cl_args {
     bool is_streamed, is_dangerous;
     const char *idempotency_key, *status, *function, *limit, *cursor, *after; /* of calls */
     const char *state, *listen;
+    const char *session; /* of a call */
     const char *version; /* of a module */
     bool is_async, prunes;
     const char *tenant, *id, *scopes, *file;                     /* of `token` */
@@ -78,7 +79,8 @@ struct cl_verb {
 
 extern const struct cl_verb cl_verb_run, cl_verb_calls, cl_verb_eval, cl_verb_policy,
     cl_verb_doctor, cl_verb_tour, cl_verb_version, cl_verb_workflow, cl_verb_task,
-    cl_verb_token, cl_verb_push, cl_verb_modules, cl_verb_functions, cl_verb_call;
+    cl_verb_token, cl_verb_sessions, cl_verb_push, cl_verb_modules, cl_verb_functions,
+    cl_verb_call;
 
 /* "cloche: <text>" on stderr; returns `code`. */
 int cl_verb_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
