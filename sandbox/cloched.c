@@ -387,9 +387,8 @@ int main(int count, char **args)
         return parsed < 0 ? 2 : 0;
     cl_log_open("cloched", (enum cl_log_level)cl_log_level_parse(daemon->options.log));
     cl_index_init(&daemon->children);
-    daemon->state = (struct cl_state){
-        .dir = -1, .lock = -1, .token = -1, .listener = -1, .range = -1, .store = -1
-    };
+    daemon->state =
+        (struct cl_state){ .dir = -1, .lock = -1, .listener = -1, .range = -1, .store = -1 };
     if (prepare(daemon, &err) < 0 || start(daemon, &err) < 0 ||
         cl_loop_run(&daemon->loop, &err) < 0)
         cl_daemon_stop(daemon, err.text);

@@ -40,10 +40,8 @@ static void free_tenants(struct cl_list *tenants)
 {
     cl_list_for (struct cl_tenant, tenant, node, tenants) {
         cl_list_unlink(&tenant->node);
-        if (tenant->file) {
-            cl_tenantview_close(tenant->file);
-            cl_own_close(&tenant->fd);
-        }
+        cl_tenantview_close(tenant->file);
+        cl_own_close(&tenant->fd);
         free(tenant);
     }
 }
@@ -229,6 +227,19 @@ static int keep_tenant(struct cl_load *load, const char *name, int *fd, struct c
     return 0;
 }
 
+static int keep(struct cl_load *load, const struct cl_msg_compiled *made, int *fd,
+                struct cl_err *err)
+{
+    if (made->kind == CL_SOURCE_POLICY)
+        return keep_policy(load, made->name, fd, err);
+    if ((made->kind == CL_SOURCE_LOCAL) != (load->tenant_count == 0))
+        return cl_fail(err, CL_E_LOST, "the tenant local comes first, and once");
+    if (made->kind == CL_SOURCE_TENANTS)
+        return keep_tenant(load, made->name, fd, err);
+    add_tenant(load, NULL, cl_take_fd(fd));
+    return 0;
+}
+
 /* The policies that tenants name are there, and not too many pools. */
 static int check_tenants(struct cl_load *load, struct cl_err *err)
 {
@@ -289,8 +300,7 @@ static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, str
     if (!load->is_loading)
         return cl_fail(err, CL_E_LOST, "%s unasked", cl_msg_name(msg->head.type));
     if (msg->head.type == CL_M_MADE)
-        return (msg->compiled.kind == CL_SOURCE_TENANTS ? keep_tenant : keep_policy)(
-            load, msg->compiled.name, &fds[0], err);
+        return keep(load, &msg->compiled, &fds[0], err);
     if (msg->head.type == CL_M_UNFIT)
         note_problem(load, msg->refused.text);
     else
@@ -324,9 +334,10 @@ static void on_exit_loader(struct cl_child *child, const struct cl_exit *how)
 static int start_loader(struct cl_load *load, struct cl_err *err)
 {
     const char *const arguments[] = { "cloche-loader", load->daemon->options.config, NULL };
-    const struct cl_start start = {
-        .program = CL_PROGRAM_LOADER, .arguments = arguments, .fd = -1, .uid = 0
-    };
+    const struct cl_start start = { .program = CL_PROGRAM_LOADER,
+                                    .arguments = arguments,
+                                    .fd = load->daemon->state.dir,
+                                    .uid = 0 };
 
     return cl_peer_start(&load->loader, &start, err);
 }
@@ -379,7 +390,6 @@ void cl_load_start(struct cl_daemon *daemon)
         return;
     }
     load->is_loading = true;
-    add_tenant(load, NULL, daemon->state.token);
     cl_timer_start(&daemon->loop, &load->late, cl_clock_us() + LATE_US);
     tell_loader(load, CL_M_LOAD, load->compiler.watch.fd);
     cl_peer_hang_up(&load->compiler); /* the loader has that end now */

@@ -21,9 +21,9 @@ enum {
 struct cl_tenant {
     struct cl_list node;               /* of the daemon, before of a load */
     const struct cl_tenant_file *file; /* mapped; NULL: `local`, which has every policy */
-    int fd;            /* what the API is given; borrowed if it is local's token */
-    uint32_t number;   /* among those of its generation */
-    uint64_t has_pool; /* bits, by policy, while a generation is put in force */
+    int fd;                            /* what the API is given: the file, or local's token */
+    uint32_t number;                   /* among those of its generation */
+    uint64_t has_pool;                 /* bits, by policy, while a generation is put in force */
 };
 
 struct cl_load {

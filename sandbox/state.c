@@ -20,7 +20,6 @@
 #include <sys/capability.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,7 +29,7 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
 
-enum { TOKEN_BYTES = 32, BACKLOG = 1024, LOCK_RETRY_MS = 20, LOCK_WAIT_MS = 4000 };
+enum { BACKLOG = 1024, LOCK_RETRY_MS = 20, LOCK_WAIT_MS = 4000 };
 
 static char notify_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
@@ -90,42 +89,6 @@ static void name_instance(struct cl_state *state, const char *path)
     snprintf(state->instance, sizeof(state->instance), "%08x", hash);
 }
 
-static int make_token(int dir, struct cl_err *err)
-{
-    uint8_t bytes[TOKEN_BYTES];
-    char text[4 + 2 * TOKEN_BYTES + 2] = "clt_";
-    cl_close_auto int fd = -1;
-
-    if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-        return cl_fail(err, CL_E_SYS, "getrandom");
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        snprintf(text + 4 + 2 * i, 3, "%02x", bytes[i]);
-    strcat(text, "\n");
-
-    fd = openat(dir, "local.token.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-                0600);
-    if (fd < 0 || cl_file_write_all(fd, text, strlen(text), err) < 0 || fsync(fd) < 0 ||
-        renameat(dir, "local.token.new", dir, "local.token") < 0 || fsync(dir) < 0)
-        return cl_fail(err, CL_E_SYS, "the state directory is not writable: write local.token");
-    return 0;
-}
-
-static int open_token(struct cl_state *state, struct cl_err *err)
-{
-    const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-    struct stat found;
-
-    if (faccessat(state->dir, "local.token", F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
-        make_token(state->dir, err) < 0)
-        return -1;
-    state->token = openat(state->dir, "local.token", flags);
-    if (state->token < 0 || fstat(state->token, &found) < 0)
-        return cl_fail(err, CL_E_SYS, "open local.token in the state directory");
-    if (!S_ISREG(found.st_mode) || found.st_uid != 0 || (found.st_mode & 077))
-        return cl_fail(err, CL_E_DENIED, "local.token has to be a file of root with mode 0600");
-    return 0;
-}
-
 /* A dead predecessor's sweeper holds the lock until its cgroups, which have our name, are gone.
  * That one is waited for; a living cloched has a record lock besides, which no child shares. */
 static int take_lock(int lock)
@@ -164,8 +127,6 @@ int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err)
         return cl_fail(err, CL_E_SYS, "the state directory %s is not writable", path);
     if (take_lock(state->lock) < 0)
         return cl_fail(err, CL_E_BUSY, "another cloched is running on %s", path);
-    if (open_token(state, err) < 0)
-        return -1;
     return chdir("/") < 0 ? cl_fail(err, CL_E_SYS, "chdir /") : 0;
 }
 

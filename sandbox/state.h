@@ -16,7 +16,6 @@ enum { CL_STATE_INSTANCE_SIZE = 9 };
 struct cl_state {
     int dir;
     int lock;                              /* held: one cloched per state directory */
-    int token;                             /* local.token, open for reading */
     int listener;                          /* made here, so that it outlives every API */
     int range;                             /* the lock of cl_idmap_claim */
     int store;                             /* what the API keeps, a directory of its own */
@@ -26,7 +25,7 @@ struct cl_state {
 
 /* Descriptors, signals, environment, limits: whatever started cloched leaves nothing behind. */
 int cl_state_process(struct cl_err *err);
-/* Makes and locks the directory, makes the token if there is none. */
+/* Makes and locks the directory. */
 int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err);
 /* Makes the directory "store" and all in it the API's, whose uid may be another one than last
  * time. Nobody else may be able to touch it yet. */

@@ -276,6 +276,7 @@ struct cl_msg_failed {
 enum cl_source_kind {
     CL_SOURCE_POLICY = 0,
     CL_SOURCE_TENANTS, /* tenants.yaml; at most one, and compiled to as many as it holds */
+    CL_SOURCE_LOCAL,   /* of MADE only: the token file of `local`, first */
 };
 
 struct cl_msg_source {

@@ -3,7 +3,7 @@
  * cloche-loader [CONFIG]: watches the configuration, opens its files when cloched says so, has them
  * compiled by policyc, and hands cloched what came of it. It is root, to see what is root's, but has
  * no capability, not even one that it could get.
- * Runs in: cloche-loader, with cloched's control socket at 3.
+ * Runs in: cloche-loader, with cloched's control socket at 3 and the state directory at 4.
  * Trusts: cloched; owner and mode of what it opens; of policyc nothing but what passes the checks of
  * policyview and tenantview, which cloched makes again.
  */
@@ -23,7 +23,7 @@
 #include "sandbox/load/loader.h"
 #include "sandbox/load/owned.h"
 
-enum { LATE_US = 5000000 };
+enum { LATE_US = 5000000, STATE_FD = CL_CONTROL_FD + 1 };
 
 static struct cl_loader loader_;
 
@@ -161,6 +161,17 @@ static void on_late(struct cl_timer *timer)
              "cloche-policyc took longer than 5 s");
 }
 
+static int tell_token(struct cl_err *err)
+{
+    struct cl_msg_compiled local = { .kind = CL_SOURCE_LOCAL, .name = CL_TENANT_LOCAL_NAME };
+    cl_close_auto int token = cl_sources_open_token(STATE_FD, err);
+
+    if (token < 0)
+        return -1;
+    cl_loader_tell(CL_M_MADE, &local, token);
+    return 0;
+}
+
 static void load(struct cl_loader *loader, int *compiler)
 {
     struct cl_err err = CL_ERR_INIT;
@@ -170,7 +181,7 @@ static void load(struct cl_loader *loader, int *compiler)
     loader->compiler = (struct cl_watch){ cl_take_fd(compiler), EPOLLIN, on_compiler };
     cl_timer_start(&loader->loop, &loader->late, cl_clock_us() + LATE_US);
     CL_CHECK(cl_loop_add(&loader->loop, &loader->compiler, &err) == 0);
-    if (cl_sources_ask(loader, &err) < 0)
+    if (tell_token(&err) < 0 || cl_sources_ask(loader, &err) < 0)
         conclude(loader, err.text);
 }
 

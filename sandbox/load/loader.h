@@ -39,6 +39,9 @@ int cl_sources_check_name(const char *name, size_t length);
 /* Opens every source and sends it to the compiler. */
 int cl_sources_ask(struct cl_loader *loader, struct cl_err *err);
 
+/* The token of `local` in the state directory, which is made if there is none: a descriptor. */
+int cl_sources_open_token(int state, struct cl_err *err);
+
 /* A compiled tenant: its directory is watched once it is in force. */
 void cl_functions_add(struct cl_loader *loader, const struct cl_tenant_file *file);
 void cl_functions_forget(struct cl_list *tenants, struct cl_edits *edits);

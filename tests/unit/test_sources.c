@@ -212,6 +212,28 @@ static void functions_are_bounded(void **state)
     assert_non_null(strstr(shown.text, "more than"));
 }
 
+static void token_is_made_once_and_private(void **state)
+{
+    cl_close_auto int dir = open(folder, O_RDONLY | O_DIRECTORY);
+    char first[128] = "", second[128] = "";
+    struct stat found;
+
+    (void)state;
+    cl_close_auto int made = cl_sources_open_token(dir, &err);
+    assert_int_equal(fstat(made, &found), 0);
+    assert_int_equal(found.st_mode & 07777, 0600);
+    assert_int_equal(read(made, first, sizeof(first) - 1), 4 + 64 + 1);
+    assert_memory_equal(first, "clt_", 4);
+    cl_close_auto int again = cl_sources_open_token(dir, &err);
+    assert_true(read(again, second, sizeof(second) - 1) > 0);
+    assert_string_equal(first, second);
+    run("chmod 644 local.token");
+    assert_fails(cl_sources_open_token(dir, &err), &err, CL_E_DENIED);
+    run("rm local.token && ln -s /etc/passwd local.token");
+    assert_fails(cl_sources_open_token(dir, &err), &err, CL_E_SYS);
+    run("rm local.token");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -223,6 +245,7 @@ int main(void)
         CASE(functions_are_shown_and_unfit_files_named),
         CASE(functions_of_a_directory_of_others_are_not_shown),
         CASE(functions_are_bounded),
+        CASE(token_is_made_once_and_private),
     };
 
     return geteuid() == 0 ? cmocka_run_group_tests(tests, NULL, NULL) : 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state directory, its token and lock, and the address to listen on.
+ * The state directory, its lock, and the address to listen on.
  * Runs in: tests only.
  * Trusts: -
  */
@@ -28,7 +28,7 @@ static int setup(void **state)
         return 0;
     strcpy(folder, "/tmp/state.XXXXXX");
     assert_non_null(mkdtemp(folder));
-    kept = (struct cl_state){ -1, -1, -1, -1, -1, -1, "", "" };
+    kept = (struct cl_state){ -1, -1, -1, -1, -1, "", "" };
     return 0;
 }
 
@@ -36,7 +36,6 @@ static void close_all(struct cl_state *state)
 {
     cl_own_close(&state->dir);
     cl_own_close(&state->lock);
-    cl_own_close(&state->token);
     cl_own_close(&state->listener);
     cl_own_close(&state->store);
 }
@@ -51,39 +50,6 @@ static int teardown(void **state)
     return geteuid() == 0 ? system(command) : 0;
 }
 
-static void token_is_made_once_and_private(void **state)
-{
-    char first[128] = "", second[128] = "";
-    struct stat found;
-
-    (void)state;
-    if (geteuid() != 0)
-        skip();
-    assert_works(cl_state_open(&kept, folder, &err), &err);
-    assert_int_equal(fstat(kept.token, &found), 0);
-    assert_int_equal(found.st_mode & 07777, 0600);
-    assert_int_equal(read(kept.token, first, sizeof(first) - 1), 4 + 64 + 1);
-    assert_memory_equal(first, "clt_", 4);
-    close_all(&kept);
-    assert_works(cl_state_open(&kept, folder, &err), &err);
-    assert_true(read(kept.token, second, sizeof(second) - 1) > 0);
-    assert_string_equal(first, second);
-}
-
-static void token_that_others_may_read_is_refused(void **state)
-{
-    char path[64];
-
-    (void)state;
-    if (geteuid() != 0)
-        skip();
-    assert_works(cl_state_open(&kept, folder, &err), &err);
-    close_all(&kept);
-    snprintf(path, sizeof(path), "%s/local.token", folder);
-    assert_int_equal(chmod(path, 0644), 0);
-    assert_fails(cl_state_open(&kept, folder, &err), &err, CL_E_DENIED);
-}
-
 static void directory_that_others_may_write_is_refused(void **state)
 {
     (void)state;
@@ -96,7 +62,7 @@ static void directory_that_others_may_write_is_refused(void **state)
 /* What a second process gets, and how soon. */
 static int open_elsewhere(uint64_t *took_us)
 {
-    struct cl_state other = { -1, -1, -1, -1, -1, -1, "", "" };
+    struct cl_state other = { -1, -1, -1, -1, -1, "", "" };
     uint64_t since = cl_clock_us();
     int status = 0;
     pid_t pid = fork();
@@ -169,7 +135,7 @@ static void instance_is_named_by_the_directory(void **state)
 
 static void port_zero_picks_one_and_a_taken_one_is_refused(void **state)
 {
-    struct cl_state other = { -1, -1, -1, -1, -1, -1, "", "" };
+    struct cl_state other = { -1, -1, -1, -1, -1, "", "" };
 
     (void)state;
     assert_works(cl_state_listen(&kept, "127.0.0.1:0", &err), &err);
@@ -209,8 +175,6 @@ static void addresses_that_are_none_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(token_is_made_once_and_private),
-        CASE(token_that_others_may_read_is_refused),
         CASE(directory_that_others_may_write_is_refused),
         CASE(second_holder_of_the_lock_is_refused_at_once),
         CASE(lock_of_a_sweeper_is_waited_for),

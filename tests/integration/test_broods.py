@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who makes the workers of whom: a zygote for each tenant and policy, or one for all tenants of a policy; none
+before a call wants one, none long after, and never more than there are ranges of ids for."""
+
+import concurrent.futures
+import os
+
+import httpx
+import pytest
+from service import SLOW, Service, wait_until
+from test_tenants import call, token
+
+FACTS = """
+def main():
+    import random
+    return {"hash": hash("cloche"), "random": random.random(), "left": globals().get("left")}
+"""
+LEAVE = """
+import json
+left = json.left = "residue"
+def main(): return getattr(json, "left")
+"""
+SEEK = """
+import json
+def main(): return [getattr(json, "left", None), globals().get("left")]
+"""
+STRICT = "version: 1\nextends: strict\n"
+
+
+class Tenants:
+    """A service with `count` tenants t0, t1..., all with the same policies, and a client for some of them."""
+
+    def __init__(self, folder, count, policies, files):
+        (folder / "policies").mkdir()
+        for name, text in files.items():
+            (folder / "policies" / f"{name}.yaml").write_text(text)
+        self.file = folder / "tenants.yaml"
+        self.file.write_text("version: 1\ntenants:\n" + "".join(
+            f"  t{i}:\n    policies: [{', '.join(policies)}]\n" for i in range(count)))
+        self.service = Service(config=folder)
+        self.clients = {}
+
+    def client(self, number):
+        """Its token is made before the service starts."""
+        if number not in self.clients:
+            secret = token(self.file, "create", f"t{number}")
+            self.clients[number] = lambda: httpx.Client(
+                base_url=self.service.url, timeout=60 * SLOW, headers={"Authorization": f"Bearer {secret}"})
+        return self.clients[number]
+
+
+def result(client, source, policy):
+    answer = call(client, source, policy=policy)
+    assert answer.status_code == 200 and answer.json()["verdict"] == "ok", answer.text
+    return answer.json()["result"]
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two tenants, policies `apart` and `together`; (service, client, client)."""
+    tenants = Tenants(tmp_path, 2, ["apart", "together"], {
+        "apart": "version: 1\nextends: default\n", "together": "version: 1\nextends: default\nisolation: policy\n"})
+    made = [tenants.client(0), tenants.client(1)]
+    with tenants.service as service, made[0]() as first, made[1]() as second:
+        yield service, first, second
+
+
+def zygotes_of(service, before):
+    return set(service.zygotes()) - before
+
+
+@pytest.mark.parametrize("policy, count", [("apart", 2), ("together", 1)])
+def test_isolation_says_who_shares_a_zygote(two, policy, count):
+    service, first, second = two
+    before = set(service.zygotes())
+    seen = [result(client, FACTS, policy) for client in (first, second)]
+    assert len(zygotes_of(service, before)) == count
+    assert (seen[0]["hash"] == seen[1]["hash"]) == (count == 1)  # the seed is the zygote's
+    assert seen[0]["random"] != seen[1]["random"]
+
+
+def test_tenants_that_share_a_zygote_share_no_jail_and_nothing_that_is_left(two):
+    service, first, second = two
+    assert result(first, LEAVE, "together") == "residue"
+    for client in (second, first):
+        for _ in range(3):
+            assert result(client, SEEK, "together") == [None, None]
+    wait_until(lambda: len(service.workers()) >= 4, what="spares of both")
+    uids = [os.stat(f"/proc/{pid}").st_uid for pid in service.workers()]
+    assert len(set(uids)) == len(uids)
+
+
+def test_spares_of_one_tenant_are_never_given_to_another(two):
+    """Each pool has its own: many calls of one leave the other's waiting ones alone."""
+    service, first, second = two
+    result(second, FACTS, "together")
+    wait_until(lambda: len(service.workers()) >= 3, what="a spare of the second")
+    draws = [result(client, FACTS, "together")["random"] for client in [first] * 20 + [second] * 2]
+    assert len(set(draws)) == len(draws)
+
+
+def test_reload_that_takes_a_tenant_away_leaves_the_others_their_zygote(two, tmp_path):
+    service, first, second = two
+    result(first, FACTS, "together")
+    result(second, FACTS, "together")
+    before = set(service.zygotes())
+    text = (tmp_path / "tenants.yaml").read_text()
+    (tmp_path / "tenants.yaml").write_text(text[:text.index("  t1:")])
+    wait_until(lambda: call(second, FACTS, policy="together").status_code == 401, what="its end")
+    assert result(first, FACTS, "together") and set(service.zygotes()) <= before
+
+
+def test_zygote_starts_with_the_first_call_and_ends_when_nobody_calls(tmp_path):
+    tenants = Tenants(tmp_path, 1, ["brief"], {"brief": STRICT + "pool: {recycle_after: 2s}\n"})
+    made = tenants.client(0)
+    with tenants.service as service, made() as client:
+        kept = service.zygotes()
+        assert len(kept) == 1  # of `local`
+        first = call(client, "def main(): return 1").json()
+        assert first["verdict"] == "ok" and first["usage"]["queue_us"] > 10000, first
+        assert len(service.zygotes()) == 2
+        wait_until(lambda: service.zygotes() == kept, 20, "its end")
+        assert call(client, "def main(): return 1").json()["verdict"] == "ok"
+        assert service.call("def main(): return 1")["verdict"] == "ok"
+
+
+def test_a_thousand_tenants_cost_nothing_until_they_call(tmp_path):
+    tenants = Tenants(tmp_path, 1000, ["default", "strict"], {})
+    made = tenants.client(999)
+    with tenants.service as service, made() as client:
+        assert len(service.zygotes()) == 1
+        assert call(client, "def main(): return 1").json()["verdict"] == "ok"
+        assert len(service.zygotes()) == 2
+
+
+def test_more_tenants_than_ranges_of_ids_take_turns(tmp_path):
+    """63 zygotes at a time; whoever was idle longest gives its place up, and nobody is refused."""
+    count = 66
+    tenants = Tenants(tmp_path, count, ["strict"], {"strict": STRICT.replace("strict", "default") + "python: {modules: []}\n"})
+    made = [tenants.client(i) for i in range(count)]
+    with tenants.service as service, concurrent.futures.ThreadPoolExecutor(4) as pool:
+        def one(start):
+            with start() as client:
+                answer = call(client, "def main(): return 1")
+                return answer.status_code, answer.json().get("verdict")
+        assert set(pool.map(one, made)) == {(200, "ok")}
+        wait_until(lambda: len(service.zygotes()) <= 63, what="the last that had to go")
+        assert any("brood.evict" in line for line in service.log)
+        assert one(made[0]) == (200, "ok")
