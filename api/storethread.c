@@ -16,6 +16,7 @@
 enum {
     GROUP_MOST = 512,         /* works of one transaction, so that the first is not kept long */
     TIDY_SOON_US = 200000,    /* while there is more to let go */
+    TIDY_AFTER_US = 1000000,  /* something was written */
     TIDY_LATER_US = 30000000, /* nothing was due */
     PROBE_EVERY_US = 1000000, /* while nothing can be written */
 };
@@ -143,6 +144,15 @@ static void hand_back(struct cl_storeq *queue, struct cl_list *group)
         ;
 }
 
+/* What was written may have made something else too much to keep. */
+static void tidy_within(struct cl_storeq *queue, uint64_t wait_us)
+{
+    const uint64_t at_us = cl_clock_us() + wait_us;
+
+    if (queue->tidy_us > at_us)
+        queue->tidy_us = at_us;
+}
+
 static void work_off(struct cl_storeq *queue, struct cl_list *works)
 {
     struct cl_list group;
@@ -153,6 +163,8 @@ static void work_off(struct cl_storeq *queue, struct cl_list *works)
 
         if (run_group(queue->store, works, &group, &err) < 0)
             fail_group(&group, &err);
+        else
+            tidy_within(queue, TIDY_AFTER_US);
         if (has_fault(&group))
             want_probe(queue);
         hand_back(queue, &group);

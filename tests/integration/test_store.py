@@ -219,6 +219,29 @@ def test_a_damaged_store_is_said_in_one_sentence(state):
     assert "the store is damaged (cloche.db in the store directory)" in said
 
 
+def test_more_than_is_kept_is_let_go(state):
+    with Service(state=state, args=["--keep", "1h,3"]) as service:
+        ids = []
+        for number in range(6):
+            asked = service.post({"source": f"def main(): return {number}"}, headers=ASYNC)
+            assert asked.status_code == 202
+            ids.append(asked.json()["id"])
+            wait_until(lambda: service.http.get(f"/v1/calls/{ids[-1]}").json()["status"] == "done")
+        wait_until(lambda: service.http.get(f"/v1/calls/{ids[2]}").status_code == 404, what="retention")
+        assert [service.http.get(f"/v1/calls/{id}").status_code for id in ids] == [404] * 3 + [200] * 3
+
+
+def test_a_tenant_that_stores_too_much_is_refused_and_no_other_way_harmed(state):
+    with Service(state=state, args=["--store", "8Mi,1Mi"]) as service:
+        kept = set()
+        refused = until_refused(service, kept)
+        assert refused.status_code == 507
+        assert "bytes are stored already" in refused.json()["detail"]
+        assert ready(service)["store"] == {"writable": True}
+        assert service.http.delete(f"/v1/modules/{sorted(kept)[0]}").status_code in (200, 204)
+        assert put(service, "again").status_code == 201
+
+
 def test_quotas_and_loads_leave_plain_calls_alone(state):
     """A plain call opens no file and waits for no disk: the store's files stay as they are."""
     with Service(state=state) as service:
