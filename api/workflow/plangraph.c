@@ -166,12 +166,12 @@ static uint32_t back(const struct graph *graph, uint32_t task)
 {
     const struct cl_plan_task *at = &graph->plan->tasks[task];
 
-    for (size_t k = 0; k < at->need_count; k++) {
-        if (graph->left[at->needs[k]] > 0)
-            return at->needs[k];
-    }
-    CL_CHECK(!"a task out of order waits for another one");
-    return task;
+    size_t k = 0;
+
+    while (k < at->need_count && graph->left[at->needs[k]] == 0)
+        k++;
+    CL_CHECK(k < at->need_count);
+    return at->needs[k];
 }
 
 /* Tells the cycle that `task` is in, from its first task in the document on. */
@@ -238,7 +238,8 @@ static bool comes_after(struct graph *graph, size_t task, uint32_t other)
 {
     const struct cl_plan_task *at = &graph->plan->tasks[task];
 
-    if (bsearch(&other, at->needs, at->need_count, sizeof(other), by_number))
+    if (at->need_count > 0 &&
+        bsearch(&other, at->needs, at->need_count, sizeof(other), by_number))
         return true;
     if (graph->ordered < graph->plan->count)
         return task != other;
