@@ -44,6 +44,7 @@ struct cl_modbatch {
     bool prunes;    /* what is not among the files goes */
     bool is_served; /* of a functions_dir: in memory only, and always the whole set */
     struct cl_refusal refusal; /* kind NONE: it went well */
+    uint64_t turn;             /* of a served set: one that came later makes it void */
     /* own */
     cl_modbatch_done *done;
     void *self;

@@ -139,6 +139,7 @@ void cl_modules_on_functions(struct cl_modules *modules, const struct cl_msg_fun
                msg->refused, msg->text);
     set = arriving_of(modules, tenant);
     cl_list_unlink(&set->node);
+    set->batch->turn = ++cl_modules_tenant(modules, tenant->name, true)->served_turn;
     cl_modbatch_run(set->batch, on_done, NULL);
     free(set);
 }

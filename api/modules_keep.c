@@ -182,9 +182,11 @@ static void on_written(void *arg, const struct cl_err *err)
 {
     struct cl_modbatch *batch = arg;
 
+    const struct cl_modtenant *of = cl_modules_tenant(batch->modules, batch->tenant, true);
+
     if (err->kind != CL_E_NONE)
         cl_storeq_refuse(&batch->refusal, err);
-    else
+    else if (!batch->is_served || batch->turn == of->served_turn)
         apply_all(batch);
     batch->done(batch->self, batch);
 }

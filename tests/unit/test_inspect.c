@@ -208,7 +208,7 @@ static void code_is_what_a_call_takes(void **state)
     struct case_call call = {
         .entry = "m.f",
         .flags = CL_CALL_FUNCTION,
-        .modules = { { "m", "def f(): return 'compiled anew'\n" } },
+        .modules = { { .name = "m", .source = "def f(): return 'compiled anew'\n" } },
     };
     struct case_end end;
 

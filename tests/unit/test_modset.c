@@ -48,16 +48,19 @@ static void function_of_a_module_is_called(void **state)
         FUNCTION("prices.net"),
         .args = "[120]",
         .kwargs = "{\"rate\": 0.5}",
-        .modules = { { "prices", "def net(gross, rate=0.2): return gross / (1 + rate)\n" } },
+        .modules = { { .name = "prices",
+                       .source = "def net(gross, rate=0.2): return gross / (1 + rate)\n" } },
     };
     const struct case_call alone = {
         FUNCTION("prices"),
-        .modules = { { "prices", "def main(): return __name__, __file__\n" } },
+        .modules = { { .name = "prices",
+                       .source = "def main(): return __name__, __file__\n" } },
     };
     const struct case_call method = {
         FUNCTION("prices.Money.parse"),
         .args = "[\"3\"]",
-        .modules = { { "prices", "class Money:\n    @classmethod\n"
+        .modules = { { .name = "prices",
+                       .source = "class Money:\n    @classmethod\n"
                                  "    def parse(cls, t): return [cls.__module__, int(t)]\n" } },
     };
 
@@ -69,7 +72,8 @@ static void function_of_a_module_is_called(void **state)
 
 static void function_that_is_not_there_is_named(void **state)
 {
-    struct case_call call = { FUNCTION("prices.nett"), .modules = { { "prices", "net = 3" } } };
+    struct case_call call = { FUNCTION("prices.nett"),
+                              .modules = { { .name = "prices", .source = "net = 3" } } };
 
     (void)state;
     wants_raised(&call, "EntryError", "the module 'prices' defines no function 'nett'");
@@ -85,12 +89,14 @@ static void async_functions_and_generators_are_finished(void **state)
 {
     const struct case_call waits = {
         FUNCTION("m.f"),
-        .modules = { { "m", "async def f():\n    import asyncio\n    await asyncio.sleep(0)\n"
-                            "    return 7\n" } },
+        .modules = { { .name = "m",
+                       .source =
+                           "async def f():\n    import asyncio\n    await asyncio.sleep(0)\n"
+                           "    return 7\n" } },
     };
     const struct case_call counts = {
         FUNCTION("m.f"),
-        .modules = { { "m", "def f():\n    yield 1\n    yield 2\n" } },
+        .modules = { { .name = "m", .source = "def f():\n    yield 1\n    yield 2\n" } },
     };
 
     (void)state;
@@ -105,17 +111,20 @@ static void modules_import_each_other(void **state)
     const struct case_call call = {
         FUNCTION("shop.total"),
         .args = "[[1, 2]]",
-        .modules = { { "shop",
-                       "import tax\nfrom lines import add as plus\n"
-                       "def total(rows): return tax.on(plus(rows)), tax.plus is plus\n" },
-                     { "tax", "from lines import add as plus\nrate = 2\n"
-                              "def on(x): return x * rate\n" },
-                     { "lines", "def add(rows): return sum(rows)\n" } },
+        .modules = { { .name = "shop",
+                       .source =
+                           "import tax\nfrom lines import add as plus\n"
+                           "def total(rows): return tax.on(plus(rows)), tax.plus is plus\n" },
+                     { .name = "tax",
+                       .source = "from lines import add as plus\nrate = 2\n"
+                                 "def on(x): return x * rate\n" },
+                     { .name = "lines", .source = "def add(rows): return sum(rows)\n" } },
     };
     const struct case_call star = {
         FUNCTION("a.f"),
-        .modules = { { "a", "from b import *\nfrom importlib import import_module\n" },
-                     { "b", "__all__ = ['f']\ndef f(): return 1\n" } },
+        .modules = { { .name = "a",
+                       .source = "from b import *\nfrom importlib import import_module\n" },
+                     { .name = "b", .source = "__all__ = ['f']\ndef f(): return 1\n" } },
     };
 
     (void)state;
@@ -128,13 +137,14 @@ static void cycles_work_as_in_python(void **state)
 {
     const struct case_call call = {
         FUNCTION("a.f"),
-        .modules = { { "a", "import b\ndef f(): return b.g()\ndef h(): return 'h'\n" },
-                     { "b", "import a\ndef g(): return a.h()\n" } },
+        .modules = { { .name = "a",
+                       .source = "import b\ndef f(): return b.g()\ndef h(): return 'h'\n" },
+                     { .name = "b", .source = "import a\ndef g(): return a.h()\n" } },
     };
     const struct case_call early = {
         FUNCTION("a.f"),
-        .modules = { { "a", "from b import g\ndef f(): return g()\n" },
-                     { "b", "from a import f\ndef g(): return 1\n" } },
+        .modules = { { .name = "a", .source = "from b import g\ndef f(): return g()\n" },
+                     { .name = "b", .source = "from a import f\ndef g(): return 1\n" } },
     };
 
     (void)state;
@@ -146,7 +156,7 @@ static void missing_one_is_denied_by_name(void **state)
 {
     const struct case_call call = {
         FUNCTION("a.f"),
-        .modules = { { "a", "import b\ndef f(): pass\n" } },
+        .modules = { { .name = "a", .source = "import b\ndef f(): pass\n" } },
     };
     struct case_end end;
 
@@ -162,10 +172,12 @@ static void module_that_fails_is_tried_again(void **state)
 {
     const struct case_call call = {
         FUNCTION("a.f"),
-        .modules = { { "a", "def f():\n    seen = []\n    for _ in range(2):\n        try:\n"
-                            "            import b\n        except ZeroDivisionError as e:\n"
-                            "            seen.append(str(e))\n    return seen\n" },
-                     { "b", "1 / 0\n" } },
+        .modules = { { .name = "a",
+                       .source =
+                           "def f():\n    seen = []\n    for _ in range(2):\n        try:\n"
+                           "            import b\n        except ZeroDivisionError as e:\n"
+                           "            seen.append(str(e))\n    return seen\n" },
+                     { .name = "b", .source = "1 / 0\n" } },
     };
 
     (void)state;
@@ -176,7 +188,7 @@ static void source_of_its_own_may_import_them(void **state)
 {
     const struct case_call call = {
         .source = "import tax\ndef main(): return tax.on(1)",
-        .modules = { { "tax", "def on(x): return x * 2\n" } },
+        .modules = { { .name = "tax", .source = "def on(x): return x * 2\n" } },
     };
 
     (void)state;
@@ -187,14 +199,16 @@ static void they_are_modules_as_python_has_them(void **state)
 {
     const struct case_call call = {
         FUNCTION("m.f"),
-        .modules = { { "m", "from dataclasses import dataclass, field\n"
-                            "from enum import Enum\nimport typing\n"
-                            "@dataclass\nclass P:\n    x: int\n    y: list[int] = "
-                            "field(default_factory=list)\n"
-                            "class C(Enum):\n    A = 1\n"
-                            "def f():\n    return [P(1), C.A, sorted(k for k in globals() if "
-                            "k in ('P', 'C', 'f')), typing.get_type_hints(P)['x'] is int,\n"
-                            "            P.__module__]\n" } },
+        .modules = { { .name = "m",
+                       .source =
+                           "from dataclasses import dataclass, field\n"
+                           "from enum import Enum\nimport typing\n"
+                           "@dataclass\nclass P:\n    x: int\n    y: list[int] = "
+                           "field(default_factory=list)\n"
+                           "class C(Enum):\n    A = 1\n"
+                           "def f():\n    return [P(1), C.A, sorted(k for k in globals() if "
+                           "k in ('P', 'C', 'f')), typing.get_type_hints(P)['x'] is int,\n"
+                           "            P.__module__]\n" } },
     };
 
     (void)state;
@@ -207,8 +221,8 @@ static void tracebacks_show_the_lines_of_every_file(void **state)
 {
     const struct case_call call = {
         FUNCTION("a.f"),
-        .modules = { { "a", "import b\ndef f():\n    return b.g(0)\n" },
-                     { "b", "def g(x):\n    return 1 / x\n" } },
+        .modules = { { .name = "a", .source = "import b\ndef f():\n    return b.g(0)\n" },
+                     { .name = "b", .source = "def g(x):\n    return 1 / x\n" } },
     };
     struct case_end end;
 
@@ -231,7 +245,8 @@ static void syntax_errors_name_their_file(void **state)
 {
     const struct case_call call = {
         FUNCTION("a.f"),
-        .modules = { { "a", "import b\ndef f(): pass\n" }, { "b", "x = 1\ndef (:\n" } },
+        .modules = { { .name = "a", .source = "import b\ndef f(): pass\n" },
+                     { .name = "b", .source = "x = 1\ndef (:\n" } },
     };
     struct case_end end;
 
@@ -250,7 +265,7 @@ static void damaged_code_is_made_again(void **state)
     static const char old[] = "\x01\x02\x03\x04\x10\0\0\0________0123456789abcdef";
     struct case_call call = {
         FUNCTION("m.f"),
-        .modules = { { "m", "def f(): return 1\n", "x", 1 } },
+        .modules = { { .name = "m", .source = "def f(): return 1\n", "x", 1 } },
     };
 
     (void)state;
@@ -271,7 +286,7 @@ static void names_of_others_are_left_to_them(void **state)
     for (size_t i = 0; i < CL_COUNT(names); i++) {
         struct case_call call = {
             .source = "import json\ndef main(): return json.dumps([1])",
-            .modules = { { names[i], "def dumps(x): return 'stolen'\n" } },
+            .modules = { { .name = names[i], .source = "def dumps(x): return 'stolen'\n" } },
         };
 
         wants_json(&call, "\"[1]\"");
@@ -290,7 +305,7 @@ static void forged_names_are_no_modules(void **state)
     for (size_t i = 0; i < CL_COUNT(names); i++) {
         struct case_call call = {
             .source = "def main(): return 1",
-            .modules = { { names[i], "1 / 0" } },
+            .modules = { { .name = names[i], .source = "1 / 0" } },
         };
         struct case_end end;
 
@@ -312,14 +327,15 @@ static void module_gets_no_road_that_a_source_has_not(void **state)
 
     (void)state;
     for (size_t i = 0; i < CL_COUNT(tries); i++) {
-        struct case_call call = { FUNCTION("m.f"), .modules = { { "m", source } } };
+        struct case_call call = { FUNCTION("m.f"),
+                                  .modules = { { .name = "m", .source = source } } };
 
         snprintf(source, sizeof(source), "def f():\n    %s\n", tries[i]);
         wants_refused(&call);
     }
     const struct case_call loader = {
         FUNCTION("m.f"),
-        .modules = { { "m", "def f(): return [__loader__, __spec__]\n" } },
+        .modules = { { .name = "m", .source = "def f(): return [__loader__, __spec__]\n" } },
     };
     wants_json(&loader, "[null,null]");
 }

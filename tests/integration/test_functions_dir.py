@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tenant's functions_dir: its files are served, watched, taken as one set, and can't be changed through the API."""
+
+import os
+import re
+import subprocess
+
+import httpx
+import pytest
+from service import BIN, SLOW, Service, wait_until
+
+PYTHON = {"Content-Type": "text/x-python"}
+
+
+class Served:
+    def __init__(self, directory):
+        self.files = directory / "functions"
+        self.files.mkdir()
+        config = directory / "config"
+        (config / "policies").mkdir(parents=True)
+        (config / "tenants.yaml").write_text(
+            f"version: 1\ntenants:\n  acme:\n    policies: [default]\n    functions_dir: {self.files}\n"
+            f"    tokens: []\n  other:\n    policies: [default]\n    tokens: []\n")
+        self.tokens = {name: self.token(config / "tenants.yaml", name) for name in ("acme", "other")}
+        self.service = Service(config=config)
+
+    @staticmethod
+    def token(file, tenant):
+        made = subprocess.run([BIN / "cloche", "token", "create", "--tenant", tenant, "--file", file, "--scopes",
+                               "call,modules"], capture_output=True, text=True, timeout=30)
+        assert made.returncode == 0, made.stderr
+        return re.search(r"cloche_\S+", made.stdout).group()
+
+    def client(self, tenant):
+        return httpx.Client(base_url=self.service.url, timeout=60 * SLOW,
+                            headers={"Authorization": f"Bearer {self.tokens[tenant]}"})
+
+    def write(self, name, text):
+        """As editors do: beside it, then in its place."""
+        fresh = self.files / (name + ".new")
+        fresh.write_text(text)
+        os.rename(fresh, self.files / name)
+
+
+@pytest.fixture
+def served(tmp_path):
+    made = Served(tmp_path)
+    made.write("prices.py", "import tax\ndef net(x): return x * tax.rate()\n")
+    made.write("tax.py", "def rate(): return 2\n")
+    made.write("broken.py", "x = 1\ndef (:\n")
+    made.write("json.py", "x = 1\n")
+    made.write("Not-A-Name.py", "x = 1\n")
+    (made.files / "folder.py").mkdir()
+    os.symlink("/etc/passwd", made.files / "passwd.py")
+    (made.files / "notes.txt").write_text("x")
+    try:
+        made.service.start()
+        yield made
+    finally:
+        made.service.stop()
+
+
+def names(client):
+    return {m["name"]: m for m in client.get("/v1/modules").json()["modules"]}
+
+
+def call(client, function, *args):
+    return client.post("/v1/calls", json={"function": function, "args": list(args)})
+
+
+def test_directory_is_served_and_watched(served):
+    with served.client("acme") as acme, served.client("other") as other:
+        wait_until(lambda: "prices" in names(acme), 20 * SLOW, "the first set")
+        found = names(acme)
+        assert {"prices", "tax", "broken"} <= found.keys()
+        assert not {"Not-A-Name", "folder", "passwd", "notes"} & found.keys()
+        assert found["prices"]["served"] and "line 2: SyntaxError" in found["broken"]["error"]
+        assert found["json"]["error"] == "File name json hides a module"
+        assert call(acme, "prices.net", 5).json()["result"] == 10
+        assert "SyntaxError" in call(acme, "broken.x").json()["detail"]
+        assert names(other) == {} and call(other, "prices.net", 5).status_code == 404
+
+        served.write("tax.py", "def rate(): return 3\n")
+        wait_until(lambda: call(acme, "prices.net", 5).json()["result"] == 15, 20 * SLOW, "the edit")
+        served.write("broken.py", "def x(): return 'whole'\n")
+        wait_until(lambda: call(acme, "broken.x").status_code == 200, 20 * SLOW, "the mended file")
+        os.unlink(served.files / "prices.py")
+        wait_until(lambda: "prices" not in names(acme), 20 * SLOW, "the removal")
+        assert call(acme, "prices.net", 5).status_code == 404
+        assert call(acme, "tax.rate").json()["result"] == 3
+
+
+def test_api_can_not_change_it(served):
+    with served.client("acme") as acme:
+        wait_until(lambda: "prices" in names(acme), 20 * SLOW, "the first set")
+        for answer in (acme.put("/v1/modules/tax", content="def rate(): return 0\n", headers=PYTHON),
+                       acme.delete("/v1/modules/tax")):
+            assert answer.status_code == 409 and answer.json()["type"] == "urn:cloche:problem:module-served"
+        found = acme.post("/v1/modules:push", json={"files": {"tax": "x = 1", "mine": "def f(): return 1"}, "prune": True})
+        assert [m["name"] for m in found.json()["modules"]] == ["mine"]
+        assert "functions_dir" in found.json()["refused"][0]["message"]
+        assert call(acme, "prices.net", 5).json()["result"] == 10
+        assert acme.get("/v1/modules/tax", headers={"Accept": "text/x-python"}).text == "def rate(): return 2\n"
+        assert call(acme, "mine.f").json()["result"] == 1
