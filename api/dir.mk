@@ -60,3 +60,6 @@ test_pythonv1_LIBS := $(test_calls_LIBS)
 FUZZERS += fuzz_rpc
 fuzz_rpc_SRC := api/pythonv1_envelope.c api/pythonv1_plan.c api/pythonv1_error.c $(wildcard api/json*.c)
 fuzz_rpc_LIBS := -lsodium
+
+FUZZERS += fuzz_later
+fuzz_later_SRC := $(addprefix api/,async_body.c replay.c events.c query.c quantity.c refusal.c) $(wildcard api/json*.c)

@@ -33,16 +33,20 @@ static bool read_seq(const char *text, size_t length, size_t *at, uint64_t *seq)
             return false;
         *seq = *seq * 10 + (uint64_t)(text[*at] - '0');
     }
-    return *at > start && *seq > 0;
+    return *at > start && text[start] != '0';
 }
 
 bool cl_replay_next(const char *text, size_t length, size_t *at, struct cl_replay_line *line)
 {
-    const char *start = text + *at;
-    const char *end = *at < length ? memchr(start, '\n', length - *at) : NULL;
+    const char *start;
+    const char *end;
     const char *quote;
     size_t i = 0;
 
+    if (*at >= length)
+        return false;
+    start = text + *at;
+    end = memchr(start, '\n', length - *at);
     if (!end)
         return false;
     line->text = start;

@@ -69,6 +69,7 @@ static void what_is_no_event_is_damage(void **state)
         "{\"seq\":1,\"event\":\"a\"}", /* no end of the line */
         "{\"seq\":,\"event\":\"a\"}\n",
         "{\"seq\":0,\"event\":\"a\"}\n",
+        "{\"seq\":03,\"event\":\"a\"}\n",
         "{\"seq\":-1,\"event\":\"a\"}\n",
         "{\"seq\":99999999999999999999,\"event\":\"a\"}\n",
         "{\"seq\":1,\"event\":\"\"}\n",
