@@ -44,6 +44,7 @@ static void end_refusal(struct cl_v1_writer *w, struct cl_json refusal)
     cl_v1_plain(cl_v1_member(refusal, "message"), fault.message, sizeof(fault.message));
     cl_v1_plain(cl_v1_member(refusal, "exception_type"), fault.exception,
                 sizeof(fault.exception));
+    cl_v1_plain(cl_v1_member(refusal, "reason"), fault.reason, sizeof(fault.reason));
     cl_v1_outcome_fail(w->outcome, &fault);
 }
 

@@ -19,8 +19,8 @@ BUILTINS = {
 class Refusal(Exception):
     """Becomes an error object instead of a result."""
 
-    def __init__(self, message, exception_type="ValueError"):
-        self.message, self.exception_type = message, exception_type
+    def __init__(self, message, exception_type="ValueError", reason=""):
+        self.message, self.exception_type, self.reason = message, exception_type, reason
 
 
 def builtin(name):
@@ -124,4 +124,5 @@ def run(operation, plan, params, text, host):
     try:
         return OPERATIONS[operation](plan, params, text, host)
     except Refusal as refusal:
-        return "refusal", {"message": refusal.message, "exception_type": refusal.exception_type}, None, False
+        return "refusal", {"message": refusal.message, "exception_type": refusal.exception_type,
+                           "reason": refusal.reason}, None, False

@@ -111,10 +111,16 @@ def public_names(name, module, host):
     return set(narrowed) & names if name in PUBLIC else set(narrowed)
 
 
+def not_listed(name, host):
+    if not host["allows"](name):
+        return f"python.modules of the policy does not list {name}"
+    return f"{name} serves files only, unless python.names of the policy says which of its names may be registered"
+
+
 def public(plan, host, Refusal):
     name, word = plan[1], plan[2]
     if not host["allows"](name) or name == "cloche" or (name in FOR_FILES and name not in host["names"]):
-        raise Refusal(f"Module {name} not allowed")
+        raise Refusal(f"Module {name} not allowed", reason=not_listed(name, host))
     try:
         __import__(name)
     except ImportError:
@@ -126,7 +132,8 @@ def public(plan, host, Refusal):
         raise Refusal(f"module '{name}' has no attribute '{word}'", "AttributeError") from None
     if word.startswith("_") or word not in public_names(name, module, host) or \
             not callable(value) or type(value) is type(sys):
-        raise Refusal(f"Function {word} of module {name} not allowed")
+        raise Refusal(f"Function {word} of module {name} not allowed",
+                      reason="it is not among the public names of the module")
     return value
 
 
