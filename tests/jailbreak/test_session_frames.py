@@ -2,11 +2,12 @@
 """Native code in a session's jail writes frames by hand: to answer for others, twice, or late."""
 
 import struct
+import subprocess
 
 import pytest
 from attack import PRELUDE
-from kept import COUNT, Kept, end_all, serving, wait_until
-from service import ROOT
+from kept import COUNT, POLICIES, Kept, end_all, serving, wait_until
+from service import BIN, ROOT, Service
 
 OF, PLAIN = 0x4f43, 0x4c43
 STDOUT, RESULT, READY, LIMIT, WALL = 65, 80, 64, 83, 1
@@ -109,9 +110,39 @@ def test_an_interpreter_is_gone_with_its_session(stays):
     assert stays.call(look, policy="stays")["result"] is False
 
 
-def test_a_session_of_another_tenant_is_not_there(stays):
-    """An id is no secret to rely on: without tenant and key it names nothing."""
+def test_what_is_nearly_an_id_names_no_session(stays):
+    """Ids are compared whole."""
     session = Kept(stays, "stays")
     for head in (session.id.lower(), session.id[:-1], session.id + "0", "*", "../" + session.id):
         answer = stays.post({"source": COUNT}, headers={"Cloche-Session": head})
         assert answer.status_code == 404, answer.text
+
+
+def test_two_keys_of_a_tenant_share_no_session(tmp_path):
+    """Nor do two tenants: the id of another's session is one that never was."""
+    file = tmp_path / "tenants.yaml"
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/kept.yaml").write_text("version: 1\n" + POLICIES["kept"])
+    file.write_text("version: 1\ntenants:\n  acme:\n    policies: [kept]\n  other:\n    policies: [kept]\n")
+
+    def token(tenant, name):
+        made = subprocess.run([BIN / "cloche", "token", "create", "--tenant", tenant, "--id", name, "--file", file],
+                              capture_output=True, text=True, timeout=30, check=True)
+        return made.stdout.splitlines()[0].strip()
+    secrets = [token("acme", "one"), token("acme", "two"), token("other", "one")]
+    with Service(config=tmp_path) as service:
+        heads = [{"Authorization": f"Bearer {secret}"} for secret in secrets]
+        opened = [service.http.post("/v1/sessions", json={}, headers=head).json()["session"] for head in heads]
+
+        def call(who, session):
+            return service.post({"source": COUNT}, headers={**heads[who], "Cloche-Session": opened[session]})
+        for who in range(3):
+            assert [call(who, who).json()["result"] for _ in range(2)] == [1, 2]
+            listed = service.http.get("/v1/sessions", headers=heads[who]).json()["sessions"]
+            assert [session["session"] for session in listed] == [opened[who]]
+        for who, session in ((0, 1), (1, 0), (0, 2), (2, 0)):
+            path = f"/v1/sessions/{opened[session]}"
+            assert call(who, session).status_code == 404
+            assert service.http.get(path, headers=heads[who]).status_code == 404
+            assert service.http.delete(path, headers=heads[who]).status_code == 404
+        assert [call(who, who).json()["result"] for who in range(3)] == [3, 3, 3]
