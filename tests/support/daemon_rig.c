@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -46,20 +47,20 @@ static int slot_limit(struct cl_slot *slot, uint64_t memory, uint32_t processes,
 
 static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
 {
-    (void)slot, (void)err;
+    (void)err;
+    slot->counters[CL_CG_TASKS] = dup(rig.tasks);
     return 0;
+}
+
+void rig_fill_slots(bool is_empty)
+{
+    assert_int_equal(pwrite(rig.tasks, is_empty ? "0\n" : "1\n", 2, 0), 2);
 }
 
 static void slot_read(const struct cl_slot *slot, struct cl_cgroup_usage *raw)
 {
     (void)slot;
     *raw = rig.usage;
-}
-
-static bool slot_is_empty(const struct cl_slot *slot)
-{
-    (void)slot;
-    return rig.is_slot_empty;
 }
 
 static int slot_reset(struct cl_slot *slot)
@@ -79,7 +80,6 @@ static const struct cl_cgroup_ops air = {
     .slot_prepare = slot_prepare,
     .slot_limit = slot_limit,
     .slot_read = slot_read,
-    .slot_is_empty = slot_is_empty,
     .slot_reset = slot_reset,
     .kill = kill_group,
 };
@@ -147,7 +147,8 @@ int rig_setup(void **state)
 
     (void)state;
     memset(&rig, 0, sizeof(rig));
-    rig.is_slot_empty = true;
+    rig.tasks = memfd_create("tasks", 0);
+    rig_fill_slots(true);
     sigemptyset(&mask);
     sigaddset(&mask, SIGCHLD);
     assert_works(cl_loop_open(&daemon->loop, &mask, &err), &err);
@@ -181,7 +182,7 @@ static void end_spares(void)
 
     rig.pool->is_kept = false; /* no new ones meanwhile */
     rig.daemon.spares_max = 0;
-    rig.is_slot_empty = true;
+    rig_fill_slots(true);
     for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
         struct cl_zygote *zygote = rig.daemon.zygotes[k];
         if (!zygote)
@@ -204,6 +205,7 @@ int rig_teardown(void **state)
     (void)state;
     end_spares();
     close(rig.api);
+    close(rig.tasks);
     close(rig.zygote_end);
     close(rig.zygote.peer.watch.fd);
     if (rig.daemon.front.peer.watch.fd >= 0)

@@ -192,11 +192,11 @@ static void slot_is_not_free_before_its_cgroup_is_empty(void **state)
     uint64_t id = rig_spare(rig_sleep);
 
     (void)state;
-    rig.is_slot_empty = false;
+    rig_fill_slots(false);
     cl_reap_kill(cl_spare_find(&rig.daemon, id), CL_END_LOST, CL_LIMIT_NONE, 0);
     assert_int_equal(rig_next(&msg), CL_M_END);
     assert_true(cl_list_is_empty(&rig.zygote.slots_free));
-    rig.is_slot_empty = true;
+    rig_fill_slots(true);
     assert_int_equal(rig.zygote.live, 1);
     while (rig.zygote.live > 0) /* it looks again by itself */
         cl_loop_once(&rig.daemon.loop, &(struct cl_err)CL_ERR_INIT);
