@@ -63,7 +63,9 @@ static void try_replay(const uint8_t *bytes, size_t length)
         return;
     CL_CHECK(all.length <= length);
     again = (struct cl_replay){ .form = CL_EVENTS_SSE, .after = whole.after };
-    CL_CHECK(cl_replay_put(&again, text, length, &rest, &err) < 0 || rest.length == 0);
+    /* Behind an `end` that is not the last nobody looks. */
+    if (!whole.is_at_end)
+        CL_CHECK(cl_replay_put(&again, text, length, &rest, &err) < 0 || rest.length == 0);
     cl_buf_clear(&rest);
     if (cl_replay_renumber((const char *)all.bytes, all.length, 1, &last, &rest, &err) == 0)
         CL_CHECK(all.length == 0 || (last == whole.after + 1 && rest.length >= all.length));
