@@ -247,6 +247,8 @@ def test_command_pushes_lists_calls_and_removes(command, tmp_path, name):
     assert "2 left out, 1 pushed" in done.stderr
     assert command("call", f"{name}.net", "-a", "120").stdout == "100.0\n"
     assert command("call", f"{name}.net", "-k", "gross=120", "--stream").stdout == "100.0\n"
+    later = command("call", f"{name}.net", "-a", "120", "--async")
+    assert later.returncode == 0 and len(later.stdout.strip()) == 26
     missing = command("call", f"{name}.nett")
     assert missing.returncode == 2 and f"did you mean {name}.net" in missing.stderr
     assert f"{name}.net(gross: float) -> float  Without tax." in command("functions").stdout.splitlines()

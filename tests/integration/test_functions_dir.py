@@ -22,12 +22,13 @@ class Served:
             f"version: 1\ntenants:\n  acme:\n    policies: [default]\n    functions_dir: {self.files}\n"
             f"    tokens: []\n  other:\n    policies: [default]\n    tokens: []\n")
         self.tokens = {name: self.token(config / "tenants.yaml", name) for name in ("acme", "other")}
+        self.tokens["caller"] = self.token(config / "tenants.yaml", "other", "call")
         self.service = Service(config=config)
 
     @staticmethod
-    def token(file, tenant):
-        made = subprocess.run([BIN / "cloche", "token", "create", "--tenant", tenant, "--file", file, "--scopes",
-                               "call,modules"], capture_output=True, text=True, timeout=30)
+    def token(file, tenant, scopes="call,modules"):
+        made = subprocess.run([BIN / "cloche", "token", "create", "--tenant", tenant, "--file", file, "--id",
+                               scopes.replace(",", "-"), "--scopes", scopes], capture_output=True, text=True, timeout=30)
         assert made.returncode == 0, made.stderr
         return re.search(r"cloche_\S+", made.stdout).group()
 
@@ -102,3 +103,22 @@ def test_api_can_not_change_it(served):
         assert call(acme, "prices.net", 5).json()["result"] == 10
         assert acme.get("/v1/modules/tax", headers={"Accept": "text/x-python"}).text == "def rate(): return 2\n"
         assert call(acme, "mine.f").json()["result"] == 1
+
+
+def test_modules_are_of_one_tenant(served):
+    with served.client("acme") as acme, served.client("other") as other, served.client("caller") as caller:
+        assert acme.put("/v1/modules/mine", content="def f(): return 'acme'\n", headers=PYTHON).status_code == 201
+        for answer in (call(other, "mine.f"), other.get("/v1/modules/mine"), other.delete("/v1/modules/mine")):
+            assert answer.status_code == 404
+        assert other.get("/v1/functions").json() == {"functions": [], "cursor": None}
+        assert other.put("/v1/modules/mine", content="def f(): return 'other'\n", headers=PYTHON).status_code == 201
+        assert (call(acme, "mine.f").json()["result"], call(other, "mine.f").json()["result"]) == ("acme", "other")
+        assert other.put("/v1/modules/spy", content="import prices\ndef f(): pass\n", headers=PYTHON).status_code == 201
+        assert call(other, "spy.f").json()["denied"]["name"] == "prices"
+        # A token that may only call.
+        assert call(caller, "mine.f").json()["result"] == "other"
+        assert caller.get("/v1/functions").status_code == 200
+        for answer in (caller.put("/v1/modules/mine", content="x = 1", headers=PYTHON), caller.get("/v1/modules"),
+                       caller.delete("/v1/modules/mine"), caller.get("/v1/modules/mine"),
+                       caller.post("/v1/modules:push", json={"files": {}})):
+            assert answer.status_code == 403, answer.text
