@@ -112,7 +112,7 @@ static const struct {
     { "policies", "[../x]", "found ../x" },
     { "policies", "[[a]]", "found a list" },
     { "policies", "[default, default]", "'default' is there twice" },
-    { "policies", "[defalt]", "there is no policy 'defalt'; did you mean 'default'?" },
+    { "policies", "[defaul]", "there is no policy 'defaul'; did you mean 'default'?" },
     { "tokens", "{id: x}", "tenants.a.tokens: found a mapping" },
     { "tokens", "[x]", "tenants.a.tokens: found x" },
     { "tokens", "[{hash: '" HASH_A "'}]", "the key 'id' is missing" },
@@ -245,7 +245,8 @@ static void second_key_of_a_name_is_not_taken(void **state)
     for (int i = 0; i < 3; i++) {
         used += (size_t)snprintf(text + used, sizeof(text) - used, "    tokens:\n");
         for (int j = 0; j < CL_TENANT_TOKENS_MAX; j++)
-            used += (size_t)snprintf(text + used, sizeof(text) - used, "      - {id: a%d}\n", j);
+            used +=
+                (size_t)snprintf(text + used, sizeof(text) - used, "      - {id: a%d}\n", j);
     }
     snprintf(text + used, sizeof(text) - used, "tenants: {b: {}, c: {}, d: {}}\n");
     open_text(&made, text);
