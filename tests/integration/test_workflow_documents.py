@@ -72,9 +72,9 @@ def test_every_problem_is_said(flows, path, document, errors, number):
 
 
 def test_unknown_key_has_line_and_column(flows):
-    text = "name: x\ntasks:\n  - id: a\n    metod: execute\n"
+    text = "name: x\ntasks:\n  - id: a\n    method_: execute\n"
     errors = validate(flows, text).json()["error"]["data"]["errors"]
-    assert errors == ["Task a: unknown key 'metod', did you mean 'method'? (line 4 column 5)", "Task a: missing 'method'"]
+    assert errors == ["Task a: unknown key 'method_', did you mean 'method'? (line 4 column 5)", "Task a: missing 'method'"]
 
 
 def test_duplicate_key_has_line_and_column(flows):
