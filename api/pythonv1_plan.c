@@ -32,9 +32,10 @@ bool cl_v1_is_builtin(const char *name)
 /* Null counts as absent. */
 static struct cl_json param(const struct cl_v1_plan *plan, const char *name)
 {
+    static const struct cl_json none;
     const struct cl_json value = cl_v1_member(plan->params, name);
 
-    return cl_json_kind(value) == CL_JSON_NULL ? (struct cl_json){ 0 } : value;
+    return cl_json_kind(value) == CL_JSON_NULL ? none : value;
 }
 
 static bool is_text(struct cl_json value)

@@ -16,6 +16,7 @@
 #include "sandbox/base/own.h"
 
 enum {
+    COPIES = 3,
     AT_ONCE_MAX = 8, /* requests of one batch that run beside each other */
     BODY_MAX = 256 << 20,
 };
@@ -36,6 +37,7 @@ struct rpc {
     struct cl_v1_batch batch;
     struct slot *slots;
     size_t next, running;
+    size_t body_bytes;
     struct cl_v1_scope scope;
     struct cl_refusal refusal; /* of the only request */
     struct cl_v1_caller caller;
@@ -71,9 +73,10 @@ static void on_visit_end(void *self)
 
 static const struct cl_visit_later later = { .on_end = on_visit_end };
 
+/* Parameters are copied for their call, and again into its frames. */
 static size_t held_by(const struct rpc *rpc)
 {
-    size_t bytes = 0;
+    size_t bytes = COPIES * rpc->body_bytes + rpc->batch.count * sizeof(struct cl_v1_item);
 
     for (size_t i = 0; i < rpc->batch.count; i++)
         bytes += rpc->slots[i].json.capacity;
@@ -318,6 +321,13 @@ int cl_pythonv1_run(struct cl_visit *visit, const char *body, size_t length,
     }
     rpc->slots = calloc(rpc->batch.count, sizeof(*rpc->slots));
     CL_CHECK(rpc->slots);
+    rpc->body_bytes = length;
+    if (!cl_exchange_reserve(visit->exchange, held_by(rpc))) {
+        rpc_free(rpc);
+        refusal->retry_after_s = 1;
+        return cl_refusal_set(refusal, CL_R_NO_MEMORY,
+                              "other requests hold what there is for a batch of this size");
+    }
     visit->later = &later;
     visit->later_self = rpc;
     pump(rpc);

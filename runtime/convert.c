@@ -41,7 +41,7 @@ static bool is_too_deep(struct cl_convert *convert)
 
 int cl_convert_enter(struct cl_convert *convert, PyObject *container)
 {
-    if (is_open(convert, container) && convert->rules) {
+    if (is_open(convert, container) && convert->rules.other) {
         PyErr_SetString(PyExc_ValueError, "Circular reference detected");
         return -1;
     }

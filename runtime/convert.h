@@ -23,13 +23,16 @@ struct cl_convert;
 
 /* Rules of another protocol. Basic types stay as they are; NaN and the infinities become null. */
 struct cl_convert_rules {
-    int (*other)(struct cl_convert *convert, PyObject *value); /* what is no exact basic type */
+    /* What is no exact basic type. NULL: Cloche's own rules, and nothing below counts. */
+    int (*other)(struct cl_convert *convert, PyObject *value);
+    PyObject *wrap;     /* for `other`: a callable, or None; borrowed */
+    bool drains;        /* for `other`: iterators become arrays */
     bool has_nonfinite; /* set when such a number was written */
 };
 
 struct cl_convert {
     struct cl_buf *out; /* its limit is the result cap */
-    struct cl_convert_rules *rules; /* NULL: Cloche's own */
+    struct cl_convert_rules rules;
     unsigned depth_max; /* a scalar is 1 deep */
     unsigned depth;
     enum cl_limit limit; /* which one ended the conversion; CL_LIMIT_NONE: an exception did */

@@ -199,8 +199,8 @@ int cl_convert_float(struct cl_convert *convert, PyObject *number)
     char *text;
     int put;
 
-    if (!Py_IS_FINITE(value) && convert->rules) {
-        convert->rules->has_nonfinite = true;
+    if (!Py_IS_FINITE(value) && convert->rules.other) {
+        convert->rules.has_nonfinite = true;
         return cl_convert_text(convert, "null", 4);
     }
     if (!Py_IS_FINITE(value))
@@ -267,7 +267,7 @@ PyObject *cl_convert_key(struct cl_convert *convert, PyObject *key)
         return PyLong_Type.tp_repr(key);
     if (PyFloat_Check(key) && Py_IS_FINITE(PyFloat_AS_DOUBLE(key)))
         return PyFloat_Type.tp_repr(key);
-    if (convert->rules) { /* json.dumps' own words */
+    if (convert->rules.other) { /* json.dumps' own words */
         PyErr_Format(PyExc_TypeError,
                      "keys must be str, int, float, bool or None, not %.100s",
                      Py_TYPE(key)->tp_name);

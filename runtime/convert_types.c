@@ -286,8 +286,8 @@ int cl_convert_other(struct cl_convert *convert, PyObject *value)
     static PyTypeObject *last_type;
     static handler *last_handler;
 
-    if (convert->rules)
-        return convert->rules->other(convert, value);
+    if (convert->rules.other)
+        return convert->rules.other(convert, value);
     if (Py_TYPE(value) != last_type) {
         handler *found = find_handler(value);
 

@@ -97,10 +97,8 @@ static PyObject *host_source(PyObject *self, PyObject *file)
 }
 
 static PyMethodDef host_defs[] = {
-    { "part", host_part, METH_O, NULL },
-    { "allows", host_allows, METH_O, NULL },
-    { "load", host_load, METH_VARARGS, NULL },
-    { "file", host_file, METH_O, NULL },
+    { "part", host_part, METH_O, NULL },       { "allows", host_allows, METH_O, NULL },
+    { "load", host_load, METH_VARARGS, NULL }, { "file", host_file, METH_O, NULL },
     { "source", host_source, METH_O, NULL },
 };
 
@@ -165,13 +163,6 @@ PyObject *cl_v1_run(const struct cl_call *call)
 
 /* ---------------------------------------------------------------------------------- values */
 
-/* One conversion: the rules, and what its outcome says of it. */
-struct conversion {
-    struct cl_convert_rules rules; /* first: `other` finds the rest behind it */
-    PyObject *wrap;                /* typed values as JSON ones, or None; borrowed */
-    bool drains;                   /* iterators become arrays */
-};
-
 static bool is_basic(PyObject *value)
 {
     return PyUnicode_Check(value) || PyLong_Check(value) || PyFloat_Check(value) ||
@@ -190,19 +181,18 @@ static int refuse(PyObject *value)
 
 static int put_other(struct cl_convert *convert, PyObject *value)
 {
-    const struct conversion *how = (const struct conversion *)convert->rules;
     cl_pyref_auto PyObject *wrapped = NULL;
 
     if (is_basic(value))
         return cl_convert_basic(convert, value);
-    if (how->wrap != Py_None) {
-        wrapped = PyObject_CallOneArg(how->wrap, value);
+    if (convert->rules.wrap != Py_None) {
+        wrapped = PyObject_CallOneArg(convert->rules.wrap, value);
         if (!wrapped)
             return -1;
         if (wrapped != Py_None)
             return cl_convert_put(convert, wrapped);
     }
-    if (how->drains && PyIter_Check(value))
+    if (convert->rules.drains && PyIter_Check(value))
         return cl_convert_iterator(convert, value, value);
     return refuse(value);
 }
@@ -216,23 +206,22 @@ int cl_v1_put(struct cl_convert *convert, PyObject *outcome)
 {
     /* So that a coroutine which imports asyncio while it runs finds a loop around itself. */
     static const struct cl_bytes loop = { "asyncio", sizeof("asyncio") - 1 };
-    struct conversion how = { .rules = { .other = put_other } };
     cl_pyref_auto PyObject *settled = NULL;
     const char *kind;
-    PyObject *b_value;
+    PyObject *b_value, *b_wrap;
     int drains;
 
-    if (!PyArg_ParseTuple(outcome, "sOOp:outcome", &kind, &b_value, &how.wrap, &drains))
+    if (!PyArg_ParseTuple(outcome, "sOOi:outcome", &kind, &b_value, &b_wrap, &drains))
         return -1;
-    how.drains = drains;
     settled = cl_drive_settle(b_value, loop);
     if (!settled)
         return -1;
-    convert->rules = &how.rules;
+    convert->rules =
+        (struct cl_convert_rules){ .other = put_other, .wrap = b_wrap, .drains = drains };
     convert->depth_max--; /* the object around it */
     if (put_text(convert, "{\"") < 0 || put_text(convert, kind) < 0 ||
         put_text(convert, "\":") < 0 || cl_convert_put(convert, settled) < 0 ||
-        (how.rules.has_nonfinite && put_text(convert, ",\"nonfinite\":true") < 0) ||
+        (convert->rules.has_nonfinite && put_text(convert, ",\"nonfinite\":true") < 0) ||
         put_text(convert, "}") < 0)
         return -1;
     return 0;

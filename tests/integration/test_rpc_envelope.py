@@ -191,9 +191,16 @@ def test_token_is_required(cloche):
     assert answer.status_code == 401
 
 
-def test_body_over_the_policy_is_413(rpc):
-    assert rpc.post(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "list", "params": {"x": "y" * (65 << 20)}})
-                    ).status_code == 413
+def test_body_over_the_policy_is_413(cloche):
+    import http.client
+    connection = http.client.HTTPConnection(cloche.url.removeprefix("http://"), timeout=30)
+    connection.putrequest("POST", "/v1/rpc")
+    for name, value in (("Authorization", f"Bearer {cloche.token}"), ("Content-Type", "application/json"),
+                        ("Content-Length", str(1 << 40))):
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
 
 
 def test_unknown_policy_and_session_are_refused(rpc):
