@@ -11,6 +11,7 @@
 #include "api/modules_row.h"
 #include "api/store.h"
 #include "api/tenant.h"
+#include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 
 struct cl_modules *cl_modules_new(struct cl_app *app)
@@ -112,6 +113,13 @@ static int check_json(struct cl_blob blob, struct cl_json *value, struct cl_err 
     return cl_json_check(blob.bytes, blob.length, &caps, value, &at, err);
 }
 
+/* One that is damaged does not keep all others from being served. */
+static int pass_over(const struct cl_store_module *stored)
+{
+    cl_log(CL_ERROR, "modules.damaged", "tenant=%s module=%s", stored->tenant, stored->name);
+    return 0;
+}
+
 static int on_stored(void *self, const struct cl_store_module *stored, struct cl_err *err)
 {
     struct cl_modules *modules = self;
@@ -122,8 +130,7 @@ static int on_stored(void *self, const struct cl_store_module *stored, struct cl
     if (!cl_module_is_name(stored->name) ||
         check_json(stored->functions, &functions, err) < 0 ||
         check_json(stored->imports, &imports, err) < 0)
-        return cl_fail(err, CL_E_LOST, "the stored module %s of tenant %s is damaged",
-                       stored->name, stored->tenant);
+        return pass_over(stored);
     row = calloc(1, sizeof(*row));
     CL_CHECK(row);
     snprintf(row->name, sizeof(row->name), "%s", stored->name);

@@ -113,9 +113,27 @@ struct get {
     char name[CL_MODULE_NAME_MAX + 1];
     char version[CL_MODULE_VERSION + 1]; /* "": the present one */
     bool wants_source;
+    bool wants_versions;
     bool is_there;
     struct cl_buf out;
 };
+
+static int show_version(void *self, const struct cl_store_module *stored, struct cl_err *err)
+{
+    struct get *get = self;
+    const bool is_first = !get->is_there;
+
+    get->is_there = true;
+    return cl_modules_show_version(&get->out, stored, is_first, err);
+}
+
+static int read_versions(struct cl_store *store, struct get *get, struct cl_err *err)
+{
+    if (cl_buf_put_text(&get->out, "{\"versions\":[", err) < 0 ||
+        cl_store_module_versions(store, get->tenant, get->name, show_version, get, err) < 0)
+        return -1;
+    return cl_buf_put_text(&get->out, "]}", err);
+}
 
 static int show_stored(void *self, const struct cl_store_module *stored, struct cl_err *err)
 {
@@ -131,6 +149,8 @@ static int read_stored(struct cl_store *store, void *arg, struct cl_err *err)
 {
     struct get *get = arg;
 
+    if (get->wants_versions)
+        return read_versions(store, get, err);
     return cl_store_module_get(store, get->tenant, get->name,
                                get->version[0] ? get->version : NULL, show_stored, get, err);
 }
@@ -172,19 +192,24 @@ static void on_stored(void *arg, const struct cl_err *err)
     free(get);
 }
 
-static int start_get(struct cl_visit *visit, const char *version, bool wants_source,
-                     struct cl_refusal *refusal)
+static struct get *new_get(struct cl_visit *visit, const char *version)
 {
     struct get *get = calloc(1, sizeof(*get));
-    struct cl_err err = CL_ERR_INIT;
 
     CL_CHECK(get);
     get->visit = visit;
-    get->wants_source = wants_source;
     get->out.limit = ANSWER_MAX;
     snprintf(get->tenant, sizeof(get->tenant), "%s", visit->tenant->name);
     snprintf(get->name, sizeof(get->name), "%.*s", CL_MODULE_NAME_MAX, visit->param);
     snprintf(get->version, sizeof(get->version), "%s", version);
+    return get;
+}
+
+/* Takes it. */
+static int start_get(struct cl_visit *visit, struct get *get, struct cl_refusal *refusal)
+{
+    struct cl_err err = CL_ERR_INIT;
+
     if (cl_storeq_run(visit->app->storeq, read_stored, on_stored, get, &err) < 0) {
         free(get);
         return cl_storeq_refuse(refusal, &err);
@@ -239,7 +264,25 @@ int cl_modules_get(struct cl_visit *visit, const char *body, size_t length,
         return answer_row(visit, row, source, refusal);
     if (row->is_served || row->reason)
         return refuse_absent(visit->param, version, refusal);
-    return start_get(visit, version[0] ? version : row->version, source, refusal);
+    struct get *get = new_get(visit, version[0] ? version : row->version);
+    get->wants_source = source;
+    return start_get(visit, get, refusal);
+}
+
+int cl_modules_versions(struct cl_visit *visit, const char *body, size_t length,
+                        struct cl_refusal *refusal)
+{
+    const struct cl_modrow *row =
+        cl_modules_row(visit->app->modules, visit->tenant->name, visit->param);
+    struct get *get;
+
+    (void)body;
+    (void)length;
+    if (!row || row->is_served || row->reason)
+        return refuse_absent(visit->param, "", refusal);
+    get = new_get(visit, "");
+    get->wants_versions = true;
+    return start_get(visit, get, refusal);
 }
 
 /* ----------------------------------------------------------------------------------- delete */

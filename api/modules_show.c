@@ -92,6 +92,16 @@ int cl_modules_show_stored(struct cl_buf *out, const struct cl_store_module *sto
     return cl_modules_show(out, &module, err);
 }
 
+int cl_modules_show_version(struct cl_buf *out, const struct cl_store_module *stored,
+                            bool is_first, struct cl_err *err)
+{
+    if (cl_buf_format(out, err, "%s{\"version\":\"%s\",\"is_current\":%s", is_first ? "" : ",",
+                      stored->version, stored->is_current ? "true" : "false") < 0 ||
+        put_time(out, "created_at", stored->created_us, err) < 0)
+        return -1;
+    return cl_buf_put_text(out, "}", err);
+}
+
 static int put_names(struct cl_buf *out, const struct cl_module *module, struct cl_err *err)
 {
     struct cl_json key;

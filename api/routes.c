@@ -35,6 +35,8 @@ const struct cl_route cl_routes[] = {
       cl_modules_push },
     { "GET", "/v1/modules/{}", CL_ROUTE_TOKEN, CL_SCOPE_MODULES, CL_TAKES_NONE, NULL,
       cl_modules_get },
+    { "GET", "/v1/modules/{}/versions", CL_ROUTE_TOKEN, CL_SCOPE_MODULES, CL_TAKES_NONE, NULL,
+      cl_modules_versions },
     { "PUT", "/v1/modules/{}", CL_ROUTE_TOKEN, CL_SCOPE_MODULES,
       CL_TAKES_JSON | CL_TAKES_PYTHON, NULL, cl_modules_put },
     { "DELETE", "/v1/modules/{}", CL_ROUTE_TOKEN, CL_SCOPE_MODULES, CL_TAKES_NONE, NULL,

@@ -96,6 +96,8 @@ int cl_modules_list(struct cl_visit *visit, const char *body, size_t length,
                     struct cl_refusal *refusal);
 int cl_modules_get(struct cl_visit *visit, const char *body, size_t length,
                    struct cl_refusal *refusal);
+int cl_modules_versions(struct cl_visit *visit, const char *body, size_t length,
+                        struct cl_refusal *refusal);
 int cl_modules_put(struct cl_visit *visit, const char *body, size_t length,
                    struct cl_refusal *refusal);
 int cl_modules_push(struct cl_visit *visit, const char *body, size_t length,

@@ -15,7 +15,7 @@ static const struct cl_option options[] = {
     CL_OPTION_ARG,
     CL_OPTION_KWARG,
     CL_OPTION_POLICY("the module's"),
-    { "version", "VERSION", "an older version of the module (`cloche modules show`)",
+    { "version", "VERSION", "an older version of the module (`cloche modules versions`)",
       offsetof(struct cl_args, version), CL_OPTION_TEXT, 0 },
     CL_OPTION_STDIN,
     CL_OPTION_LIMIT,

@@ -147,12 +147,14 @@ static int run_functions(const struct cl_args *args)
 
 /* --------------------------------------------------------------------------------------- one */
 
-static int path_of(const struct cl_args *args, char path[PATH_SIZE], struct cl_err *err)
+static int path_of(const struct cl_args *args, const char *part, char path[PATH_SIZE],
+                   struct cl_err *err)
 {
     struct cl_buf CL_AUTO(cl_buf_fini) text = CL_BUF_INIT(PATH_SIZE - 1);
 
     if (cl_buf_put_text(&text, "/v1/modules/", err) < 0 ||
-        cl_service_escape(&text, args->operand, err) < 0)
+        cl_service_escape(&text, args->operand, err) < 0 ||
+        cl_buf_put_text(&text, part, err) < 0)
         return -1;
     if (args->version && (cl_buf_put_text(&text, "?version=", err) < 0 ||
                           cl_service_escape(&text, args->version, err) < 0))
@@ -162,9 +164,9 @@ static int path_of(const struct cl_args *args, char path[PATH_SIZE], struct cl_e
     return 0;
 }
 
-/* `accept` NULL: JSON. The answer's status, or -1 when it was told. */
-static int ask(const struct cl_args *args, const char *method, const char *accept,
-               struct cl_answer *answer, int *code)
+/* `part` of the module, "" for all; `accept` NULL: JSON. -1 when it failed, which was told. */
+static int ask(const struct cl_args *args, const char *method, const char *part,
+               const char *accept, struct cl_answer *answer, int *code)
 {
     struct cl_service CL_AUTO(cl_service_close) service = CL_SERVICE_INIT;
     struct cl_sending sending = { .method = method };
@@ -176,7 +178,7 @@ static int ask(const struct cl_args *args, const char *method, const char *accep
         sending.fields[0].name = "Accept";
         sending.fields[0].value = accept;
     }
-    if (path_of(args, path, &err) < 0 || cl_service_open(&service, args, &err) < 0)
+    if (path_of(args, part, path, &err) < 0 || cl_service_open(&service, args, &err) < 0)
         *code = cl_verb_fail(CL_EXIT_USAGE, "%s", err.text);
     else if (cl_service_send(&service, &sending, NULL, answer, &err) < 0)
         *code = cl_post_fail(&err);
@@ -229,7 +231,7 @@ static int run_show(const struct cl_args *args)
 
     if (as_json < 0)
         return cl_verb_fail(CL_EXIT_USAGE, "%s", err.text);
-    if (ask(args, "GET", NULL, &answer, &code) < 0)
+    if (ask(args, "GET", "", NULL, &answer, &code) < 0)
         return code;
     if (cl_json_root(&answer.body, &root, &err) < 0)
         return cl_verb_fail(CL_EXIT_LOST, "%s", err.text);
@@ -245,9 +247,38 @@ static int run_source(const struct cl_args *args)
     struct cl_answer CL_AUTO(cl_answer_fini) answer = CL_ANSWER_INIT;
     int code;
 
-    if (ask(args, "GET", "text/x-python", &answer, &code) < 0)
+    if (ask(args, "GET", "", "text/x-python", &answer, &code) < 0)
         return code;
     cl_json_show((const char *)answer.body.bytes, answer.body.length, stdout);
+    return CL_EXIT_OK;
+}
+
+static int run_versions(const struct cl_args *args)
+{
+    struct cl_answer CL_AUTO(cl_answer_fini) answer = CL_ANSWER_INIT;
+    struct cl_err err = CL_ERR_INIT;
+    const int as_json = cl_verb_wants_json(args, &err);
+    struct cl_json root, key, version;
+    size_t cursor = 0;
+    int code;
+
+    if (as_json < 0)
+        return cl_verb_fail(CL_EXIT_USAGE, "%s", err.text);
+    if (ask(args, "GET", "/versions", NULL, &answer, &code) < 0)
+        return code;
+    if (cl_json_root(&answer.body, &root, &err) < 0)
+        return cl_verb_fail(CL_EXIT_LOST, "%s", err.text);
+    if (as_json)
+        printf("%.*s\n", (int)root.length, root.text);
+    while (!as_json &&
+           cl_json_next(cl_json_member(root, "versions"), &cursor, &key, &version)) {
+        show_wide(cl_json_member(version, "version"), 12);
+        fputs("  ", stdout);
+        show(cl_json_member(version, "created_at"), stdout);
+        if (cl_json_kind(cl_json_member(version, "is_current")) == CL_JSON_TRUE)
+            fputs("  current", stdout);
+        fputc('\n', stdout);
+    }
     return CL_EXIT_OK;
 }
 
@@ -256,7 +287,7 @@ static int run_remove(const struct cl_args *args)
     struct cl_answer CL_AUTO(cl_answer_fini) answer = CL_ANSWER_INIT;
     int code;
 
-    return ask(args, "DELETE", NULL, &answer, &code) < 0 ? code : CL_EXIT_OK;
+    return ask(args, "DELETE", "", NULL, &answer, &code) < 0 ? code : CL_EXIT_OK;
 }
 
 /* -------------------------------------------------------------------------------------- verbs */
@@ -274,13 +305,15 @@ static const struct cl_verb verb_show =
     VERB("modules show", "NAME", "a module and its functions", version_options, run_show, true);
 static const struct cl_verb verb_source =
     VERB("modules source", "NAME", "a module's file", version_options, run_source, true);
+static const struct cl_verb verb_versions = VERB(
+    "modules versions", "NAME", "its versions, the newest first", options, run_versions, true);
 static const struct cl_verb verb_remove = VERB(
     "modules remove", "NAME", "forget it, with all its versions", options, run_remove, true);
 
 static int run_modules(int argc, char **argv)
 {
     static const struct cl_verb *const verbs[] = { &verb_list, &verb_show, &verb_source,
-                                                   &verb_remove };
+                                                   &verb_versions, &verb_remove };
 
     return cl_verb_of_verbs(&cl_verb_modules, verbs, CL_COUNT(verbs), argc, argv);
 }

@@ -255,6 +255,7 @@ def test_command_pushes_lists_calls_and_removes(command, tmp_path, name):
     assert any(line.split()[0] == name for line in command("modules", "list").stdout.splitlines())
     assert "net(gross: float) -> float" in command("modules", "show", name).stdout
     assert command("modules", "source", name).stdout.startswith("def net(gross")
+    assert command("modules", "versions", name).stdout.rstrip().endswith("  current")
     assert command("modules", "remove", name).returncode == 0
     assert command("modules", "show", name).returncode == 2
     assert json.loads(command("functions", "-o", "json").stdout.splitlines()[0])["functions"] is not None

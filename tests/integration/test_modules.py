@@ -101,6 +101,9 @@ def test_old_versions_stay_callable(cloche, name):
     versions = [put(cloche, name, f"def f(): return {n}\n").json()["version"] for n in range(3)]
     assert call(cloche, f"{name}.f")["result"] == 2
     assert [call(cloche, f"{name}.f", version=version)["result"] for version in versions] == [0, 1, 2]
+    listed = cloche.http.get(f"/v1/modules/{name}/versions").json()["versions"]
+    assert [v["version"] for v in listed] == versions[::-1] and [v["is_current"] for v in listed] == [True, False, False]
+    problem(cloche.http.get(f"/v1/modules/{name}_x/versions"), 404, "module-not-found")
     old = cloche.http.get(f"/v1/modules/{name}", params={"version": versions[0]})
     assert old.json()["version"] == versions[0]
     source = cloche.http.get(f"/v1/modules/{name}", params={"version": versions[0]}, headers={"Accept": "text/x-python"})
