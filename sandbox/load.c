@@ -21,40 +21,6 @@ enum { LATE_US = 10000000 }; /* the loader gives policyc half of it */
 
 /* --------------------------------------------------------------------------------- contents */
 
-const char *cl_tenant_name(const struct cl_tenant *tenant)
-{
-    return tenant->file ? tenant->file->name : CL_TENANT_LOCAL_NAME;
-}
-
-static void add_tenant(struct cl_load *load, const struct cl_tenant_file *file, int fd)
-{
-    struct cl_tenant *tenant = calloc(1, sizeof(*tenant));
-
-    CL_CHECK(tenant);
-    *tenant = (struct cl_tenant){ .file = file, .fd = fd, .number = load->tenant_count++ };
-    cl_list_init(&tenant->node);
-    cl_list_append(&load->tenants, &tenant->node);
-}
-
-static void free_tenants(struct cl_list *tenants)
-{
-    cl_list_for (struct cl_tenant, tenant, node, tenants) {
-        cl_list_unlink(&tenant->node);
-        cl_tenantview_close(tenant->file);
-        cl_own_close(&tenant->fd);
-        free(tenant);
-    }
-}
-
-static struct cl_tenant *find_tenant(struct cl_load *load, const char *name)
-{
-    cl_list_for (struct cl_tenant, tenant, node, &load->tenants) {
-        if (strcmp(cl_tenant_name(tenant), name) == 0)
-            return tenant;
-    }
-    return NULL;
-}
-
 /* The place of a policy, or -1. */
 static int find(const struct cl_load *load, const char *name)
 {
@@ -65,20 +31,11 @@ static int find(const struct cl_load *load, const char *name)
     return -1;
 }
 
-static bool may_use(const struct cl_tenant *tenant, const char *policy)
-{
-    for (uint32_t i = 0; tenant->file && i < tenant->file->policy_count; i++) {
-        if (strcmp(tenant->file->policies[i], policy) == 0)
-            return true;
-    }
-    return !tenant->file;
-}
-
 static void empty(struct cl_load *load)
 {
     while (load->count > 0)
         cl_ruling_put(load->rulings[--load->count]);
-    free_tenants(&load->tenants);
+    cl_tenants_free(&load->tenants);
     load->tenant_count = 0;
     load->problem.count = 0;
 }
@@ -88,10 +45,10 @@ static void empty(struct cl_load *load)
 /* Whether a pool stays as it is, with its zygotes and spares. */
 static bool is_unchanged(struct cl_load *load, struct cl_pool *pool)
 {
-    struct cl_tenant *tenant = find_tenant(load, pool->tenant);
+    struct cl_tenant *tenant = cl_tenants_find(&load->tenants, pool->tenant);
     const int same = find(load, pool->policy->name);
 
-    if (!tenant || same < 0 || !may_use(tenant, pool->policy->name) ||
+    if (!tenant || same < 0 || !cl_tenant_may_use(tenant, pool->policy->name) ||
         memcmp(load->rulings[same]->policy->digest, pool->policy->digest,
                sizeof(pool->policy->digest)) != 0)
         return false;
@@ -106,7 +63,7 @@ static void make_pools(struct cl_load *load, struct cl_tenant *tenant)
 {
     for (size_t i = 0; i < load->count; i++) {
         const char *name = load->rulings[i]->policy->name;
-        if ((tenant->has_pool & UINT64_C(1) << i) || !may_use(tenant, name))
+        if ((tenant->has_pool & UINT64_C(1) << i) || !cl_tenant_may_use(tenant, name))
             continue;
         struct cl_pool *pool =
             cl_pool_new(load->daemon, cl_tenant_name(tenant), load->rulings[i]);
@@ -138,7 +95,7 @@ static void put_in_force(struct cl_load *load)
         else if (!pool->is_retired)
             cl_pool_retire(pool);
     }
-    free_tenants(&daemon->tenants);
+    cl_tenants_free(&daemon->tenants);
     cl_list_for (struct cl_tenant, tenant, node, &load->tenants) {
         make_pools(load, tenant);
         cl_list_unlink(&tenant->node);
@@ -219,11 +176,12 @@ static int keep_tenant(struct cl_load *load, const char *name, int *fd, struct c
 
     if (!file)
         return cl_err_context(err, "a broken tenant %s", name);
-    if (find_tenant(load, file->name) || load->tenant_count > CL_TENANT_FILE_MAX) {
+    if (cl_tenants_find(&load->tenants, file->name) ||
+        load->tenant_count > CL_TENANT_FILE_MAX) {
         cl_tenantview_close(file);
         return cl_fail(err, CL_E_LOST, "an unfit tenant %s", name);
     }
-    add_tenant(load, file, cl_take_fd(fd));
+    cl_tenants_add(&load->tenants, load->tenant_count++, file, cl_take_fd(fd));
     return 0;
 }
 
@@ -236,7 +194,7 @@ static int keep(struct cl_load *load, const struct cl_msg_compiled *made, int *f
         return cl_fail(err, CL_E_LOST, "the tenant local comes first, and once");
     if (made->kind == CL_SOURCE_TENANTS)
         return keep_tenant(load, made->name, fd, err);
-    add_tenant(load, NULL, cl_take_fd(fd));
+    cl_tenants_add(&load->tenants, load->tenant_count++, NULL, cl_take_fd(fd));
     return 0;
 }
 

@@ -8,22 +8,13 @@
 
 #include <stdbool.h>
 
-#include "policies/tenant.h"
 #include "sandbox/brood.h"
 #include "sandbox/peer.h"
+#include "sandbox/tenant.h"
 
 enum {
     CL_LOAD_POLICIES_MAX = 60,
     CL_LOAD_POOLS_MAX = 4096, /* tenants times their policies; the API's bound, too */
-};
-
-/* Who may call, as far as cloched has to know. Tokens and quotas are the API's to read. */
-struct cl_tenant {
-    struct cl_list node;               /* of the daemon, before of a load */
-    const struct cl_tenant_file *file; /* mapped; NULL: `local`, which has every policy */
-    int fd;                            /* what the API is given: the file, or local's token */
-    uint32_t number;                   /* among those of its generation */
-    uint64_t has_pool;                 /* bits, by policy, while a generation is put in force */
 };
 
 struct cl_load {
@@ -51,7 +42,5 @@ void cl_load_start(struct cl_daemon *daemon);
 void cl_load_show(struct cl_daemon *daemon);
 /* Whether the loader may say more now: what it shows waits for the API to read. */
 void cl_load_pace(struct cl_daemon *daemon, bool may_talk);
-
-const char *cl_tenant_name(const struct cl_tenant *tenant);
 
 #endif

@@ -4,25 +4,17 @@ before a call wants one, none long after, and never more than there are ranges o
 
 import concurrent.futures
 import os
+import signal
 
 import httpx
 import pytest
-from service import SLOW, Service, wait_until
+from service import SLOW, Service, status, wait_until
 from test_tenants import call, token
 
 FACTS = """
 def main():
     import random
-    return {"hash": hash("cloche"), "random": random.random(), "left": globals().get("left")}
-"""
-LEAVE = """
-import json
-left = json.left = "residue"
-def main(): return getattr(json, "left")
-"""
-SEEK = """
-import json
-def main(): return [getattr(json, "left", None), globals().get("left")]
+    return {"hash": hash("cloche"), "random": random.random()}
 """
 STRICT = "version: 1\nextends: strict\n"
 
@@ -79,26 +71,6 @@ def test_isolation_says_who_shares_a_zygote(two, policy, count):
     assert seen[0]["random"] != seen[1]["random"]
 
 
-def test_tenants_that_share_a_zygote_share_no_jail_and_nothing_that_is_left(two):
-    service, first, second = two
-    assert result(first, LEAVE, "together") == "residue"
-    for client in (second, first):
-        for _ in range(3):
-            assert result(client, SEEK, "together") == [None, None]
-    wait_until(lambda: len(service.workers()) >= 4, what="spares of both")
-    uids = [os.stat(f"/proc/{pid}").st_uid for pid in service.workers()]
-    assert len(set(uids)) == len(uids)
-
-
-def test_spares_of_one_tenant_are_never_given_to_another(two):
-    """Each pool has its own: many calls of one leave the other's waiting ones alone."""
-    service, first, second = two
-    result(second, FACTS, "together")
-    wait_until(lambda: len(service.workers()) >= 3, what="a spare of the second")
-    draws = [result(client, FACTS, "together")["random"] for client in [first] * 20 + [second] * 2]
-    assert len(set(draws)) == len(draws)
-
-
 def test_reload_that_takes_a_tenant_away_leaves_the_others_their_zygote(two, tmp_path):
     service, first, second = two
     result(first, FACTS, "together")
@@ -147,3 +119,34 @@ def test_more_tenants_than_ranges_of_ids_take_turns(tmp_path):
         wait_until(lambda: len(service.zygotes()) <= 63, what="the last that had to go")
         assert any("brood.evict" in line for line in service.log)
         assert one(made[0]) == (200, "ok")
+
+
+def test_killed_loader_is_back_and_hears_of_edits(two, tmp_path):
+    """It has no capability, and could get none."""
+    service, first, _ = two
+    [loader] = service.named("cloche-loader")
+    facts = status(loader)
+    assert {facts[f"Cap{kind}"].strip().strip("0") for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {""}
+    assert facts["NoNewPrivs"].strip() == "1"
+    os.kill(loader, signal.SIGKILL)
+    wait_until(lambda: service.named("cloche-loader") not in ([], [loader]), what="another one")
+    assert call(first, FACTS, policy="apart").status_code == 200
+    (tmp_path / "policies/apart.yaml").write_text("version: 1\nextends: default\nlimits: {output: 2Ki}\n")
+
+    def is_edited():
+        return first.get("/v1/policies/apart").json().get("limits", {}).get("output_bytes") == 2048
+    wait_until(is_edited, what="the edit")
+
+
+def test_token_of_local_that_was_replaced_is_in_force_after_a_reload(two):
+    service, _, _ = two
+    file = service.state / "local.token"
+    new = "clt_" + "5a" * 32
+    file.write_text(new + "\n")
+    os.kill(service.pid, signal.SIGHUP)
+
+    def opens(secret):
+        answer = httpx.get(f"{service.url}/v1/policies", headers={"Authorization": f"Bearer {secret}"})
+        return answer.status_code == 200
+    wait_until(lambda: opens(new), what="the new token")
+    assert not opens(service.token)
