@@ -11,7 +11,6 @@
 
 #include "api/tenant_impl.h"
 #include "sandbox/base/own.h"
-#include "sandbox/base/policyview.h"
 #include "sandbox/base/tenantview.h"
 
 struct cl_tenancy *cl_tenancy_new(void)
@@ -20,6 +19,7 @@ struct cl_tenancy *cl_tenancy_new(void)
 
     CL_CHECK(tenancy);
     cl_keyring_init(&tenancy->ring);
+    cl_policyshare_init(&tenancy->shared);
     cl_list_init(&tenancy->tenants);
     cl_list_init(&tenancy->pools);
     cl_list_init(&tenancy->staged_pools);
@@ -32,7 +32,7 @@ void cl_tenancy_drop_staged(struct cl_tenancy *tenancy)
         struct staged_pool *staged = cl_list_entry(node, struct staged_pool, node);
 
         cl_list_unlink(node);
-        cl_policyview_close(staged->policy);
+        cl_policyshare_close(&tenancy->shared, staged->policy);
         free(staged);
     }
     cl_idtable_fini(&tenancy->staged_by_index);
@@ -48,7 +48,7 @@ void cl_tenancy_free_pool(struct cl_tenancy *tenancy, struct cl_pool *pool)
     cl_list_unlink(&pool->node);
     cl_list_unlink(&pool->of_tenant);
     cl_idtable_take(&tenancy->by_index, pool->index);
-    cl_policyview_close(pool->policy);
+    cl_policyshare_close(&tenancy->shared, pool->policy);
     free(pool);
 }
 
@@ -171,7 +171,7 @@ int cl_tenancy_on_policy(struct cl_tenancy *tenancy, const struct cl_msg_policy 
 
     if (check_policy(tenancy, msg, err) < 0)
         return -1;
-    policy = cl_policyview_open(fd, err);
+    policy = cl_policyshare_open(&tenancy->shared, fd, err);
     if (!policy)
         return cl_err_context(err, "policy %s", msg->name);
     staged = calloc(1, sizeof(*staged));

@@ -7,6 +7,7 @@
 #define CL_API_TENANT_IMPL_H
 
 #include "api/idtable.h"
+#include "api/policyshare.h"
 #include "api/tenant.h"
 
 struct staged_tenant {
@@ -26,6 +27,7 @@ struct staged_pool {
 
 struct cl_tenancy {
     struct cl_keyring ring;
+    struct cl_policyshare shared;
     uint32_t generation;
     uint32_t staging; /* generation that is arriving, 0: none */
     uint32_t policies;

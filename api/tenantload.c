@@ -10,7 +10,6 @@
 #include "api/tenant_impl.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
-#include "sandbox/base/policyview.h"
 
 /* Known by name, or new. Generations name their tenants in one order, mostly: the search begins
  * behind the one that was found last. */
@@ -92,7 +91,7 @@ static void swap_pool(struct cl_tenancy *tenancy, struct staged_pool *staged,
     struct cl_pool *pool = adopt_pool(tenancy, staged->index);
     const bool is_same = pool->is_live && is_same_policy(pool->policy, staged->policy);
 
-    cl_policyview_close(pool->policy);
+    cl_policyshare_close(&tenancy->shared, pool->policy);
     pool->policy = cl_take_ptr(&staged->policy);
     if (!pool->tenant)
         cl_list_append(&tenant->pools, &pool->of_tenant);

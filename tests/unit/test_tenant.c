@@ -378,6 +378,32 @@ static void a_policy_that_the_tenant_has_not_is_refused(void **state)
     assert_fails(tell_policy(7, 3, "strict", 1000, 1, &err), &err, CL_E_LOST);
 }
 
+/* Of one file there is one mapping, for as long as any pool has it. */
+static void one_policy_of_many_tenants_is_mapped_once(void **state)
+{
+    struct cl_err err = CL_ERR_INIT;
+    struct policy_sample sample;
+
+    (void)state;
+    policy_sample_init(&sample);
+    cl_close_auto int fd = file_of(&sample, sizeof(sample), ALL_SEALS);
+    for (uint32_t generation = 1; generation <= 2; generation++) {
+        assert_works(tell_tenant(0, "a", TOKEN_A, generation, &err), &err);
+        assert_works(tell_tenant(1, "b", TOKEN_B, generation, &err), &err);
+        for (uint32_t i = 0; i < (generation == 1 ? 2 : 1); i++) {
+            struct cl_msg_policy msg = { .pool = 4 + i, .tenant = i, .generation = generation };
+            memcpy(msg.name, sample.head.name, sizeof(msg.name));
+            assert_works(cl_tenancy_on_policy(tenancy, &msg, fd, &err), &err);
+        }
+        assert_works(tell_loaded(generation == 1 ? 2 : 1, generation, &err), &err);
+        if (generation == 1)
+            assert_ptr_equal(cl_tenancy_pool(tenancy, 4)->policy,
+                             cl_tenancy_pool(tenancy, 5)->policy);
+    }
+    assert_null(cl_tenancy_pool(tenancy, 5));
+    assert_int_equal(cl_tenancy_pool(tenancy, 4)->policy->wall_ms, sample.head.wall_ms);
+}
+
 static void a_thousand_tenants_come_and_go(void **state)
 {
     struct cl_err err = CL_ERR_INIT;
@@ -487,6 +513,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_broken_or_lying_tenant_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_policy_that_the_tenant_has_not_is_refused, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(one_policy_of_many_tenants_is_mapped_once, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_thousand_tenants_come_and_go, setup, teardown),
     };
