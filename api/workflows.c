@@ -86,6 +86,12 @@ static void on_record(void *self, struct cl_record *record, const struct cl_refu
         cl_refusal_set(&none, CL_R_NOT_FOUND, "%s %.100s not found",
                        asking->is_task ? "Task" : "Workflow", asking->id);
         refuse(asking, &none);
+    } else if (asking->visit &&
+               !cl_exchange_reserve(asking->visit->exchange, record->text.length)) {
+        none.retry_after_s = 1;
+        cl_refusal_set(&none, CL_R_NO_MEMORY,
+                       "other requests hold what there is for the record");
+        refuse(asking, &none);
     } else if (asking->visit) {
         cl_visit_answer(asking->visit, "application/json", &record->text);
     }

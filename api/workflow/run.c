@@ -17,6 +17,8 @@
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 
+enum { AGAIN_MS = 500 };
+
 const char *const cl_task_state_names[] = { "queued", "executing", "retry_pending", "completed",
                                             "failed", "cancelled", "skipped" };
 
@@ -97,6 +99,8 @@ void cl_run_free(struct cl_run *run)
         cl_pythonv1_forget(run->runs->app, run->replay);
     if (run->deadline)
         event_free(run->deadline);
+    if (run->again)
+        event_free(run->again);
     if (run->turn)
         event_free(run->turn);
     cl_list_unlink(&run->node);
@@ -181,7 +185,7 @@ static void finish(struct cl_run *run)
 void cl_run_pump(struct cl_run *run)
 {
     while (run->stop == CL_STOP_NONE && run->running < run->plan.parallel && !run->replay &&
-           !run->runs->app->is_draining) {
+           !run->is_waiting && !run->runs->app->is_draining) {
         const int next = pop(run);
         if (next == CL_RUN_NONE)
             break;
@@ -216,29 +220,58 @@ void cl_run_start_claimed(struct cl_run *run, struct cl_run_task *task)
     cl_buf_fini(&task->params);
 }
 
+static void on_again(evutil_socket_t fd, short what, void *self)
+{
+    struct cl_run *run = self;
+
+    (void)fd;
+    (void)what;
+    run->is_waiting = false;
+    if (run->is_over)
+        return;
+    if (run->started_us)
+        cl_run_resume(run);
+    else
+        cl_run_begin(run);
+}
+
+/* What a workflow may count on must not depend on how busy its tenant is. */
+static void wait_for_session(struct cl_run *run)
+{
+    const struct timeval wait = { 0, AGAIN_MS * 1000 };
+
+    if (!run->again)
+        run->again = evtimer_new(run->runs->app->base, on_again, run);
+    run->is_waiting = true;
+    CL_CHECK(run->again && evtimer_add(run->again, &wait) == 0);
+}
+
 /* One session a run, where the policy permits sessions: a register task is seen by the others,
  * and functions of files share their globals. A workflow of one has nobody to share with. */
-bool cl_run_open_session(struct cl_run *run)
+enum opened { OPENED_AGAIN = 0, OPENED_ANEW, OPENED_LATER };
+
+static enum opened open_session(struct cl_run *run)
 {
     const struct cl_session_ask ask = { .tenant = run->tenant,
                                         .key = run->key,
                                         .policy = run->policy };
     struct cl_app *app = run->runs->app;
     struct cl_refusal refusal = CL_REFUSAL_INIT;
-    struct cl_session *session = NULL;
 
-    if (run->plan.count < 2)
-        return true;
-    if (run->session[0])
-        session = cl_session_find(app, run->tenant, run->key, run->session);
-    const bool is_same = session != NULL;
+    if (run->plan.count < 2 ||
+        (run->session[0] && cl_session_find(app, run->tenant, run->key, run->session)))
+        return OPENED_AGAIN;
+
+    const struct cl_session *session = cl_session_open(app, &ask, &refusal);
+    if (!session && refusal.kind == CL_R_SESSIONS_FULL) {
+        wait_for_session(run);
+        return OPENED_LATER;
+    }
     if (!session)
-        session = cl_session_open(app, &ask, &refusal);
-    if (!session)
-        cl_log(CL_INFO, "workflow.sessionless", "tenant=%s why=\"%s\"", run->tenant->name,
+        cl_log(CL_DEBUG, "workflow.sessionless", "tenant=%s why=\"%s\"", run->tenant->name,
                refusal.detail);
     snprintf(run->session, sizeof(run->session), "%s", session ? cl_session_id(session) : "");
-    return is_same;
+    return OPENED_ANEW;
 }
 
 static void watch_deadline(struct cl_run *run)
@@ -255,7 +288,8 @@ static void watch_deadline(struct cl_run *run)
 
 void cl_run_begin(struct cl_run *run)
 {
-    cl_run_open_session(run);
+    if (open_session(run) == OPENED_LATER)
+        return;
     run->started_us = cl_store_now();
     if (run->plan.timeout_s)
         run->deadline_us = run->started_us + (int64_t)run->plan.timeout_s * 1000000;
@@ -272,9 +306,14 @@ void cl_run_begin(struct cl_run *run)
 
 void cl_run_resume(struct cl_run *run)
 {
-    if (!cl_run_open_session(run))
+    const enum opened opened = open_session(run);
+
+    if (!run->deadline)
+        watch_deadline(run);
+    if (opened == OPENED_LATER)
+        return;
+    if (opened == OPENED_ANEW)
         cl_run_replay(run);
-    watch_deadline(run);
     run->has_news = true;
     cl_run_pump(run);
     cl_run_changed(run);

@@ -25,7 +25,7 @@ enum {
     CL_CODE_PARAMETER = -29006,
     CL_CODE_WORKFLOW_TIMEOUT = -28004,
     CL_RUN_NONE = -1,             /* no task */
-    CL_RUN_BYTES_MAX = 256 << 20, /* of results that tasks may still refer to */
+    CL_RUN_BYTES_MAX = 128 << 20, /* of all results of one workflow */
     CL_RUN_REFUSALS_MAX = 600,    /* times the service may say that it has no room */
 };
 
@@ -66,6 +66,7 @@ struct cl_run_flush {
     struct cl_buf lines;
     uint64_t seq; /* of the last line */
     bool has_workflow, is_final;
+    bool is_late; /* the store did not take it at once, and that was logged */
     struct cl_store_workflow workflow;
     char **old; /* texts that were replaced meanwhile; freed with it */
     size_t old_count;
@@ -95,7 +96,8 @@ struct cl_run {
     const char *status;
     int64_t created_us, started_us, ended_us, deadline_us;
     struct event *deadline;
-    struct event *turn; /* at the end of this turn of the loop: store what changed */
+    struct event *again; /* to begin or resume once more: there was no room for its session */
+    struct event *turn;  /* at the end of this turn of the loop: store what changed */
     uint32_t *dirty;
     size_t dirty_count;
     uint32_t *claims;
@@ -104,6 +106,7 @@ struct cl_run {
     uint64_t seq;
     bool has_news; /* of the workflow itself */
     bool is_over;
+    bool is_waiting;            /* for room for its session */
     bool is_cancel_asked;       /* to be kept with the next flush */
     struct cl_run_flush *flush; /* on its way */
     struct cl_list watches;
@@ -129,7 +132,6 @@ void cl_run_stop(struct cl_run *run, enum cl_run_stop why);
 void cl_run_pump(struct cl_run *run);
 
 int cl_run_put_params(struct cl_run_task *task, struct cl_err *err);
-bool cl_run_open_session(struct cl_run *run); /* whether it is the one that it had */
 
 /* runrestore.c: registrations that went with a session are made again, then tasks start. */
 void cl_run_replay(struct cl_run *run);

@@ -242,7 +242,6 @@ static void forget_leaves(struct cl_run *run, const struct cl_run_flush *flush)
         if (task->is_dirty || task->state < CL_TASK_COMPLETED ||
             run->plan.tasks[task->index].next_count > 0)
             continue;
-        run->kept_bytes -= task->envelope_length;
         free(cl_take_ptr(&task->envelope));
         task->envelope_length = 0;
         task->result = (struct cl_json){ "", 0 };
@@ -303,8 +302,10 @@ static void try_again(struct cl_run_flush *flush, const struct cl_err *err)
     const struct timeval wait = { 0, AGAIN_MS * 1000 };
     struct event_base *base = flush->run->runs->app->base;
 
-    cl_log(CL_WARN, "workflow.store", "kind=%s what=\"%s\"", cl_err_kind_name(err->kind),
-           err->text);
+    if (!flush->is_late)
+        cl_log(CL_WARN, "workflow.store", "kind=%s what=\"%s\"", cl_err_kind_name(err->kind),
+               err->text);
+    flush->is_late = true;
     CL_CHECK(event_base_once(base, -1, EV_TIMEOUT, on_again, flush, &wait) == 0);
 }
 
