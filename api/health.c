@@ -86,8 +86,14 @@ int cl_health_metrics(struct cl_visit *visit, const char *body, size_t length,
                       struct cl_refusal *refusal)
 {
     const struct cl_app *app = visit->app;
+    struct cl_storeq_health store = { .is_writable = false };
     const struct cl_http_counts *counts = cl_http_server_counts(app->server);
+
+    if (app->storeq)
+        cl_storeq_health(app->storeq, &store);
     const struct cl_metrics_now now = {
+        .store_waiting = app->storeq ? cl_storeq_waiting(app->storeq) : 0,
+        .store_writable = store.is_writable,
         .queued = cl_dispatch_queued(app->dispatch),
         .running = cl_dispatch_running(app->dispatch),
         .idle = cl_dispatch_idle(app->dispatch),

@@ -108,6 +108,10 @@ static int put_gauges(const struct cl_metrics_now *now, struct cl_buf *out, stru
           "Idle connections closed for a new one.", now->evicted },
         { "cloche_buffers_refused_total", "counter",
           "Requests and answers that found no room in memory.", now->over_memory },
+        { "cloche_store_waiting", "gauge", "Works that wait for the store.",
+          now->store_waiting },
+        { "cloche_store_writable", "gauge", "Whether the store takes what is written.",
+          now->store_writable },
     };
 
     for (size_t i = 0; i < CL_COUNT(rows); i++) {

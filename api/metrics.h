@@ -21,6 +21,7 @@ struct cl_metrics {
 /* Values that are read when asked for. */
 struct cl_metrics_now {
     uint32_t queued, running, idle, connections, generation;
+    uint32_t store_waiting, store_writable; /* of storeq.h */
     uint64_t requeued;
     uint64_t buffered, turned_away, evicted, over_memory; /* of http1/server.h */
 };

@@ -101,6 +101,7 @@ def test_a_full_disk_refuses_what_has_to_be_kept_and_nothing_else(disk):
         assert service.call("def main(): return 42")["result"] == 42
         wait_until(lambda: ready(service)["status"] == "degraded", what="readyz to tell")
         assert "no room" in ready(service)["store"]["message"]
+        assert "\ncloche_store_writable 0\n" in service.http.get("/metrics").text
         assert names(service) == kept
 
         filler.unlink()

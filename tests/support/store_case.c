@@ -16,7 +16,10 @@
 
 void store_case_make_dir(char path[64], int *dir)
 {
-    strcpy(path, "/tmp/cloche-store-XXXXXX");
+    const char *base = getenv("TMPDIR");
+
+    if (snprintf(path, 64, "%s/cloche-store-XXXXXX", base ? base : "/tmp") >= 64)
+        fail_msg("TMPDIR is too long");
     assert_non_null(mkdtemp(path));
     *dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(*dir >= 0);

@@ -7,10 +7,13 @@
 #include "tests/support/unit.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "sandbox/base/clock.h"
@@ -170,6 +173,90 @@ static void addresses_that_are_none_are_refused(void **state)
         assert_fails(cl_state_listen(&kept, bad[i], &err), &err, CL_E_INPUT);
 }
 
+/* As under a service manager: root, but without the right to pass by modes. */
+static int drop_passing(void)
+{
+    struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct held[2];
+
+    if (syscall(SYS_capget, &head, held) < 0)
+        return -1;
+    held[0].permitted &=
+        ~(1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH | 1u << CAP_FOWNER);
+    held[0].effective = held[0].permitted;
+    return (int)syscall(SYS_capset, &head, held);
+}
+
+static bool is_owned(int dir, const char *name, uid_t uid)
+{
+    struct stat found;
+
+    return fstatat(dir, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && found.st_uid == uid &&
+           found.st_gid == uid;
+}
+
+/* As the API does: by descriptor, for the state directory is closed to it. */
+static int make_file(uid_t uid)
+{
+    int status = -1;
+    const pid_t child = fork();
+
+    if (child == 0)
+        _exit(setgid(uid) < 0 || setuid(uid) < 0 ||
+              mknodat(kept.store, "file", S_IFREG | 0600, 0) < 0 ||
+              mknodat(kept.dir, "store/other", S_IFREG | 0600, 0) == 0);
+    return waitpid(child, &status, 0) == child ? status : -1;
+}
+
+/* Made for one uid, taken over for another, taken over when nothing changed. */
+static int give_thrice(void)
+{
+    static const uid_t uids[] = { 12345, 23456, 23456 };
+
+    for (size_t i = 0; i < CL_COUNT(uids); i++) {
+        if (cl_state_store(&kept, uids[i], &err) < 0)
+            return 1;
+        if (i == 0 && make_file(uids[i]) != 0)
+            return 2;
+        cl_own_close(&kept.store);
+        if (!is_owned(kept.dir, "store", uids[i]))
+            return 3;
+    }
+    return 0;
+}
+
+static void the_store_is_given_to_whoever_the_api_is(void **state)
+{
+    int status = 0;
+    pid_t child;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_works(cl_state_open(&kept, folder, &err), &err);
+    child = fork();
+    if (child == 0)
+        _exit(drop_passing() < 0 ? 9 : give_thrice());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(is_owned(kept.dir, "store/file", 23456));
+}
+
+static void a_store_that_cannot_be_given_is_refused(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_works(cl_state_open(&kept, folder, &err), &err);
+    assert_int_equal(symlinkat("/tmp", kept.dir, "store"), 0);
+    assert_fails(cl_state_store(&kept, 12345, &err), &err, CL_E_DENIED);
+    assert_int_equal(unlinkat(kept.dir, "store", 0), 0);
+    assert_int_equal(mkdirat(kept.dir, "store", 0777), 0);
+    assert_int_equal(symlinkat("/etc/passwd", kept.dir, "store/x"), 0);
+    assert_fails(cl_state_store(&kept, 12345, &err), &err, CL_E_DENIED);
+    assert_true(is_owned(kept.dir, "store", 0)); /* not given */
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -181,6 +268,8 @@ int main(void)
         CASE(instance_is_named_by_the_directory),
         CASE(port_zero_picks_one_and_a_taken_one_is_refused),
         CASE(addresses_that_are_none_are_refused),
+        CASE(the_store_is_given_to_whoever_the_api_is),
+        CASE(a_store_that_cannot_be_given_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
