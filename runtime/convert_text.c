@@ -268,8 +268,7 @@ PyObject *cl_convert_key(struct cl_convert *convert, PyObject *key)
     if (PyFloat_Check(key) && Py_IS_FINITE(PyFloat_AS_DOUBLE(key)))
         return PyFloat_Type.tp_repr(key);
     if (convert->rules.other) { /* json.dumps' own words */
-        PyErr_Format(PyExc_TypeError,
-                     "keys must be str, int, float, bool or None, not %.100s",
+        PyErr_Format(PyExc_TypeError, "keys must be str, int, float, bool or None, not %.100s",
                      Py_TYPE(key)->tp_name);
         return NULL;
     }

@@ -159,8 +159,8 @@ def test_functions_of_a_session_run_beside_each_other(rpc, function):
     rpc.value(function, 0)
     before = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(lambda _: rpc.value(function, 1), range(3))) == [1, 1, 1]
-    assert time.monotonic() - before < 2.7
+        assert list(pool.map(lambda _: rpc.value(function, 2), range(3))) == [2, 2, 2]
+    assert time.monotonic() - before < 5.5
 
 
 def test_limit_ends_the_worker_not_the_session(rpc):

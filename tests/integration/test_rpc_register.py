@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """python/v1: what may be registered, in which words the rest is refused, and how long it lasts. Section 3.2."""
 
+import os
+import signal
+
+import httpx
 import pytest
 from rpc import FULL, NONE, Rpc
+from service import wait_until
 
 PARAMS = -32602
 
@@ -201,3 +206,27 @@ def test_registrations_are_bounded(kept):
     code, message = kept.refusal("register", {"name": "one_more", "lambda": "lambda: 1"})
     assert code == -31004 and "at most 500" in message
     assert kept.result("register", {"name": "f0", "lambda": "lambda: 2"})["success"] is True
+
+
+def test_registrations_go_with_their_session(kept):
+    session = kept.cloche.http.post("/v1/sessions", json={"policy": "gleitzeit"}).json()["session"]
+    rpc = Rpc(kept.cloche, {"Cloche-Session": session})
+    rpc.result("register", {"name": "f", "lambda": "lambda: 1"})
+    assert rpc.value("f") == 1
+    kept.cloche.http.delete(f"/v1/sessions/{session}")
+    assert rpc.post({"jsonrpc": "2.0", "id": 1, "method": "list"}).status_code == 404
+
+
+def test_what_a_killed_service_left_is_cleared(kept):
+    kept.result("register", {"name": "f", "lambda": "lambda: 1"})
+    os.kill(kept.cloche.api()[0], signal.SIGKILL)
+
+    def answers():
+        try:
+            return kept.post({"jsonrpc": "2.0", "id": 1, "method": "list"}).status_code == 200
+        except httpx.HTTPError:
+            return False
+    wait_until(answers, 20, "another API")
+    assert kept.refusal("execute", {"function": "f"}) == (PARAMS, "Function f not found")
+    assert kept.result("register", {"name": "f", "lambda": "lambda: 2"})["success"] is True
+    assert kept.value("f") == 2
