@@ -81,11 +81,11 @@ struct cl_job {
     char policy[CL_NAME_MAX];
     uint32_t generation;
 
-    const struct cl_lane *lane; /* NULL: a jail of its own */
-    void *seat;                 /* the lane's */
+    const struct cl_lane *lane;                /* NULL: a jail of its own */
+    void *seat;                                /* the lane's */
     const struct cl_envelope_session *session; /* what its envelope tells; NULL: no lane */
-    struct cl_spare *spare;     /* owned from take to the end; a lane's job has none */
-    size_t sent;                /* bytes of request.frames */
+    struct cl_spare *spare; /* owned from take to the end; a lane's job has none */
+    size_t sent;            /* bytes of request.frames */
     struct cl_stream stream;
     struct cl_reply reply;
     struct cl_msg_end end;

@@ -182,11 +182,9 @@ static int put_session(const struct cl_envelope *e, struct cl_buf *out, struct c
 {
     if (!e->session)
         return 0;
-    return cl_buf_format(out, err,
-                         ",\"session\":{\"id\":\"%s\",\"restarts\":%" PRIu32
-                         ",\"restarted\":%s}",
-                         e->session->id, e->session->restarts,
-                         e->session->is_restarted ? "true" : "false");
+    return cl_buf_format(
+        out, err, ",\"session\":{\"id\":\"%s\",\"restarts\":%" PRIu32 ",\"restarted\":%s}",
+        e->session->id, e->session->restarts, e->session->is_restarted ? "true" : "false");
 }
 
 int cl_envelope_format(const struct cl_envelope *e, struct cl_buf *out, struct cl_err *err)

@@ -53,7 +53,7 @@ struct cl_session {
     char policy[CL_NAME_MAX];
     bool is_default;
     bool is_ending;
-    bool is_stored; /* registrations of it are in the store */
+    bool is_stored;        /* registrations of it are in the store */
     uint64_t memory_bytes; /* asked for its jail, 0: the policy's */
     uint32_t processes;
 

@@ -36,12 +36,9 @@ static bool is_muted; /* while warming up there is nobody to write to */
 /* The streams of who writes; NULL: nobody hears him. */
 static struct stream *own_streams(void)
 {
-    struct cl_stdio_pair *pair;
+    struct cl_stdio_pair *pair = find_pair ? find_pair() : NULL;
 
-    if (!find_pair)
-        return streams;
-    pair = find_pair();
-    return pair ? pair->streams : NULL;
+    return pair ? pair->streams : find_pair ? NULL : streams;
 }
 
 struct handle {
