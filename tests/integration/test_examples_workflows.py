@@ -24,7 +24,8 @@ def submit(service, name, policy="gleitzeit", code=0):
     done = command(service, "workflow", "submit", EXAMPLES / name, "--wait", "--json", "--policy", policy)
     assert done.returncode == code, done.stdout + done.stderr
     record = json.loads(done.stdout)
-    return record, {task: row["result"] and row["result"].get("result") for task, row in record["tasks"].items()}
+    return record, {task: row["result"] and row["result"].get("result") for task,
+                    row in record["tasks"].items()}
 
 
 def test_row_four_step_pipeline(pushed):
@@ -59,7 +60,8 @@ def test_row_lambda_registration(pushed):
 
 
 def test_row_module_registration(pushed):
-    assert submit(pushed, "module_registration.yaml")[1]["use"] == ["https", "example.org", "/a/b", "", "c=d", ""]
+    assert submit(pushed, "module_registration.yaml")[1]["use"] == ["https", "example.org", "/a/b", "",
+                                                                    "c=d", ""]
 
 
 def test_row_safe_eval(pushed):

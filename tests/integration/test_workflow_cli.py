@@ -22,8 +22,10 @@ def document(tmp_path):
 
 
 def test_submit_prints_one_line(cloche, document):
-    done = command(cloche, "workflow", "submit", document({"id": "cli-1", "tasks": [code("a", "result = 1")]}))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Submitting workflow cli-1 with 1 tasks...\n", "")
+    done = command(cloche, "workflow", "submit", document({"id": "cli-1", "tasks": [code("a",
+                                                                                         "result = 1")]}))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Submitting workflow cli-1 with 1 tasks...\n",
+                                                           "")
 
 
 def test_watch_tells_each_task_in_a_pipe(cloche, document):
@@ -43,7 +45,8 @@ def test_terminal_gets_a_line_that_changes(cloche, document):
     path = document({"tasks": [code("a", "result = 1"), code("b", "result = 2", "a")]})
     main, side = pty.openpty()
     env = {**os.environ, "CLOCHE_URL": cloche.url, "CLOCHE_TOKEN": cloche.token}
-    done = subprocess.run([BIN / "cloche", "workflow", "submit", path, "--watch"], env=env, stdout=subprocess.PIPE,
+    done = subprocess.run([BIN / "cloche", "workflow", "submit", path, "--watch"], env=env,
+                          stdout=subprocess.PIPE,
                           stderr=side, timeout=60)
     os.close(side)
     shown = os.read(main, 65536).decode()
@@ -53,7 +56,9 @@ def test_terminal_gets_a_line_that_changes(cloche, document):
 
 
 def test_dry_run_prints_the_normalised_document(cloche, document):
-    done = command(cloche, "workflow", "submit", document({"id": "dry-cli", "tasks": [{"id": "a", "method": "list"}]}), "--dry-run")
+    done = command(cloche, "workflow", "submit", document({"id": "dry-cli", "tasks": [{"id": "a",
+                                                                                       "method": "list"}]}),
+                   "--dry-run")
     assert done.returncode == 0
     assert json.loads(done.stdout)["tasks"][0]["protocol"] == "python/v1"
     assert done.stdout.startswith('{\n  "id": "dry-cli",\n')
@@ -61,20 +66,27 @@ def test_dry_run_prints_the_normalised_document(cloche, document):
 
 
 def test_problems_are_all_said(cloche, document):
-    done = command(cloche, "workflow", "submit", document({"tasks": [{"id": "a", "method": "x", "dependencies": ["zz"]}]}))
+    done = command(cloche, "workflow", "submit", document({"tasks": [{"id": "a", "method": "x",
+                                                                      "dependencies": ["zz"]}]}))
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.splitlines() == ["cloche: refused: Task a: Unknown method: x",
                                         "cloche: refused: Task a: unknown dependency 'zz'"]
 
 
-@pytest.mark.parametrize("name,text", [
-    ("p.yaml", 'tasks:\n- {id: a, method: execute, params: {function: "${params.f}", args: ["${params.list}", "${params.n}"]}}\n'
-               '- {id: b, method: execute, dependencies: [a], params: {function: str.upper, '
-               'args: ["n ${params.n} a ${a.result} $${x}"]}}\n'),
-    ("p.json", json.dumps({"tasks": [
-        {"id": "a", "method": "execute", "params": {"function": "${params.f}", "args": ["${params.list}", "${params.n}"]}},
-        {"id": "b", "method": "execute", "dependencies": ["a"],
-         "params": {"function": "str.upper", "args": ["n ${params.n} a ${a.result} $${x}"]}}]}))])
+PARAMS_YAML = """
+tasks:
+  - {id: a, method: execute, params: {function: "${params.f}", args: ["${params.list}", "${params.n}"]}}
+  - {id: b, method: execute, dependencies: [a], params: {function: str.upper,
+     args: ["n ${params.n} a ${a.result} $${x}"]}}
+"""
+PARAMS_JSON = json.dumps({"tasks": [
+    {"id": "a", "method": "execute",
+     "params": {"function": "${params.f}", "args": ["${params.list}", "${params.n}"]}},
+    {"id": "b", "method": "execute", "dependencies": ["a"],
+     "params": {"function": "str.upper", "args": ["n ${params.n} a ${a.result} $${x}"]}}]})
+
+
+@pytest.mark.parametrize("name,text", [("p.yaml", PARAMS_YAML), ("p.json", PARAMS_JSON)])
 def test_params_are_replaced(cloche, document, name, text):
     done = command(cloche, "workflow", "submit", document(text, name), "--wait", "--json",
                    "--params", '{"f": "sum", "list": [1, 2], "n": 10}')
@@ -84,7 +96,9 @@ def test_params_are_replaced(cloche, document, name, text):
     assert tasks["b"]["result"]["result"] == "N 10 A 13 ${X}"
 
 
-@pytest.mark.parametrize("params,words", [('{"g": 1}', "${params.f} does not resolve"), ("[1]", "JSON object"), ("{", "--params")])
+@pytest.mark.parametrize("params,words", [('{"g": 1}', "${params.f} does not resolve"), ("[1]",
+                                                                                         "JSON object"),
+                                          ("{", "--params")])
 def test_params_that_do_not_fit(cloche, document, params, words):
     path = document({"tasks": [{"id": "a", "method": "execute", "params": {"function": "${params.f}"}}]})
     done = command(cloche, "workflow", "submit", path, "--params", params)
@@ -109,7 +123,8 @@ def test_service_that_is_not_there(cloche, document):
 
 def test_row_task_submit_wait(cloche):
     done = command(cloche, "task", "submit", "--protocol", "python/v1", "--method", "execute",
-                   "--params", '{"function": "len", "args": [[1, 2]]}', "--priority", "high", "--timeout", "5", "--wait")
+                   "--params", '{"function": "len", "args": [[1, 2]]}', "--priority", "high", "--timeout",
+                   "5", "--wait")
     lines = done.stdout.splitlines()
     assert done.returncode == 0
     assert lines[0].startswith("Submitting task task-") and lines[0].endswith("...")
@@ -122,17 +137,21 @@ def test_row_task_submit_wait(cloche):
 
 
 def test_task_that_fails_shows_why(cloche):
-    done = command(cloche, "task", "submit", "--method", "execute", "--params", '{"function": "nobody.knows"}', "--wait")
+    done = command(cloche, "task", "submit", "--method", "execute", "--params",
+                   '{"function": "nobody.knows"}', "--wait")
     assert done.returncode == 1
     assert "Task completed with status: failed" in done.stdout and "Result: null" in done.stdout
     assert "Function nobody.knows not found" in done.stderr
 
 
 def test_task_waits_for_those_it_depends_on(cloche):
-    first = command(cloche, "task", "submit", "--id", "dep-1", "--method", "execute", "--params", '{"function": "len", "args": ["x"]}')
+    first = command(cloche, "task", "submit", "--id", "dep-1", "--method", "execute", "--params",
+                    '{"function": "len", "args": ["x"]}')
     assert first.stdout == "Submitting task dep-1...\n"
-    assert command(cloche, "task", "submit", "--method", "list", "--depends-on", "dep-1", "--wait").returncode == 0
-    command(cloche, "task", "submit", "--id", "dep-2", "--method", "execute", "--params", '{"function": "len"}', "--wait")
+    assert command(cloche, "task", "submit", "--method", "list", "--depends-on", "dep-1",
+                   "--wait").returncode == 0
+    command(cloche, "task", "submit", "--id", "dep-2", "--method", "execute", "--params",
+            '{"function": "len"}', "--wait")
     done = command(cloche, "task", "submit", "--method", "list", "--depends-on", "dep-2")
     assert done.returncode == 1 and "task dep-2 did not complete" in done.stderr
 
@@ -151,6 +170,8 @@ def test_active_ones_are_listed_and_stopped(cloche, document):
 
 
 def test_document_that_waits_by_itself(cloche, document):
-    done = command(cloche, "workflow", "submit", document({"wait_for_completion": True, "tasks": [{"id": "a", "method": "list"}]}))
+    path = document({"wait_for_completion": True, "tasks": [{"id": "a", "method": "list"}]})
+    done = command(cloche, "workflow", "submit", path)
     assert done.returncode == 0
-    assert done.stdout.splitlines()[1:] == ["Workflow completed with status: completed", "Tasks: 1/1 completed"]
+    assert done.stdout.splitlines()[1:] == ["Workflow completed with status: completed",
+                                            "Tasks: 1/1 completed"]

@@ -24,7 +24,8 @@ def validate(flows, text, kind="application/yaml"):
     return flows.service.http.post("/v1/workflows:validate", content=text, headers={"Content-Type": kind})
 
 
-@pytest.mark.parametrize("kind", ["application/yaml", "text/yaml", "application/x-yaml", "application/yaml; charset=utf-8"])
+@pytest.mark.parametrize("kind", ["application/yaml", "text/yaml", "application/x-yaml",
+                                  "application/yaml; charset=utf-8"])
 def test_yaml_is_taken(flows, kind):
     answer = validate(flows, ORDERS, kind)
     assert answer.status_code == 200
@@ -41,7 +42,8 @@ def test_other_types_are_415(flows):
 
 
 def test_validate_runs_nothing_and_warns(flows):
-    answer = flows.post("/v1/workflows:validate", {"id": "dry", "tasks": [code("a", "x = ${a}", priority="soon")]})
+    answer = flows.post("/v1/workflows:validate", {"id": "dry", "tasks": [code("a", "x = ${a}",
+                                                                               priority="soon")]})
     assert answer.json()["warnings"] == ["Task a: unknown priority 'soon', taken as normal",
                                          "Task a: 'code' is a program: no reference in it is replaced"]
     assert flows.service.http.get("/v1/workflows/dry").status_code == 404
@@ -51,14 +53,17 @@ def test_validate_runs_nothing_and_warns(flows):
 EVERY = [
     ({"tasks": []}, ["Workflow must contain at least one task"], -28001),
     ({}, ["Workflow must contain at least one task"], -28001),
-    ({"tasks": [{"id": "a", "method": "list"}, {"id": "a", "method": "list"}]}, ["Duplicate task ID: a"], -28001),
+    ({"tasks": [{"id": "a", "method": "list"}, {"id": "a", "method": "list"}]}, ["Duplicate task ID: a"],
+     -28001),
     ({"tasks": [{"id": "a", "method": "list", "dependencies": ["zz", "a"]}]},
      ["Task a: unknown dependency 'zz'", "Task a: cannot depend on itself"], -28001),
     ({"tasks": [{"id": "a", "method": "list", "params": {"x": "${zz.result}"}}]},
      ["Task a: reference ${zz.result} names no task"], -28001),
-    ({"tasks": [{"id": "a", "method": "list", "params": {"x": ["${b.result}"]}}, {"id": "b", "method": "list"}]},
+    ({"tasks": [{"id": "a", "method": "list", "params": {"x": ["${b.result}"]}}, {"id": "b",
+                                                                                  "method": "list"}]},
      ["Task a: reference ${b.result} needs dependency 'b'"], -28001),
-    ({"tasks": [{"id": "a", "method": "list", "dependencies": ["b"]}, {"id": "b", "method": "list", "dependencies": ["a"]}]},
+    ({"tasks": [{"id": "a", "method": "list", "dependencies": ["b"]}, {"id": "b", "method": "list",
+                                                                       "dependencies": ["a"]}]},
      ["Circular dependencies detected: a -> b -> a"], -28006),
     ({"type": "batch", "batch": {}, "template": {"method": "list"}},
      ["Batch workflow requires 'batch.directory' to be specified"], -28001),
@@ -74,7 +79,8 @@ def test_every_problem_is_said(flows, path, document, errors, number):
 def test_unknown_key_has_line_and_column(flows):
     text = "name: x\ntasks:\n  - id: a\n    method_: execute\n"
     errors = validate(flows, text).json()["error"]["data"]["errors"]
-    assert errors == ["Task a: unknown key 'method_', did you mean 'method'? (line 4 column 5)", "Task a: missing 'method'"]
+    assert errors == ["Task a: unknown key 'method_', did you mean 'method'? (line 4 column 5)",
+                      "Task a: missing 'method'"]
 
 
 def test_duplicate_key_has_line_and_column(flows):
@@ -86,16 +92,19 @@ def test_duplicate_key_has_line_and_column(flows):
 
 
 def test_task_has_no_others_to_wait_for(flows):
-    assert flows.errors({"id": "t", "method": "list", "dependencies": ["x"]}, "/v1/tasks") == ["Task t: unknown dependency 'x'"]
+    assert flows.errors({"id": "t", "method": "list", "dependencies": ["x"]},
+                        "/v1/tasks") == ["Task t: unknown dependency 'x'"]
 
 
 def test_batch_makes_a_task_a_file(flows, cloche):
     for name in ("batch_one", "batch_two"):
-        answer = cloche.http.put(f"/v1/modules/{name}", content="def f():\n    return 1\n", headers={"Content-Type": "text/x-python"})
+        answer = cloche.http.put(f"/v1/modules/{name}", content="def f():\n    return 1\n",
+                                 headers={"Content-Type": "text/x-python"})
         assert answer.status_code in (200, 201)
     document = flows.post("/v1/workflows:validate", {
         "type": "batch", "batch": {"directory": ".", "pattern": "batch_*.py"},
-        "template": {"method": "python/execute", "params": {"code": "result = context['file_path']", "context": {"k": 1}}}}).json()
+        "template": {"method": "python/execute", "params": {"code": "result = context['file_path']",
+                                                            "context": {"k": 1}}}}).json()
     assert [task["id"] for task in document["tasks"]] == ["process-batch_one-py-0", "process-batch_two-py-1"]
     assert document["tasks"][1]["params"]["context"] == {"k": 1, "file_path": "batch_two.py"}
     record = flows.post("/v1/workflows?wait=true", document).json()
@@ -155,6 +164,7 @@ def test_hundred_problems_are_told_and_the_rest_counted(flows):
 
 def test_numbers_keep_their_digits(flows):
     text = '{"metadata":{"a":12345678901234567890123,"b":1.10,"c":1e400},"tasks":[{"id":"a","method":"list"}]}'
-    assert '{"a":12345678901234567890123,"b":1.10,"c":1e400}' in validate(flows, text, "application/json").text
+    assert '{"a":12345678901234567890123,"b":1.10,"c":1e400}' in validate(flows, text,
+                                                                          "application/json").text
     yaml = "metadata: {a: '12', b: 007, c: yes, d: 0x10}\ntasks: [{id: a, method: list}]"
     assert json.loads(validate(flows, yaml).text)["metadata"] == {"a": "12", "b": 7, "c": "yes", "d": 16}

@@ -114,7 +114,8 @@ def test_killed_service_goes_on_where_it_was(config, state):
 def test_running_task_without_retry_is_lost(config, state):
     service = start(config, state)
     flows = Workflows(service)
-    workflow = flows.submit(code("a", "import time\ntime.sleep(30)", timeout=60), code("b", "result = 1", "a"),
+    workflow = flows.submit(code("a", "import time\ntime.sleep(30)", timeout=60), code("b", "result = 1",
+                                                                                       "a"),
                             code("c", "result = 1", "d"), call("d", "len", "x"))
     wait_until(lambda: states(flows.record(workflow))["c"] == "completed", 10, "c")
     wait_until(lambda: states(flows.record(workflow))["a"] == "executing", 10, "a")

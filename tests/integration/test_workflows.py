@@ -2,6 +2,7 @@
 """Workflows against a real service: order, states, failures, retries, limits, cancelling, events."""
 
 import json
+import random
 import threading
 
 import pytest
@@ -49,7 +50,8 @@ def test_digits_pass_from_task_to_task(flows):
     big = 10**40
     record = flows.run(code("a", f"result = {{'n': {big}, 'f': 0.1, 'none': None}}"),
                        code("b", "result = [context['n'], context['f'], context['none']]", "a",
-                            params={"context": {"n": "${a.result.n}", "f": "${a.result.f}", "none": "${a.result.none}"}}))
+                            params={"context": {"n": "${a.result.n}", "f": "${a.result.f}",
+                                                "none": "${a.result.none}"}}))
     assert value(record, "b") == [big, 0.1, None]
 
 
@@ -90,7 +92,8 @@ def test_function_that_raises_fails_and_skips(flows):
         code("a", "result = 1"), code("b", "def f():\n    raise ValueError('no')\nf()", "a"),
         code("c", "result = 1", "b"), code("d", "result = 1", "c"), code("e", "result = 2", "a"))
     assert record["status"] == "failed"
-    assert states(record) == {"a": "completed", "b": "failed", "c": "skipped", "d": "skipped", "e": "completed"}
+    assert states(record) == {"a": "completed", "b": "failed", "c": "skipped", "d": "skipped",
+                              "e": "completed"}
     failed = record["tasks"]["b"]
     assert failed["code"] == -29002 and failed["error_code"] == "TASK_EXECUTION_FAILED"
     assert "ValueError: no" in failed["error"]
@@ -154,7 +157,8 @@ FAST = {"base_delay": 0.1, "backoff": "fixed", "jitter": False}
 
 
 def test_retry_counts_attempts_and_tells(flows):
-    workflow = flows.submit(code("a", "raise ValueError('x')", retry={"max_attempts": 3, "on": ["ValueError"], **FAST}))
+    workflow = flows.submit(code("a", "raise ValueError('x')", retry={"max_attempts": 3,
+                                                                      "on": ["ValueError"], **FAST}))
     events = flows.events(workflow)
     assert [e["event"] for e in events if e["event"].startswith("task:")] == [
         "task:queued", "task:started", "task:retry_scheduled", "task:queued", "task:started",
@@ -165,7 +169,8 @@ def test_retry_counts_attempts_and_tells(flows):
 
 @pytest.mark.parametrize("retry,attempts", [
     ({"max_attempts": 3, **FAST}, 1), ({"max_attempts": 3, "on": ["KeyError"], **FAST}, 1),
-    ({"max_attempts": 1, "on": ["ValueError"], **FAST}, 1), ({"max_attempts": 2, "on": ["ValueError"], **FAST}, 2)])
+    ({"max_attempts": 1, "on": ["ValueError"], **FAST}, 1), ({"max_attempts": 2, "on": ["ValueError"],
+                                                              **FAST}, 2)])
 def test_what_is_not_named_is_not_retried(flows, retry, attempts):
     record = flows.run(code("a", "raise ValueError('x')", retry=retry))
     assert record["tasks"]["a"]["attempts"] == attempts
@@ -178,7 +183,8 @@ def test_retryable_code_is_retried(flows):
 
 
 def test_retry_failed_retries_all_that_fail(flows):
-    record = flows.run(code("a", "raise ValueError('x')", retry={"max_attempts": 2, **FAST}), on_failure="retry_failed")
+    record = flows.run(code("a", "raise ValueError('x')", retry={"max_attempts": 2, **FAST}),
+                       on_failure="retry_failed")
     assert record["tasks"]["a"]["attempts"] == 2
 
 
@@ -213,7 +219,9 @@ def test_hundred_may_run_at_once(flows):
 
 def test_priorities_first_come_first_served(flows):
     tasks = [code("first", "result = 1", priority="urgent")]
-    for name, priority in [("l1", "low"), ("n1", "normal"), ("h1", 1), ("u1", "urgent"), ("n2", 2), ("l2", 3), ("h2", "high")]:
+    for name, priority in [("l1", "low"), ("n1", "normal"), ("h1", 1), ("u1", "urgent"), ("n2", 2), ("l2",
+                                                                                                     3),
+                           ("h2", "high")]:
         tasks.append(code(name, "result = 1", priority=priority))
     workflow = flows.submit(*tasks, max_parallel_tasks=1)
     assert order(flows.events(workflow), "started") == ["first", "u1", "h1", "h2", "n1", "n2", "l1", "l2"]
@@ -222,7 +230,9 @@ def test_priorities_first_come_first_served(flows):
 def test_task_starts_when_its_own_needs_are_done(flows):
     """No barrier: the end of the short branch is over before the first of the long one is."""
     workflow = flows.submit(code("long", "import time\ntime.sleep(20)\nresult = 1"), code("a", "result = 1"),
-                            code("b", "result = 1", "a"), code("c", "result = 1", "b"), code("after", "result = 1", "long"))
+                            code("b", "result = 1", "a"), code("c", "result = 1", "b"), code("after",
+                                                                                             "result = 1",
+                                                                                             "long"))
     done = []
     with flows.service.http.stream("GET", f"/v1/workflows/{workflow}/events") as stream:
         for line in stream.iter_lines():
@@ -271,7 +281,8 @@ def test_events_resume_behind_the_last_one(flows):
 def test_events_as_sse(flows):
     workflow = flows.submit(code("a", "result = 1"))
     events = flows.events(workflow)
-    answer = flows.service.http.get(f"/v1/workflows/{workflow}/events?after=2", headers={"Accept": "text/event-stream"})
+    answer = flows.service.http.get(f"/v1/workflows/{workflow}/events?after=2",
+                                    headers={"Accept": "text/event-stream"})
     assert answer.headers["content-type"] == "text/event-stream"
     blocks = answer.text.strip().split("\n\n")
     assert len(blocks) == len(events) - 2
@@ -290,7 +301,7 @@ def test_two_followers_see_the_same(flows):
     assert len(found) == 4 and all(events == found[0] for events in found)
 
 
-# ------------------------------------------------------------------------------------------------ tasks, lists
+# ------------------------------------------------------------------------------------------- tasks, lists
 
 def test_task_is_a_workflow_of_one(flows):
     answer = flows.post("/v1/tasks", {"method": "execute", "params": {"function": "len", "args": ["abc"]}})
@@ -300,7 +311,8 @@ def test_task_is_a_workflow_of_one(flows):
     flows.events(accepted["workflow_id"])
     task = flows.service.http.get(f"/v1/tasks/{accepted['task_id']}").json()
     assert (task["status"], task["result"]["result"]) == ("completed", 3)
-    waited = flows.post("/v1/tasks?wait=true", {"id": "mine-1", "method": "execute", "params": {"function": "len", "args": [[]]}})
+    waited = flows.post("/v1/tasks?wait=true", {"id": "mine-1", "method": "execute",
+                                                "params": {"function": "len", "args": [[]]}})
     assert waited.status_code == 200 and waited.json()["task_id"] == "mine-1"
 
 
@@ -324,7 +336,8 @@ def test_wait_for_completion_in_the_document(flows):
 
 def test_id_is_taken_once(flows):
     flows.run(code("a", "result = 1"), id="only once")
-    assert flows.errors({"id": "only once", "tasks": [code("a", "result = 1")]}) == ["Duplicate workflow ID: only once"]
+    errors = flows.errors({"id": "only once", "tasks": [code("a", "result = 1")]})
+    assert errors == ["Duplicate workflow ID: only once"]
     assert flows.record("only%20once")["status"] == "completed"
 
 
@@ -334,10 +347,11 @@ def test_policy_that_is_not_there(cloche):
 
 
 def test_thousand_tasks_of_a_random_graph(flows):
-    import random
     dice = random.Random(5)
-    tasks = [call(f"t{i}", "len", "x" * (i % 7), needs=[f"t{k}" for k in dice.sample(range(i), min(i, dice.randrange(4)))])
-             for i in range(1000)]
+    tasks = []
+    for i in range(1000):
+        needs = dice.sample(range(i), min(i, dice.randrange(4)))
+        tasks.append(call(f"t{i}", "len", "x" * (i % 7), needs=[f"t{k}" for k in needs]))
     record = flows.run(*tasks, max_parallel_tasks=20)
     assert record["status"] == "completed"
     assert all(value(record, f"t{i}") == i % 7 for i in range(1000))

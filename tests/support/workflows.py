@@ -47,7 +47,8 @@ class Workflows:
 
     def events(self, workflow, after=0):
         """All of them; returns when the workflow is over."""
-        answer = self.service.http.get(f"/v1/workflows/{workflow}/events", headers={"Last-Event-ID": str(after)})
+        answer = self.service.http.get(f"/v1/workflows/{workflow}/events",
+                                       headers={"Last-Event-ID": str(after)})
         assert answer.status_code == 200, answer.text
         return [json.loads(line) for line in answer.text.splitlines()]
 
@@ -61,7 +62,8 @@ class Workflows:
 
 
 def put_module(service, name, source):
-    answer = service.http.put(f"/v1/modules/{name}", content=source, headers={"Content-Type": "text/x-python"})
+    answer = service.http.put(f"/v1/modules/{name}", content=source,
+                              headers={"Content-Type": "text/x-python"})
     assert answer.status_code in (200, 201), answer.text
 
 

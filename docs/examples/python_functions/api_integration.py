@@ -16,4 +16,5 @@ def read_answer(status: int, body: str) -> dict:
         raise RuntimeError(f"the API answered {status}")
     answer = json.loads(body)
     total = sum(Decimal(item["price"]) for item in answer["items"])
-    return {"ids": [item["id"] for item in answer["items"]], "total": str(total), "has_more": answer["next"] is not None}
+    return {"ids": [item["id"] for item in answer["items"]], "total": str(total),
+            "has_more": answer["next"] is not None}

@@ -36,7 +36,8 @@ def _problem(row, rules):
 
 def summarize(rows: list) -> dict:
     amounts = [row["amount"] for row in rows]
-    return {"count": len(amounts), "total": sum(amounts), "mean": statistics.mean(amounts), "largest": max(amounts)}
+    return {"count": len(amounts), "total": sum(amounts), "mean": statistics.mean(amounts),
+            "largest": max(amounts)}
 
 
 def report(summary: dict, title: str = "Report") -> str:
