@@ -62,6 +62,8 @@ static void rest(struct cl_brood *brood)
 
     cl_timer_stop(&brood->recycle);
     turn(brood, NULL);
+    cl_list_for (struct cl_pool, pool, in_brood, &brood->pools)
+        pool->used_us = pool->demand.rate_milli = 0; /* only calls that wait bring it back */
     dismiss(zygote);
     dismiss(cl_take_ptr(&brood->successor));
 }
