@@ -108,16 +108,14 @@ static void write_for_ever(const char *path, unsigned *acknowledged)
     _exit(1);
 }
 
-/* Stopped, so that the files are copied as of one moment. */
-static void copy_stopped(pid_t writer, const char *from, const char *to)
+/* So that the files are copied as of one moment. */
+static void stop(pid_t writer)
 {
     int status = 0;
 
     kill(writer, SIGSTOP);
     assert_int_equal(waitpid(writer, &status, WUNTRACED), writer);
     assert_true(WIFSTOPPED(status));
-    store_case_copy(from, to);
-    kill(writer, SIGCONT);
 }
 
 static void every_moment_holds_what_was_acknowledged(void **state)
@@ -138,9 +136,11 @@ static void every_moment_holds_what_was_acknowledged(void **state)
 
         poll(NULL, 0, 3 + i % 5 * 7);
         store_case_make_dir(to, &copy);
+        stop(writer);
         before = __atomic_load_n(acknowledged, __ATOMIC_SEQ_CST);
-        copy_stopped(writer, from, to);
+        store_case_copy(from, to);
         assert_true(check(to, before) >= before);
+        kill(writer, SIGCONT);
         close(copy);
         store_case_remove_dir(to);
     }
