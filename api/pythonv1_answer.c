@@ -88,12 +88,6 @@ static int put_output(struct cl_v1_writer *w)
     return 0;
 }
 
-/* cloched may hear of a call when it is almost over; it cannot have taken less than its own time. */
-static double wall_us(const struct cl_msg_end *usage)
-{
-    return (double)(usage->wall_us > usage->cpu_us ? usage->wall_us : usage->cpu_us);
-}
-
 static int put_usage(struct cl_v1_writer *w)
 {
     const struct cl_msg_end *usage = w->end->usage;
@@ -101,7 +95,7 @@ static int put_usage(struct cl_v1_writer *w)
     return cl_buf_format(&w->outcome->json, &w->err,
                          ",\"duration_ms\":%.3f,\"limits\":{\"wall_ms\":%.3f,\"cpu_ms\":%.3f,"
                          "\"memory_peak_bytes\":%" PRIu64 "}",
-                         wall_us(usage) / 1000, wall_us(usage) / 1000,
+                         (double)w->wall_us / 1000, (double)w->wall_us / 1000,
                          (double)usage->cpu_us / 1000, usage->memory_peak_bytes);
 }
 
@@ -135,7 +129,7 @@ static int write_code(struct cl_v1_writer *w, struct cl_json result, bool is_non
     if (put_json(w, "{\"result\":", result) < 0 || put(w, ",\"output\":") < 0 ||
         cl_keep_format(&w->end->output[0], &w->outcome->json, &w->err) < 0 ||
         cl_buf_format(&w->outcome->json, &w->err, ",\"success\":true,\"execution_time\":%.6f",
-                      wall_us(w->end->usage) / 1e6) < 0)
+                      (double)w->wall_us / 1e6) < 0)
         return -1;
     if (is_nonfinite && put(w, ",\"nonfinite\":true") < 0)
         return -1;

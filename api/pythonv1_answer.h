@@ -29,8 +29,9 @@ void cl_v1_outcome_fini(struct cl_v1_outcome *outcome);
 void cl_v1_outcome_fail(struct cl_v1_outcome *outcome, const struct cl_v1_fault *fault);
 
 /* What an errand came to, for the operations that have their own shape: execute, eval, code. Of
- * the others, and of register's check, the bare `result` of the worker. `task` names the call. */
+ * the others, and of register's check, the bare `result` of the worker. `task` names the call, which
+ * had a worker for `wall_us`. */
 void cl_v1_outcome_end(struct cl_v1_outcome *outcome, const struct cl_v1_plan *plan,
-                       const char *task, const struct cl_errand_end *end);
+                       const char *task, uint64_t wall_us, const struct cl_errand_end *end);
 
 #endif

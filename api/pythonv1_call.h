@@ -50,7 +50,7 @@ struct cl_v1_call {
     uint64_t errand, fetch;    /* what it waits for; 0: nothing */
     bool is_cancelled;
     bool is_over; /* answered, or about to be */
-    uint64_t started_us;
+    uint64_t started_us, sent_us;
 };
 
 /* pythonv1_call.c: its end, told in the next turn of the loop. The outcome is what it is; or a

@@ -10,6 +10,7 @@
 #include "api/pythonv1_call.h"
 #include "api/session.h"
 #include "api/visit.h"
+#include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 
 static const struct cl_v1_word {
@@ -240,6 +241,7 @@ static int start(struct cl_v1_call *call, struct cl_refusal *refusal)
     if (cl_request_seal(&request, pool->policy, flags, refusal) < 0 ||
         (session && cl_session_check(session, &request, refusal) < 0))
         return -1;
+    call->sent_us = cl_clock_us();
     if (session)
         call->errand = cl_session_call(session, &request, flags, &errand_calls, call);
     else

@@ -190,7 +190,7 @@ static void end_lost(struct cl_v1_writer *w)
 }
 
 void cl_v1_outcome_end(struct cl_v1_outcome *outcome, const struct cl_v1_plan *plan,
-                       const char *task, const struct cl_errand_end *end)
+                       const char *task, uint64_t wall_us, const struct cl_errand_end *end)
 {
     static void (*const verdicts[CL_V_COUNT_])(struct cl_v1_writer * w) = {
         [CL_V_OK] = end_ok,           [CL_V_ERROR] = end_error,
@@ -198,7 +198,9 @@ void cl_v1_outcome_end(struct cl_v1_outcome *outcome, const struct cl_v1_plan *p
         [CL_V_CRASHED] = end_crashed, [CL_V_CANCELLED] = end_cancelled,
         [CL_V_LOST] = end_lost,
     };
-    struct cl_v1_writer w = { .outcome = outcome, .plan = plan, .task = task, .end = end };
+    struct cl_v1_writer w = {
+        .outcome = outcome, .plan = plan, .task = task, .end = end, .wall_us = wall_us
+    };
 
     cl_buf_clear(&outcome->json);
     verdicts[end->verdict](&w);

@@ -10,6 +10,7 @@ struct cl_v1_writer {
     const struct cl_v1_plan *plan;
     const char *task;
     const struct cl_errand_end *end;
+    uint64_t wall_us; /* from its worker to its end */
     struct cl_err err;
 };
 

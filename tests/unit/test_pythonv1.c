@@ -154,7 +154,7 @@ static struct cl_v1_outcome outcome = CL_V1_OUTCOME_INIT;
 static const char *told(const struct cl_verdict *verdict, const char *result)
 {
     static const struct cl_keep output[2] = { CL_KEEP_INIT, CL_KEEP_INIT };
-    static const struct cl_msg_end usage = { .wall_us = 1500000 };
+    static const struct cl_msg_end usage = { .cpu_us = 5 };
     const struct cl_errand_end end = { .name = "id",
                                        .verdict = verdict->kind,
                                        .detail = verdict,
@@ -165,7 +165,7 @@ static const char *told(const struct cl_verdict *verdict, const char *result)
 
     cl_v1_outcome_fini(&outcome);
     outcome = (struct cl_v1_outcome)CL_V1_OUTCOME_INIT;
-    cl_v1_outcome_end(&outcome, &plan, "t", &end);
+    cl_v1_outcome_end(&outcome, &plan, "t", 1500000, &end);
     assert_int_equal(cl_buf_put(&outcome.json, "", 1, &err), 0);
     return (const char *)outcome.json.bytes;
 }
