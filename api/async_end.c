@@ -14,7 +14,7 @@
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 
-enum { EVENTS_MAX = 512 << 20, VERDICT_MAX = 16 };
+enum { REFUSALS_MAX = 10, EVENTS_MAX = 512 << 20, VERDICT_MAX = 16 };
 
 struct finish {
     struct cl_async_op op;
@@ -23,6 +23,7 @@ struct finish {
     struct cl_buf events; /* lines, `end` the last of them */
     uint64_t last;        /* seq of that one */
     bool is_counted_anew; /* it counts from 1, and goes on behind what is stored */
+    unsigned refusals;    /* for want of room */
 };
 
 static void finish_free(struct finish *finish)
@@ -31,6 +32,99 @@ static void finish_free(struct finish *finish)
     cl_buf_fini(&finish->envelope);
     cl_buf_fini(&finish->events);
     free(finish);
+}
+
+/* ------------------------------------------------------------------------------ without a worker */
+
+/* A refusal as the worker would have said it: rule, name, message. */
+static int put_denied(const struct cl_async_call *call, const struct cl_refusal *refusal,
+                      struct cl_buf *final, struct cl_err *err)
+{
+    const char *rule = cl_refusal_row(refusal->kind)->slug;
+    const struct cl_frame_denied head = {
+        .rule_length = (uint32_t)strlen(rule),
+        .name_length = (uint32_t)strlen(call->policy),
+        .message_length = (uint32_t)strlen(refusal->detail),
+    };
+
+    if (cl_buf_put(final, &head, sizeof(head), err) < 0 ||
+        cl_buf_put_text(final, rule, err) < 0 || cl_buf_put_text(final, call->policy, err) < 0)
+        return -1;
+    return cl_buf_put_text(final, refusal->detail, err);
+}
+
+static int put_end_event(const struct cl_envelope *envelope, struct cl_buf *out,
+                         struct cl_err *err)
+{
+    struct cl_buf CL_AUTO(cl_buf_fini) text = CL_BUF_INIT(1 << 20);
+    struct cl_events events = { CL_EVENTS_NDJSON, 0, CL_BUF_INIT(2 << 20) };
+
+    if (cl_envelope_format(envelope, &text, err) < 0 ||
+        cl_events_open(&events, "end", err) < 0 ||
+        cl_events_splice(&events, (const char *)text.bytes, text.length, err) < 0 ||
+        cl_events_close(&events, err) < 0) {
+        cl_buf_fini(&events.out);
+        return -1;
+    }
+    *out = events.out;
+    return 0;
+}
+
+static int compose(struct cl_envelope *envelope, struct finish *finish, struct cl_err *err)
+{
+    const struct cl_keep nothing[2] = { CL_KEEP_INIT, CL_KEEP_INIT };
+
+    if (put_end_event(envelope, &finish->events, err) < 0)
+        return -1;
+    envelope->output = nothing;
+    if (cl_buf_put(&finish->envelope, "{", 1, err) < 0 ||
+        cl_envelope_format(envelope, &finish->envelope, err) < 0)
+        return -1;
+    return cl_buf_put(&finish->envelope, "}", 1, err);
+}
+
+/* The metadata of the stored request, as far as it can still be read. */
+static void read_metadata(const struct cl_async_ending *ending, struct cl_request *request)
+{
+    struct cl_buf CL_AUTO(cl_buf_fini) copy = CL_BUF_INIT(ending->length);
+    struct cl_refusal ignored = CL_REFUSAL_INIT;
+    struct cl_err err = CL_ERR_INIT;
+    struct cl_call_sent sent;
+
+    if (ending->request && cl_buf_put(&copy, ending->request, ending->length, &err) == 0 &&
+        cl_async_unpack((char *)copy.bytes, copy.length, &sent, &err) == 0)
+        cl_request_parse(request, sent.body, sent.length, &ignored);
+}
+
+/* Into `finish`, whose texts are empty. */
+static void compose_end(const struct cl_async_call *call, const struct cl_async_ending *ending,
+                        struct finish *finish)
+{
+    const struct cl_verdict verdict = { .kind = ending->kind, .message = ending->message };
+    const struct cl_msg_end nothing = { 0 };
+    const struct cl_buf none = CL_BUF_INIT(0);
+    struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
+    struct cl_stream stream = { .final = CL_BUF_INIT(4096) };
+    struct cl_envelope envelope = {
+        .id = call->id,
+        .verdict = &verdict,
+        .stream = &stream,
+        .artifacts = &none,
+        .metadata = &request.metadata,
+        .end = &nothing,
+        .policy = call->policy,
+    };
+    struct cl_err err = CL_ERR_INIT;
+
+    finish->envelope = (struct cl_buf)CL_BUF_INIT(1 << 20);
+    finish->last = 1;
+    finish->is_counted_anew = true;
+    read_metadata(ending, &request);
+    if (ending->kind == CL_V_DENIED)
+        CL_CHECK(put_denied(call, ending->refusal, &stream.final, &err) == 0);
+    stream.final_type = ending->kind == CL_V_DENIED ? CL_F_DENIED : 0;
+    CL_CHECK(compose(&envelope, finish, &err) == 0);
+    cl_buf_fini(&stream.final);
 }
 
 /* ---------------------------------------------------------------------------------- to the disk */
@@ -97,15 +191,26 @@ static int work_finish(struct cl_store *store, void *arg, struct cl_err *err)
     return cl_store_call_finish(store, &call, err);
 }
 
-/* When there is no room, the end itself is what matters: of the events only the last line. */
-static void shorten(struct finish *finish)
+/* When there is no room, the end itself is what matters: of the events only the last line. When
+ * there is none for long, that it has ended: the request goes with it, so there is room for that. */
+static void shorten(const struct cl_async_call *call, struct finish *finish)
 {
+    static const struct cl_async_ending lost = {
+        .kind = CL_V_LOST,
+        .message = "it has run, but there was no room to keep its answer",
+    };
     struct cl_buf *text = &finish->events;
     const uint8_t *before =
         text->length > 1 ? memrchr(text->bytes, '\n', text->length - 1) : NULL;
 
     if (before)
         cl_buf_drop(text, (size_t)(before - text->bytes) + 1);
+    if (++finish->refusals != REFUSALS_MAX)
+        return;
+    cl_buf_fini(&finish->events);
+    cl_buf_fini(&finish->envelope);
+    compose_end(call, &lost, finish);
+    strcpy(finish->verdict, cl_verdict_name(lost.kind));
 }
 
 static void on_finished(void *arg, const struct cl_err *err)
@@ -120,7 +225,7 @@ static void on_finished(void *arg, const struct cl_err *err)
         cl_log(CL_WARN, "async.finish", "id=%s kind=%s what=\"%s\"", op->id,
                cl_err_kind_name(err->kind), err->text);
         if (err->kind == CL_E_LIMIT)
-            shorten(finish);
+            shorten(call, finish);
         cl_async_op_again(op);
         return;
     }
@@ -162,97 +267,12 @@ void cl_async_finish(struct cl_async_call *call, const char *verdict, struct cl_
     send_finish(call, finish, verdict);
 }
 
-/* ------------------------------------------------------------------------------ without a worker */
-
-/* A refusal as the worker would have said it: rule, name, message. */
-static int put_denied(const struct cl_async_call *call, const struct cl_refusal *refusal,
-                      struct cl_buf *final, struct cl_err *err)
-{
-    const char *rule = cl_refusal_row(refusal->kind)->slug;
-    const struct cl_frame_denied head = {
-        .rule_length = (uint32_t)strlen(rule),
-        .name_length = (uint32_t)strlen(call->policy),
-        .message_length = (uint32_t)strlen(refusal->detail),
-    };
-
-    if (cl_buf_put(final, &head, sizeof(head), err) < 0 ||
-        cl_buf_put_text(final, rule, err) < 0 || cl_buf_put_text(final, call->policy, err) < 0)
-        return -1;
-    return cl_buf_put_text(final, refusal->detail, err);
-}
-
-static int put_end_event(const struct cl_envelope *envelope, struct cl_buf *out,
-                         struct cl_err *err)
-{
-    struct cl_buf CL_AUTO(cl_buf_fini) text = CL_BUF_INIT(1 << 20);
-    struct cl_events events = { CL_EVENTS_NDJSON, 0, CL_BUF_INIT(2 << 20) };
-
-    if (cl_envelope_format(envelope, &text, err) < 0 ||
-        cl_events_open(&events, "end", err) < 0 ||
-        cl_events_splice(&events, (const char *)text.bytes, text.length, err) < 0 ||
-        cl_events_close(&events, err) < 0) {
-        cl_buf_fini(&events.out);
-        return -1;
-    }
-    *out = events.out;
-    return 0;
-}
-
-static int compose(struct cl_envelope *envelope, struct finish *finish, struct cl_err *err)
-{
-    const struct cl_keep nothing[2] = { CL_KEEP_INIT, CL_KEEP_INIT };
-
-    if (put_end_event(envelope, &finish->events, err) < 0)
-        return -1;
-    envelope->output = nothing;
-    if (cl_buf_put(&finish->envelope, "{", 1, err) < 0 ||
-        cl_envelope_format(envelope, &finish->envelope, err) < 0)
-        return -1;
-    return cl_buf_put(&finish->envelope, "}", 1, err);
-}
-
-/* The metadata of the stored request, as far as it can still be read. */
-static void read_metadata(const struct cl_async_ending *ending, struct cl_request *request)
-{
-    struct cl_buf CL_AUTO(cl_buf_fini) copy = CL_BUF_INIT(ending->length);
-    struct cl_refusal ignored = CL_REFUSAL_INIT;
-    struct cl_err err = CL_ERR_INIT;
-    struct cl_call_sent sent;
-
-    if (ending->request && cl_buf_put(&copy, ending->request, ending->length, &err) == 0 &&
-        cl_async_unpack((char *)copy.bytes, copy.length, &sent, &err) == 0)
-        cl_request_parse(request, sent.body, sent.length, &ignored);
-}
-
 void cl_async_end(struct cl_async_call *call, const struct cl_async_ending *ending)
 {
-    const struct cl_verdict verdict = { .kind = ending->kind, .message = ending->message };
-    const struct cl_msg_end nothing = { 0 };
-    const struct cl_buf none = CL_BUF_INIT(0);
-    struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
-    struct cl_stream stream = { .final = CL_BUF_INIT(4096) };
-    struct cl_envelope envelope = {
-        .id = call->id,
-        .verdict = &verdict,
-        .stream = &stream,
-        .artifacts = &none,
-        .metadata = &request.metadata,
-        .end = &nothing,
-        .policy = call->policy,
-    };
     struct finish *finish = calloc(1, sizeof(*finish));
-    struct cl_err err = CL_ERR_INIT;
 
     CL_CHECK(finish);
-    finish->envelope = (struct cl_buf)CL_BUF_INIT(1 << 20);
-    finish->last = 1;
-    finish->is_counted_anew = true;
-    read_metadata(ending, &request);
-    if (ending->kind == CL_V_DENIED)
-        CL_CHECK(put_denied(call, ending->refusal, &stream.final, &err) == 0);
-    stream.final_type = ending->kind == CL_V_DENIED ? CL_F_DENIED : 0;
-    CL_CHECK(compose(&envelope, finish, &err) == 0);
-    cl_buf_fini(&stream.final);
+    compose_end(call, ending, finish);
     cl_log(CL_INFO, "async.end", "id=%s tenant=%s verdict=%s", call->id, call->tenant,
            cl_verdict_name(ending->kind));
     send_finish(call, finish, cl_verdict_name(ending->kind));

@@ -366,3 +366,21 @@ def test_going_down_answers_who_waits_and_keeps_what_waits(tmp_path, config):
         service.start()
         verdicts = [ended(service, call)["verdict"] for call in ids]
         assert verdicts == ["ok"] * 40, "a drain lets end what runs, and keeps the rest"
+
+
+def test_an_end_without_room_is_told_as_such(config):
+    """The last answers do not fit; the calls end all the same, and the others keep theirs."""
+    with Service(config=config, args=["--store", "8Mi,1Mi"]) as service:
+        source = "import random, time\ndef main():\n    time.sleep(1.5)\n    return random.randbytes(150000).hex()"
+        ids = [submit(service, source) for _ in range(8)]
+        found = [wait_until(lambda: (got := state(service, call, "10s"))["status"] == "done" and got, 60, "an end")
+                 for call in ids]
+        verdicts = [call["verdict"] for call in found]
+        assert set(verdicts) == {"ok", "lost"}, verdicts
+        assert all(len(call["result"]) == 300000 for call in found if call["verdict"] == "ok")
+        for call in found:
+            assert call["verdict"] == "ok" or "no room" in call["message"]
+            assert events(service, call["id"])[-1]["verdict"] == call["verdict"]
+        assert service.call("def main(): return 1")["result"] == 1
+        full = service.post({"source": "def main(): pass #" + "x" * 900000}, headers=LATER)
+        assert full.status_code == 507 and full.json()["type"].endswith("store-full")
