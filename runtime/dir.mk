@@ -20,6 +20,8 @@ UNIT += test_arena
 test_arena_SRC := runtime/arena.c
 test_arena_CFLAGS := $(cloche-zygote_CFLAGS)
 test_arena_LIBS := $(cloche-zygote_LIBS)
+UNIT += test_session_wire
+test_session_wire_SRC := runtime/emit.c runtime/intake.c
 FUZZERS += fuzz_intake
 fuzz_intake_SRC := runtime/intake.c
 

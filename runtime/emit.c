@@ -247,7 +247,7 @@ void cl_emit_result(const char *json, size_t length)
         voice->result_most < CL_FRAME_OUT_MAX ? voice->result_most : CL_FRAME_OUT_MAX;
 
     cl_futexlock_take(&emit.lock);
-    if (length > most)
+    if (length > most && !voice->is_over)
         finish_limit(CL_LIMIT_RESULT, most, length);
     finish_call(CL_F_RESULT, &part, 1);
 }
