@@ -21,7 +21,7 @@ struct cl_app {
     struct cl_tenancy *tenancy;
     struct cl_dispatch *dispatch;
     struct cl_modules *modules;
-    struct cl_async *async; /* NULL only where storeq is */
+    struct cl_async *async;   /* NULL only where storeq is */
     struct cl_runs *runs;     /* workflows */
     struct cl_storeq *storeq; /* NULL only in tests that store nothing */
     struct cl_auth auth;

@@ -72,7 +72,7 @@ void cl_callstable_print(struct cl_json answer, FILE *to)
 {
     const struct cl_json calls = cl_json_member(answer, "calls");
     const struct cl_json next = cl_json_member(answer, "next");
-    struct row titles;
+    struct row titles = { 0 };
     struct row *rows = NULL;
     size_t widths[COLUMNS] = { 0 };
     size_t count = 0, cursor = 0;
@@ -82,8 +82,10 @@ void cl_callstable_print(struct cl_json answer, FILE *to)
         strcpy(titles.cells[i], columns[i].title);
     widen(widths, &titles);
     while (cl_json_kind(calls) == CL_JSON_ARRAY && cl_json_next(calls, &cursor, &key, &call)) {
-        rows = reallocarray(rows, count + 1, sizeof(*rows));
-        CL_CHECK(rows);
+        struct row *more = reallocarray(rows, count + 1, sizeof(*rows));
+
+        CL_CHECK(more);
+        rows = more;
         for (size_t i = 0; i < COLUMNS; i++)
             read_cell(call, columns[i].member, rows[count].cells[i]);
         widen(widths, &rows[count++]);

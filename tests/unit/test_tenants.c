@@ -112,7 +112,7 @@ static const struct {
     { "policies", "[../x]", "found ../x" },
     { "policies", "[[a]]", "found a list" },
     { "policies", "[default, default]", "'default' is there twice" },
-    { "policies", "[defaul]", "there is no policy 'defaul'; did you mean 'default'?" },
+    { "policies", "[defaulx]", "there is no policy 'defaulx'; did you mean 'default'?" },
     { "tokens", "{id: x}", "tenants.a.tokens: found a mapping" },
     { "tokens", "[x]", "tenants.a.tokens: found x" },
     { "tokens", "[{hash: '" HASH_A "'}]", "the key 'id' is missing" },
