@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 PROGRAMS += cloche-api cloche
 STORE_SRC := $(wildcard api/store/*.c)
-API_SRC := $(wildcard api/*.c) $(STORE_SRC) $(wildcard api/workflow/*.c)
+API_ROOMS := calls dispatch tenants modules async sessions pythonv1 workflow json
+API_SRC := $(wildcard api/*.c) $(STORE_SRC) $(foreach room,$(API_ROOMS),$(wildcard api/$(room)/*.c))
 cloche-api_SRC := $(API_SRC) $(wildcard api/http1/*.c)
 cloche-api_LIBS := -levent_core -lsodium -lsqlite3 -lyaml
 cloche_SRC := $(wildcard api/cli/*.c)
 cloche_LIBS := -lcurl -ljson-c -lsodium
 
-# Tests of the API's own half; those of api/http1 and jsonscan.c are in api/http1/dir.mk.
+# Tests of the API's own half; those of api/http1 and api/json are in api/http1/dir.mk.
 API_UNIT := test_refusal test_quantity test_ulid test_idtable test_path test_route test_verdict \
             test_auth test_tenant test_turn test_request test_stream test_keep test_events test_envelope \
             test_metrics test_jailclient test_spare test_dispatch test_lease test_calls \
@@ -24,9 +25,9 @@ $(foreach t,$(API_UNIT),$(eval $(t)_SRC := $(API_TEST_SRC))\
 
 # Pure parts of stored calls.
 UNIT += test_asyncq test_replay test_async_body
-test_asyncq_SRC := api/asyncq.c
-test_async_body_SRC := api/async_body.c api/async_show.c $(wildcard api/json*.c)
-test_replay_SRC := api/replay.c api/events.c $(wildcard api/json*.c)
+test_asyncq_SRC := api/async/queue.c
+test_async_body_SRC := api/async/body.c api/async/show.c $(wildcard api/json/*.c)
+test_replay_SRC := api/async/replay.c api/calls/events.c $(wildcard api/json/*.c)
 
 # The store by itself: any other backend passes test_store and test_store_kept as well.
 STORE_UNIT := test_store test_store_kept test_store_files test_store_power test_storeq
@@ -36,30 +37,31 @@ $(foreach t,$(STORE_UNIT),$(eval $(t)_SRC := $(STORE_SRC) api/storeq.c api/store
                           $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3 -lyaml))
 
 FUZZERS += fuzz_request fuzz_frames
-fuzz_request_SRC := $(addprefix api/,request.c request_eval.c request_files.c request_limits.c \
-                      member.c path.c quantity.c refusal.c) $(wildcard api/json*.c) tests/support/policy_sample.c
+fuzz_request_SRC := $(wildcard api/calls/request*.c) api/calls/member.c api/path.c api/quantity.c api/refusal.c \
+                    $(wildcard api/json/*.c) tests/support/policy_sample.c
 fuzz_request_LIBS := -lsodium
-fuzz_frames_SRC := api/stream.c api/path.c $(wildcard api/json*.c)
+fuzz_frames_SRC := api/calls/stream.c api/path.c $(wildcard api/json/*.c)
 
 # Frames of a session; pure.
 UNIT += test_sessionstream
 FUZZERS += fuzz_sessionframes
-test_sessionstream_SRC := api/sessionstream.c $(fuzz_frames_SRC)
+test_sessionstream_SRC := api/sessions/stream.c $(fuzz_frames_SRC)
 fuzz_sessionframes_SRC := $(test_sessionstream_SRC)
 
 # Tokens and quotas by themselves.
 UNIT += test_keyring test_quota
-test_keyring_SRC := api/keyring.c api/token.c
+test_keyring_SRC := api/tenants/keyring.c api/tenants/token.c
 test_keyring_LIBS := -lsodium
-test_quota_SRC := api/quota.c api/refusal.c
+test_quota_SRC := api/tenants/quota.c api/refusal.c
 
 # python/v1: its envelope and plans are pure; how calls end and names are kept needs the API's own.
 UNIT += test_pythonv1
 test_pythonv1_SRC := $(API_TEST_SRC)
 test_pythonv1_LIBS := $(test_calls_LIBS)
 FUZZERS += fuzz_rpc
-fuzz_rpc_SRC := api/pythonv1_envelope.c api/pythonv1_plan.c api/pythonv1_error.c $(wildcard api/json*.c)
+fuzz_rpc_SRC := api/pythonv1/envelope.c api/pythonv1/plan.c api/pythonv1/error.c $(wildcard api/json/*.c)
 fuzz_rpc_LIBS := -lsodium
 
 FUZZERS += fuzz_later
-fuzz_later_SRC := $(addprefix api/,async_body.c replay.c events.c query.c quantity.c refusal.c) $(wildcard api/json*.c)
+fuzz_later_SRC := $(addprefix api/,async/body.c async/replay.c calls/events.c query.c quantity.c refusal.c) \
+                  $(wildcard api/json/*.c)

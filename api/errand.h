@@ -12,11 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "api/jsonscan.h"
-#include "api/keep.h"
+#include "api/calls/keep.h"
+#include "api/calls/request.h"
+#include "api/calls/verdict.h"
+#include "api/json/scan.h"
 #include "api/refusal.h"
-#include "api/request.h"
-#include "api/verdict.h"
 
 struct cl_app;
 struct cl_pool;

@@ -16,14 +16,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "api/async.h"
+#include "api/async/async.h"
 #include "api/confine.h"
-#include "api/jailclient.h"
+#include "api/dispatch/jailclient.h"
 #include "api/options.h"
-#include "api/pythonv1_names.h"
-#include "api/session.h"
+#include "api/pythonv1/names.h"
+#include "api/sessions/session.h"
 #include "api/storeq.h"
-#include "api/tenantstore.h"
+#include "api/tenants/store.h"
 #include "api/visit.h"
 #include "api/workflow/run.h"
 #include "sandbox/base/clock.h"

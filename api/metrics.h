@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
+#include "api/calls/verdict.h"
 #include "api/refusal.h"
-#include "api/verdict.h"
 #include "sandbox/base/buf.h"
 
 enum { CL_METRICS_BUCKETS = 16 };

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 #include "api/visit.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"

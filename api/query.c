@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/jsontext.h"
+#include "api/json/text.h"
 #include "api/quantity.h"
 
 enum { KNOWN_TEXT = 128, NAME_MAX_BYTES = 64 };

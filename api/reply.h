@@ -6,8 +6,8 @@
 #ifndef CL_API_REPLY_H
 #define CL_API_REPLY_H
 
-#include "api/envelope.h"
-#include "api/events.h"
+#include "api/calls/envelope.h"
+#include "api/calls/events.h"
 
 struct cl_exchange;
 

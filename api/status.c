@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 #include "sandbox/base/own.h"
 
 static const struct cl_status statuses[] = {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 

@@ -6,12 +6,12 @@
 #ifndef CL_API_VISIT_H
 #define CL_API_VISIT_H
 
-#include "api/auth.h"
-#include "api/dispatch.h"
+#include "api/calls/prepare.h"
+#include "api/dispatch/dispatch.h"
 #include "api/http1/server.h"
 #include "api/metrics.h"
-#include "api/prepare.h"
 #include "api/route.h"
+#include "api/tenants/auth.h"
 
 /* Everything this process has; one, made by main.c. */
 struct cl_app {

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "api/stream.h"
+#include "api/calls/stream.h"
 #include "sandbox/base/own.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/jsonscan.h"
-#include "api/jsontext.h"
+#include "api/json/scan.h"
+#include "api/json/text.h"
 #include "sandbox/base/own.h"
 
 enum { DEPTH = 16, PAIRS_MAX = 64, OUT_MAX = 1 << 20 };

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/async_impl.h"
+#include "api/async/impl.h"
 #include "api/query.h"
 #include "sandbox/base/own.h"
 

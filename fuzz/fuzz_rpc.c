@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "api/pythonv1_envelope.h"
-#include "api/pythonv1_plan.h"
+#include "api/pythonv1/envelope.h"
+#include "api/pythonv1/plan.h"
 #include "sandbox/base/own.h"
 
 enum { BODY_MAX = 64 << 10 };

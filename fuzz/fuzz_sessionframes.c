@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "api/sessionstream.h"
+#include "api/sessions/stream.h"
 #include "sandbox/base/own.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);

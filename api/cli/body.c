@@ -13,7 +13,7 @@
 #include <string.h>
 #include <wchar.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/wire.h"
 

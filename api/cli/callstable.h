@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 
 /* The answer of GET /v1/calls: a line a call below a line of titles. */
 void cl_callstable_print(struct cl_json answer, FILE *to);

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 
 /* Checks a whole answer; `root` is an object. */
 int cl_json_root(const struct cl_buf *body, struct cl_json *root, struct cl_err *err);

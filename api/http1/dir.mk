@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-JSON_SRC := api/jsonscan.c api/jsonkeys.c api/jsontext.c api/jsonview.c api/jsonput.c
+JSON_SRC := api/json/scan.c api/json/keys.c api/json/text.c api/json/view.c api/json/put.c
 HEAD_SRC := api/http1/head.c api/http1/target.c
 HTTP_SRC := $(wildcard api/http1/*.c) api/status.c $(JSON_SRC)
 

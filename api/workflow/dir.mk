@@ -3,7 +3,7 @@
 WORKFLOW_PURE := $(addprefix api/workflow/,node.c document.c scalar.c yaml.c pieces.c dump.c \
                    references.c)
 WORKFLOW_PLAN := $(WORKFLOW_PURE) $(wildcard api/workflow/plan*.c) api/workflow/problems.c \
-                 api/refusal.c $(wildcard api/json*.c)
+                 api/refusal.c $(wildcard api/json/*.c)
 cloche_SRC += $(WORKFLOW_PURE)
 cloche_LIBS += -lyaml
 

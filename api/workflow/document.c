@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-#include "api/jsonscan.h"
-#include "api/jsontext.h"
+#include "api/json/scan.h"
+#include "api/json/text.h"
 #include "sandbox/base/own.h"
 
 struct pass {

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "api/jsontext.h"
+#include "api/json/text.h"
 #include "api/workflow/references.h"
 #include "sandbox/base/own.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 
 enum { CHUNK_BYTES = 64 << 10 };
 

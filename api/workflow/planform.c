@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 #include "api/workflow/plan_impl.h"
 #include "sandbox/base/own.h"
 

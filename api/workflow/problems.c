@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 #include "api/workflow/plan.h"
 
 enum { LIST_BYTES = 1 << 20, FIRST_BYTES = 8 << 10 };

@@ -12,9 +12,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 #include "api/storeq.h"
-#include "api/tenant.h"
+#include "api/tenants/tenant.h"
 #include "api/visit.h"
 #include "sandbox/base/own.h"
 

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 #include "sandbox/base/buf.h"
 
 enum {

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/session.h"
-#include "api/tenant.h"
+#include "api/sessions/session.h"
+#include "api/tenants/tenant.h"
 #include "api/visit.h"
 #include "api/workflow/run_impl.h"
 #include "sandbox/base/log.h"

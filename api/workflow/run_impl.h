@@ -5,8 +5,8 @@
 
 #include <event2/event.h>
 
-#include "api/pythonv1.h"
-#include "api/pythonv1_scoped.h"
+#include "api/pythonv1/pythonv1.h"
+#include "api/pythonv1/scoped.h"
 #include "api/store.h"
 #include "api/workflow/run.h"
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "api/storeq.h"
-#include "api/tenant.h"
+#include "api/tenants/tenant.h"
 #include "api/visit.h"
 #include "api/workflow/document.h"
 #include "api/workflow/run_impl.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "api/jsonkeys.h"
+#include "api/json/keys.h"
 #include "api/workflow/document.h"
 #include "sandbox/base/own.h"
 

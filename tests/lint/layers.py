@@ -24,10 +24,9 @@ OWN = {
     "runtime": ["runtime/", "sandbox/base/", "sandbox/enter/enter.h", "sandbox/enter/clone.h",
                 *COMPILED],
     "api": ["api/", "sandbox/base/", *COMPILED],
+    "api/workflow": ["api/", "sandbox/base/", *COMPILED],
     # The command plans and replaces `${params.x}` with the service's own code.
-    "api/workflow": ["api/", "sandbox/base/", "policies/policy.h"],
-    "api/cli": ["api/cli/", "api/workflow/", "sandbox/base/", "api/jsonscan.h", "api/quantity.h",
-                *COMPILED],
+    "api/cli": ["api/cli/", "api/workflow/", "api/json/", "sandbox/base/", "api/quantity.h", *COMPILED],
     "tests": ["tests/", "sandbox/", "policies/", "runtime/", "api/"],
     "fuzz": ["tests/support/", "sandbox/", "policies/", "runtime/", "api/"],
 }

@@ -15,9 +15,9 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "api/dispatch/jailclient.h"
 #include "api/errand.h"
-#include "api/jailclient.h"
-#include "api/session.h"
+#include "api/sessions/session.h"
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "api/async_impl.h"
+#include "api/async/impl.h"
 #include "sandbox/base/own.h"
 
 static struct cl_err err;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/asyncq.h"
+#include "api/async/queue.h"
 #include "sandbox/base/own.h"
 
 enum { ITEMS = 400 };

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "api/cli/body.h"
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 #include "sandbox/base/own.h"
 
 static char path[] = "/tmp/cloche-test-body.XXXXXX";

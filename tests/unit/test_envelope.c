@@ -10,7 +10,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "api/envelope.h"
+#include "api/calls/envelope.h"
 #include "sandbox/base/own.h"
 
 static struct cl_stream stream;

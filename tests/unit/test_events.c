@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "api/events.h"
+#include "api/calls/events.h"
 #include "sandbox/base/own.h"
 
 static struct cl_events events;

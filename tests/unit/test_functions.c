@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "api/modules_row.h"
+#include "api/modules/row.h"
 #include "sandbox/base/own.h"
 #include "tests/support/api_fake.h"
 

@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "api/jailclient.h"
+#include "api/dispatch/jailclient.h"
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/own.h"
 

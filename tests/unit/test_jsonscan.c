@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/jsonscan.h"
-#include "api/keep.h"
+#include "api/calls/keep.h"
+#include "api/json/scan.h"
 #include "sandbox/base/own.h"
 
 static struct cl_keep keep;

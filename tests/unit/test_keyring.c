@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/keyring.h"
+#include "api/tenants/keyring.h"
 #include "sandbox/base/own.h"
 
 enum { MANY = 50000 };

@@ -9,9 +9,9 @@
 
 #include <string.h>
 
-#include "api/pythonv1_answer.h"
-#include "api/pythonv1_envelope.h"
-#include "api/pythonv1_names.h"
+#include "api/pythonv1/answer.h"
+#include "api/pythonv1/envelope.h"
+#include "api/pythonv1/names.h"
 #include "sandbox/base/own.h"
 
 static struct cl_v1_batch batch;

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "api/quota.h"
+#include "api/tenants/quota.h"
 
 #define S ((uint64_t)1000000)
 

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "api/replay.h"
+#include "api/async/replay.h"
 #include "sandbox/base/own.h"
 
 #define LINE_1 "{\"seq\":1,\"event\":\"started\",\"id\":\"x\"}\n"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/request.h"
+#include "api/calls/request.h"
 #include "sandbox/base/own.h"
 #include "tests/support/policy_sample.h"
 

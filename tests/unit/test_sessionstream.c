@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/sessionstream.h"
+#include "api/sessions/stream.h"
 #include "sandbox/base/own.h"
 
 enum { CALLS = 3 };

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "api/spare.h"
+#include "api/dispatch/spare.h"
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/own.h"
 

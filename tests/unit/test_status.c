@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "api/jsonscan.h"
+#include "api/json/scan.h"
 #include "api/status.h"
 #include "sandbox/base/own.h"
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/stream.h"
+#include "api/calls/stream.h"
 #include "sandbox/base/own.h"
 
 static const uint64_t limits[CL_LIMIT_COUNT_] = {

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "api/tenant.h"
+#include "api/tenants/tenant.h"
 #include "sandbox/base/own.h"
 #include "tests/support/policy_sample.h"
 #include "tests/support/tenant_sample.h"

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/dispatch_impl.h"
-#include "api/turn.h"
+#include "api/dispatch/impl.h"
+#include "api/dispatch/turn.h"
 #include "sandbox/base/own.h"
 
 #define BODY JOB_CASE_BODY

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "api/verdict.h"
+#include "api/calls/verdict.h"
 #include "sandbox/base/own.h"
 
 static const uint64_t limits[CL_LIMIT_COUNT_] = {

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/pythonv1_scoped.h"
-#include "api/session.h"
+#include "api/pythonv1/scoped.h"
+#include "api/sessions/session.h"
 #include "api/storeq.h"
 #include "api/visit.h"
 #include "api/workflow/document.h"

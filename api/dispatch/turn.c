@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Weighted turns of tenants, and what their quotas hold back.
+ * Runs in: cloche-api.
+ * Trusts: -
+ */
+#include "api/dispatch/turn.h"
+
+#include "api/dispatch/impl.h"
+#include "api/dispatch/jailclient.h"
+#include "sandbox/base/clock.h"
+
+enum { STRIDE = 10000 * 64 }; /* of weight 1; whole for every weight that divides it */
+
+static uint64_t memory_of(const struct cl_job *job)
+{
+    return job->request.limits.value[CL_LIMIT_MEMORY];
+}
+
+static uint64_t weight_of(const struct cl_tenant *tenant)
+{
+    return tenant->quota.limits.weight ? tenant->quota.limits.weight : 1;
+}
+
+uint64_t cl_turn_part(const struct cl_dispatch *dispatch, const struct cl_tenant *tenant,
+                      uint64_t all)
+{
+    const uint64_t weight = tenant->weighed ? tenant->weighed : weight_of(tenant);
+    const uint64_t weights = dispatch->weights_waiting + (tenant->weighed ? 0 : weight);
+    const uint64_t part = all * weight / weights;
+
+    return part ? part : 1;
+}
+
+/* Only while somebody else waits, and what all share is scarce. */
+static bool is_over_part(const struct cl_dispatch *dispatch, const struct cl_tenant *tenant)
+{
+    const uint32_t all = dispatch->caps.running_all;
+
+    if (all == 0 || dispatch->weights_waiting == tenant->weighed || dispatch->running < all / 2)
+        return false;
+    return tenant->quota.running >= cl_turn_part(dispatch, tenant, all);
+}
+
+static bool may_begin(const struct cl_dispatch *dispatch, const struct cl_job *job)
+{
+    const struct cl_tenant *tenant = job->pool->tenant;
+
+    return cl_quota_may_run(&tenant->quota, memory_of(job)) && !is_over_part(dispatch, tenant);
+}
+
+static void hold(struct cl_dispatch *dispatch, struct cl_tenant *tenant)
+{
+    if (!cl_list_is_empty(&tenant->held))
+        return;
+    /* Who comes back is not owed the turns of the time it was away. */
+    if (tenant->pass < dispatch->pass)
+        tenant->pass = dispatch->pass;
+    cl_list_append(&dispatch->held, &tenant->held);
+}
+
+bool cl_turn_take(struct cl_dispatch *dispatch, struct cl_job *job)
+{
+    if (may_begin(dispatch, job))
+        return true;
+    hold(dispatch, job->pool->tenant);
+    return false;
+}
+
+void cl_turn_begin(struct cl_dispatch *dispatch, struct cl_job *job)
+{
+    dispatch->running++;
+    job->pool->running++;
+    cl_quota_begin(&job->pool->tenant->quota, memory_of(job));
+}
+
+void cl_turn_end(struct cl_dispatch *dispatch, struct cl_job *job)
+{
+    struct cl_quota *quota = &job->pool->tenant->quota;
+
+    dispatch->running--;
+    job->pool->running--;
+    cl_quota_end(quota, memory_of(job));
+    cl_quota_charge(quota, job->end.cpu_us, cl_clock_us());
+}
+
+/* Begins one call of a tenant that now may; a pool without a jail asks for one. */
+static bool serve_one(struct cl_dispatch *dispatch, struct cl_tenant *tenant)
+{
+    cl_list_each (node, keep, &tenant->pools) {
+        struct cl_pool *pool = cl_list_entry(node, struct cl_pool, of_tenant);
+        if (cl_list_is_empty(&pool->jobs))
+            continue;
+
+        struct cl_job *job = cl_list_entry(pool->jobs.next, struct cl_job, in_pool);
+        if (!may_begin(dispatch, job))
+            continue;
+        struct cl_spare *spare = cl_dispatch_pick(dispatch, pool);
+        if (!spare) {
+            cl_turn_want(dispatch, pool);
+            continue;
+        }
+        cl_queue_remove(dispatch, job);
+        cl_lease_start(dispatch, job, spare);
+        return true;
+    }
+    return false;
+}
+
+static bool still_waits(const struct cl_dispatch *dispatch, const struct cl_tenant *tenant)
+{
+    cl_list_each (node, keep, &tenant->pools) {
+        const struct cl_pool *pool = cl_list_entry(node, struct cl_pool, of_tenant);
+        if (cl_list_is_empty(&pool->jobs))
+            continue;
+        if (pool->queued > 1 ||
+            !may_begin(dispatch, cl_list_entry(pool->jobs.next, struct cl_job, in_pool)))
+            return true;
+    }
+    return false;
+}
+
+static struct cl_tenant *foremost(const struct cl_dispatch *dispatch, uint64_t past)
+{
+    struct cl_tenant *best = NULL;
+
+    cl_list_each (node, keep, &dispatch->held) {
+        struct cl_tenant *tenant = cl_list_entry(node, struct cl_tenant, held);
+        if (tenant->turn != past && (!best || tenant->pass < best->pass))
+            best = tenant;
+    }
+    return best;
+}
+
+void cl_turn_serve(struct cl_dispatch *dispatch)
+{
+    if (cl_list_is_empty(&dispatch->held))
+        return;
+    const uint64_t turn = ++dispatch->turn; /* who has nothing to begin is passed by */
+
+    for (struct cl_tenant *tenant = foremost(dispatch, turn); tenant;
+         tenant = foremost(dispatch, turn)) {
+        if (serve_one(dispatch, tenant)) {
+            dispatch->pass = tenant->pass;
+            tenant->pass += STRIDE / weight_of(tenant);
+            continue;
+        }
+        tenant->turn = turn;
+        if (!still_waits(dispatch, tenant))
+            cl_list_unlink(&tenant->held);
+    }
+}
+
+void cl_turn_wait(struct cl_dispatch *dispatch, struct cl_tenant *tenant)
+{
+    if (tenant->quota.queued++ > 0)
+        return;
+    tenant->weighed = weight_of(tenant);
+    dispatch->weights_waiting += tenant->weighed;
+}
+
+void cl_turn_leave(struct cl_dispatch *dispatch, struct cl_tenant *tenant)
+{
+    if (--tenant->quota.queued > 0)
+        return;
+    dispatch->weights_waiting -= tenant->weighed;
+    tenant->weighed = 0;
+}
+
+void cl_turn_want(struct cl_dispatch *dispatch, struct cl_pool *pool)
+{
+    const struct cl_quota *quota = &pool->tenant->quota;
+    uint64_t most = pool->queued;
+
+    if (quota->limits.concurrency > 0) {
+        const uint64_t limit = quota->limits.concurrency;
+        const uint64_t room = limit > quota->running ? limit - quota->running : 0;
+        most = most < room ? most : room;
+    }
+    if (most < pool->queued)
+        hold(dispatch, pool->tenant); /* its next end asks for the others */
+    if (most > 0)
+        cl_jailclient_send_want(dispatch->client, pool->index, (uint32_t)most);
+}
