@@ -349,8 +349,8 @@ static int check_bytes(const struct form *form, struct cl_doc *doc, struct cl_re
 
     if (doc->length > form->bytes_max) {
         doc->is_unreadable = true;
-        return cl_report_add(report, place, "%zu bytes, at most %zu are allowed", doc->length,
-                             form->bytes_max);
+        return cl_report_add(report, place, "longer than the %zu bytes that %s may have",
+                             form->bytes_max, form->noun);
     }
 
     size_t good = cl_text_check(doc->text, doc->length);

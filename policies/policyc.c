@@ -48,21 +48,22 @@ static const struct verb {
     const char *name;
     int (*run)(int count, char **args);
     const char *usage;
+    const char *option; /* the one that it has */
     const char *does;
 } verbs[] = {
-    { "check", cl_verb_check, "FILE... | --oci FILE",
+    { "check", cl_verb_check, " FILE... | --oci FILE", "--oci",
       "say what is wrong, like a compiler; exit 0 or 2" },
-    { "compile", cl_verb_compile, "NAME|FILE [FILE...] -o OUT",
+    { "compile", cl_verb_compile, " NAME|FILE [FILE...] -o OUT", "-o",
       "write the compiled first policy" },
-    { "explain", cl_verb_explain, "NAME|FILE [FILE...] [--syscalls]",
+    { "explain", cl_verb_explain, " NAME|FILE [FILE...] [--syscalls]", "--syscalls",
       "show the effective policy and where each value comes from" },
-    { "diff", cl_verb_diff, "A B [FILE...]",
+    { "diff", cl_verb_diff, " A B [FILE...]", NULL,
       "say what B opens and closes, compared with A; exit 0 when nothing, 1, or 2" },
-    { "list", cl_verb_list, "", "name the embedded policies" },
-    { "reference", cl_verb_reference, "", "print the reference of all keys as markdown" },
-    { "tokens", cl_verb_tokens, "list|add|revoke|rotate FILE ...",
+    { "list", cl_verb_list, "", NULL, "name the policies that are built in" },
+    { "reference", cl_verb_reference, "", NULL, "print the reference of all keys as markdown" },
+    { "tokens", cl_verb_tokens, " list|add|revoke|rotate FILE ...", "--json",
       "the tokens of a tenants file; `cloche token` speaks to it" },
-    { "serve", serve, "", "compile for cloched, on descriptor 3" },
+    { "serve", serve, "", "--learn", "compile for cloched, on descriptor 3" },
 };
 
 static int usage(const char *program, FILE *out)
@@ -71,16 +72,40 @@ static int usage(const char *program, FILE *out)
 
     fprintf(out, "usage: %s VERB ...\n", slash ? slash + 1 : program);
     for (size_t i = 0; i < CL_COUNT(verbs); i++)
-        fprintf(out, "  %-9s %-33s %s\n", verbs[i].name, verbs[i].usage, verbs[i].does);
+        fprintf(out, "  %-9s%-34s %s\n", verbs[i].name, verbs[i].usage, verbs[i].does);
     return out == stdout ? CL_VERB_OK : CL_VERB_REFUSED;
 }
 
-static int usage_of(const char *program, const struct verb *verb)
+static int usage_of(const char *program, const struct verb *verb, FILE *out)
 {
     const char *slash = strrchr(program, '/');
 
-    fprintf(stderr, "usage: %s %s %s\n", slash ? slash + 1 : program, verb->name, verb->usage);
-    return CL_VERB_REFUSED;
+    fprintf(out, "usage: %s %s%s\n", slash ? slash + 1 : program, verb->name, verb->usage);
+    return out == stdout ? CL_VERB_OK : CL_VERB_REFUSED;
+}
+
+/* Before a verb takes it for a name. A file that is called so is written ./-x.yaml. */
+static const char *find_option(int count, char **args, const char *known)
+{
+    for (int i = 0; i < count; i++) {
+        if (args[i][0] == '-' && (!known || strcmp(args[i], known) != 0))
+            return args[i];
+    }
+    return NULL;
+}
+
+static int run(const char *program, const struct verb *verb, int count, char **args)
+{
+    const char *option = find_option(count, args, verb->option);
+    int status = CL_VERB_USAGE;
+
+    if (option && (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0))
+        return usage_of(program, verb, stdout);
+    if (option)
+        fprintf(stderr, "there is no option %s\n", option);
+    else
+        status = verb->run(count, args);
+    return status == CL_VERB_USAGE ? usage_of(program, verb, stderr) : status;
 }
 
 int main(int count, char **args)
@@ -88,10 +113,8 @@ int main(int count, char **args)
     if (count == 2 && (strcmp(args[1], "--help") == 0 || strcmp(args[1], "-h") == 0))
         return usage(args[0], stdout);
     for (size_t i = 0; count > 1 && i < CL_COUNT(verbs); i++) {
-        if (strcmp(args[1], verbs[i].name) != 0)
-            continue;
-        int status = verbs[i].run(count - 2, args + 2);
-        return status == CL_VERB_USAGE ? usage_of(args[0], &verbs[i]) : status;
+        if (strcmp(args[1], verbs[i].name) == 0)
+            return run(args[0], &verbs[i], count - 2, args + 2);
     }
     return usage(count > 0 ? args[0] : "cloche-policyc", stderr);
 }

@@ -85,12 +85,12 @@ static const char *kind_of(const struct cl_problem *problem)
 
 static void format_place(const struct cl_place *place, char *text, size_t size)
 {
-    const char *path = place->doc ? place->doc->path : "built in";
-
-    if (place->line == 0)
-        snprintf(text, size, "%s", path);
+    if (!place->doc)
+        *text = '\0'; /* of the command line: its words name what they are about */
+    else if (place->line == 0)
+        snprintf(text, size, "%s: ", place->doc->path);
     else
-        snprintf(text, size, "%s:%u:%u", path, place->line, place->column);
+        snprintf(text, size, "%s:%u:%u: ", place->doc->path, place->line, place->column);
 }
 
 void cl_report_format(const struct cl_problem *problem, char *text, size_t size)
@@ -98,7 +98,7 @@ void cl_report_format(const struct cl_problem *problem, char *text, size_t size)
     char where[PLACE_SIZE];
 
     format_place(&problem->place, where, sizeof(where));
-    snprintf(text, size, "%s: %s: %s", where, kind_of(problem), problem->text);
+    snprintf(text, size, "%s%s: %s", where, kind_of(problem), problem->text);
 }
 
 static int compare(const void *left, const void *right)
@@ -124,7 +124,7 @@ static void print_problem(const struct cl_problem *problem, const struct cl_pain
     char where[PLACE_SIZE];
 
     format_place(&problem->place, where, sizeof(where));
-    fprintf(out, "%s%s:%s %s%s:%s %s\n", paint->place, where, paint->off,
+    fprintf(out, "%s%s%s%s%s:%s %s\n", paint->place, where, paint->off,
             problem->is_warning ? paint->warning : paint->error, kind_of(problem), paint->off,
             problem->text);
     cl_caret_print(&problem->place, paint, out);

@@ -19,6 +19,18 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
 
+static struct cl_set_entry *refuse_name(const char *name, struct cl_report *report)
+{
+    fprintf(stderr,
+            "%.120s: neither the file of a policy, <name>.yaml, nor one that is built in:",
+            *name ? name : "\"\"");
+    for (const struct cl_embedded *row = cl_embedded; row->name; row++)
+        fprintf(stderr, " %s", row->name);
+    fputc('\n', stderr);
+    report->errors++;
+    return NULL;
+}
+
 struct cl_set_entry *cl_verb_input(struct cl_set *set, const char *arg,
                                    struct cl_report *report)
 {
@@ -26,6 +38,8 @@ struct cl_set_entry *cl_verb_input(struct cl_set *set, const char *arg,
     size_t count = set->count;
     bool is_name = !strchr(arg, '/') && !strchr(arg, '.');
 
+    if (is_name && !cl_embedded_find(arg))
+        return refuse_name(arg, report);
     if (is_name)
         return cl_set_add_embedded(set, arg, report) < 0 ? NULL : cl_set_find(set, arg);
     if (cl_input_path(set, arg, report, &err) < 0) {

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/cli/body.h"
@@ -171,6 +172,18 @@ static int scan_imports(struct learn *learn, const struct cl_args *args, struct 
     return 0;
 }
 
+/* It is read more than once, which a pipe bears badly. */
+static int check_file(const char *path, struct cl_err *err)
+{
+    struct stat seen;
+
+    if (stat(path, &seen) < 0)
+        return cl_fail(err, CL_E_INPUT, "%.150s: %s", path, strerrordesc_np(errno));
+    if (!S_ISREG(seen.st_mode))
+        return cl_fail(err, CL_E_INPUT, "%.150s: not a regular file", path);
+    return 0;
+}
+
 static int run_all(struct learn *learn, const struct cl_args *args, struct cl_err *err)
 {
     struct cl_args call = *args;
@@ -234,8 +247,9 @@ static int run(const struct cl_args *args)
     struct cl_err err = CL_ERR_INIT;
 
     learn.own.served.learns = true;
-    if (cl_private_open(&learn.own, &err) < 0 || find_tiers(&learn, &err) < 0 ||
-        run_all(&learn, args, &err) < 0 || propose(&learn, args, &err) < 0)
+    if (cl_private_open(&learn.own, &err) < 0 || check_file(args->operand, &err) < 0 ||
+        find_tiers(&learn, &err) < 0 || run_all(&learn, args, &err) < 0 ||
+        propose(&learn, args, &err) < 0)
         return cl_verb_fail(CL_EXIT_USAGE, "%s", err.text);
     if (strcmp(learn.seen.verdict, "ok") != 0)
         fprintf(stderr, "cloche: the run ended with %s: %s\n", learn.seen.verdict,

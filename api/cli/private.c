@@ -103,13 +103,29 @@ int cl_private_open(struct cl_private *own, struct cl_err *err)
 
 /* ---------------------------------------------------------------------------------- policies */
 
+/* A pipe would be waited for, and would be empty for whoever reads it next. */
+static int open_text(const char *path, struct cl_err *err)
+{
+    cl_close_auto int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat seen;
+
+    if (fd < 0 || fstat(fd, &seen) < 0)
+        return cl_fail(err, CL_E_INPUT, "%.150s: %s", path, strerrordesc_np(errno));
+    if (!S_ISREG(seen.st_mode))
+        return cl_fail(err, CL_E_INPUT, "%.150s: not a regular file", path);
+    if (seen.st_size >= POLICY_TEXT_MAX)
+        return cl_fail(err, CL_E_INPUT, "%.150s: %lld bytes, no policy is that long", path,
+                       (long long)seen.st_size);
+    return cl_take_fd(&fd);
+}
+
 static int read_text(const char *path, struct cl_buf *text, struct cl_err *err)
 {
-    cl_close_auto int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cl_close_auto int fd = open_text(path, err);
     ssize_t got = 1;
 
     if (fd < 0)
-        return cl_fail(err, CL_E_INPUT, "%.150s: %s", path, strerrordesc_np(errno));
+        return -1;
     while (got > 0) {
         uint8_t *room = cl_buf_room(text, 4096, err);
         if (!room)
@@ -176,7 +192,17 @@ static int add_source(struct cl_private *own, struct sources *sources, const cha
     return 0;
 }
 
-/* A parent lies beside its child; one that does not is a built-in one. */
+static bool is_collected(const struct sources *sources, const char *path)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        if (strcmp(sources->paths[i], path) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A parent lies beside its child; one that does not is a built-in one. Files that extend each
+ * other in a circle are the compiler's to refuse. */
 static int collect(struct cl_private *own, struct sources *sources, const char *first,
                    struct cl_err *err)
 {
@@ -185,7 +211,7 @@ static int collect(struct cl_private *own, struct sources *sources, const char *
     const int folder = (int)(base_of(first) - first);
 
     snprintf(path, sizeof(path), "%s", first);
-    while (access(path, F_OK) == 0 || sources->count == 0) {
+    while (!is_collected(sources, path) && (access(path, F_OK) == 0 || sources->count == 0)) {
         if (add_source(own, sources, path, parent, err) < 0)
             return -1;
         if (!*parent)

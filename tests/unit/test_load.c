@@ -231,7 +231,7 @@ static void files_are_capped(void **state)
     drop(doc);
     doc = parse(over);
     assert_null(doc->root);
-    assert_non_null(strstr(report.problems[0].text, "at most 262144"));
+    assert_non_null(strstr(report.problems[0].text, "longer than the 262144 bytes"));
     drop(doc);
 }
 
