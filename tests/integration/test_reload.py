@@ -66,7 +66,8 @@ def test_edit_is_in_force_for_the_next_call_without_a_signal(edited):
 def test_broken_file_is_told_of_and_serves_nothing_new_until_it_is_mended(edited):
     service, file = edited
     first = service.call(RUN, policy="mine")["policy"]["generation"]
-    assert ready(service) == {"status": "ready", "generation": first}
+    answer = ready(service)
+    assert (answer["status"], answer["generation"]) == ("ready", first) and "reload" not in answer
     write(file, "version: 1\nextends: default\nlimits: {outptu: 1Ki}\n")
     wait_until(lambda: ready(service)["status"] == "degraded", what="degraded")
     answer = ready(service)
@@ -243,6 +244,8 @@ def test_reload_under_load_loses_no_call_and_mixes_no_generations(tmp_path):
         after = {pid: resident(pid) for pid in (service.pid, api)}
         assert service.api() == [api]
 
+    # Five hundred calls a second were sent and answered; a machine that is busy falls behind, and loses none.
+    assert figures["errors"] == 0 and figures["calls"] > 0.6 * 450 / SLOW * figures["seconds"], figures
     assert not probes.failures, (len(probes.failures), len(probes.seen), probes.failures[:3])
     assert len(probes.seen) - warm > 50  # a busy machine makes few zygotes; each call waits for one
     mixed = [seen for seen in probes.seen if not seen[1].startswith(EXPECTED[seen[0]])]
