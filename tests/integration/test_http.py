@@ -94,11 +94,6 @@ def test_too_large_a_body_is_413_and_says_the_limit(cloche):
     assert body["limit"]
 
 
-def test_what_is_not_there_yet_is_said_so(cloche):
-    problem(cloche.post(OK, headers={"Prefer": "respond-async"}), 501)
-    problem(cloche.post(OK, headers={"Idempotency-Key": "a"}), 501)
-
-
 def test_policies_are_shown(cloche):
     names = {p["name"] for p in cloche.http.get("/v1/policies").json()["policies"]}
     assert {"default", "strict"} <= names
