@@ -216,6 +216,7 @@ int cl_store_call_left_all(struct cl_store *store, cl_store_on_call *each, void 
 struct cl_store_event {
     uint64_t seq; /* the caller's, rising */
     struct cl_blob line;
+    bool is_owed; /* put: the end of what was begun, which no quota refuses; keep it short */
 };
 
 typedef int cl_store_on_event(void *self, const struct cl_store_event *event,

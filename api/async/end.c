@@ -14,7 +14,7 @@
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 
-enum { REFUSALS_MAX = 10, EVENTS_MAX = 512 << 20, VERDICT_MAX = 16 };
+enum { REFUSALS_MAX = 5, OWED_MAX = 4 << 10, EVENTS_MAX = 512 << 20, VERDICT_MAX = 16 };
 
 struct finish {
     struct cl_async_op op;
@@ -23,7 +23,8 @@ struct finish {
     struct cl_buf events; /* lines, `end` the last of them */
     uint64_t last;        /* seq of that one */
     bool is_counted_anew; /* it counts from 1, and goes on behind what is stored */
-    unsigned refusals;    /* for want of room */
+    bool is_bare;         /* nothing of a worker's is in it: it is short */
+    unsigned refusals;    /* for want of room, by a disk that has some */
 };
 
 static void finish_free(struct finish *finish)
@@ -118,7 +119,7 @@ static void compose_end(const struct cl_async_call *call, const struct cl_async_
 
     finish->envelope = (struct cl_buf)CL_BUF_INIT(1 << 20);
     finish->last = 1;
-    finish->is_counted_anew = true;
+    finish->is_counted_anew = finish->is_bare = true;
     read_metadata(ending, &request);
     if (ending->kind == CL_V_DENIED)
         CL_CHECK(put_denied(call, ending->refusal, &stream.final, &err) == 0);
@@ -184,6 +185,7 @@ static int work_finish(struct cl_store *store, void *arg, struct cl_err *err)
     event = (struct cl_store_event){
         .seq = finish->last,
         .line = { finish->events.bytes, finish->events.length },
+        .is_owed = finish->is_bare || finish->events.length <= OWED_MAX,
     };
     if (event.line.length > 0 &&
         cl_store_call_event_put(store, call.tenant, call.id, &event, err) < 0)
@@ -192,20 +194,22 @@ static int work_finish(struct cl_store *store, void *arg, struct cl_err *err)
 }
 
 /* When there is no room, the end itself is what matters: of the events only the last line. When
- * there is none for long, that it has ended: the request goes with it, so there is room for that. */
+ * the quota leaves none for long, that it has ended. A full disk takes neither: then it waits. */
 static void shorten(const struct cl_async_call *call, struct finish *finish)
 {
     static const struct cl_async_ending lost = {
         .kind = CL_V_LOST,
         .message = "it has run, but there was no room to keep its answer",
     };
+    struct cl_storeq_health health;
     struct cl_buf *text = &finish->events;
     const uint8_t *before =
         text->length > 1 ? memrchr(text->bytes, '\n', text->length - 1) : NULL;
 
     if (before)
         cl_buf_drop(text, (size_t)(before - text->bytes) + 1);
-    if (++finish->refusals != REFUSALS_MAX)
+    cl_storeq_health(call->async->app->storeq, &health);
+    if (!health.is_writable || finish->is_bare || ++finish->refusals < REFUSALS_MAX)
         return;
     cl_buf_fini(&finish->events);
     cl_buf_fini(&finish->envelope);

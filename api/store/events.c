@@ -54,7 +54,8 @@ static int put(struct cl_store *store, const struct stream *stream, struct owner
 
     if (found == 0)
         return cl_fail(err, CL_E_INPUT, "there is no such %s", stream->what);
-    if (found < 0 || cl_store_check_room(store, owner.tenant, bytes, err) < 0)
+    if (found < 0 ||
+        (!event->is_owed && cl_store_check_room(store, owner.tenant, bytes, err) < 0))
         return -1;
     return cl_sql_run(store, stream->insert,
                       CL_SQL_VALUES(CL_NUMBER(serial), CL_NUMBER(event->seq),

@@ -124,7 +124,8 @@ static struct cl_store_workflow workflow_of(const struct cl_run *run)
 static int put_lines(struct cl_store *store, const struct cl_store_workflow *workflow,
                      const struct cl_buf *lines, uint64_t seq, struct cl_err *err)
 {
-    const struct cl_store_event event = { seq, { lines->bytes, lines->length - 1 } };
+    const struct cl_store_event event = { .seq = seq,
+                                          .line = { lines->bytes, lines->length - 1 } };
 
     if (lines->length == 0)
         return 0;

@@ -372,7 +372,11 @@ def test_an_end_without_room_is_told_as_such(config):
     """The last answers do not fit; the calls end all the same, and the others keep theirs."""
     with Service(config=config, args=["--store", "8Mi,1Mi"]) as service:
         source = "import random, time\ndef main():\n    time.sleep(1.5)\n    return random.randbytes(150000).hex()"
+        sleepy = submit(service, SLEEPY)
         ids = [submit(service, source) for _ in range(8)]
+        wait_until(lambda: sum(state(service, call)["status"] == "done" for call in ids) >= 2, 20, "a full quota")
+        service.http.delete(f"/v1/calls/{sleepy}")
+        assert ended(service, sleepy)["verdict"] == "cancelled", "a short end always has room"
         found = [wait_until(lambda: (got := state(service, call, "10s"))["status"] == "done" and got, 60, "an end")
                  for call in ids]
         verdicts = [call["verdict"] for call in found]

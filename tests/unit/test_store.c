@@ -388,7 +388,7 @@ static int see_event(void *self, const struct cl_store_event *event, struct cl_e
 
 static void put_event(struct store_case *at, const char *id, uint64_t seq, const char *line)
 {
-    const struct cl_store_event event = { seq, store_case_blob(line) };
+    const struct cl_store_event event = { .seq = seq, .line = store_case_blob(line) };
 
     assert_works(cl_store_call_event_put(at->store, "t", id, &event, &at->err), &at->err);
 }
@@ -398,7 +398,7 @@ static void events_replay_behind_a_number(void **state)
     struct store_case *at = *state;
     char id[CL_ULID_SIZE], text[256] = "";
     struct cl_store_call call = store_case_call("t", store_case_id(id, 1));
-    const struct cl_store_event event = { 1, store_case_blob("x") };
+    const struct cl_store_event event = { .seq = 1, .line = store_case_blob("x") };
 
     assert_works(cl_store_call_insert(at->store, &call, NULL, NULL, &at->err), &at->err);
     put_event(at, id, 1, "one");

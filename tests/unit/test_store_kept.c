@@ -274,7 +274,7 @@ static void events_of_a_workflow_replay(void **state)
 
     assert_int_equal(insert(at, &workflow), 1);
     for (uint64_t seq = 1; seq <= 3; seq++) {
-        const struct cl_store_event event = { seq, store_case_blob("e") };
+        const struct cl_store_event event = { .seq = seq, .line = store_case_blob("e") };
 
         assert_works(cl_store_workflow_event_put(at->store, "t", "w", &event, &at->err),
                      &at->err);
@@ -294,8 +294,9 @@ static void a_tenant_has_so_much_room(void **state)
 {
     struct store_case *at = *state;
     struct cl_store_usage usage;
-    char id[CL_ULID_SIZE];
+    char id[CL_ULID_SIZE], long_line[200] = "end";
     struct cl_store_call call = store_case_call("t", store_case_id(id, 1));
+    struct cl_store_event event = { .seq = 1, .line = { long_line, sizeof(long_line) } };
 
     at->caps.tenant_bytes = 1000;
     at->caps.bytes = 1500;
@@ -320,6 +321,10 @@ static void a_tenant_has_so_much_room(void **state)
                  CL_E_LIMIT);
     /* What was begun ends, whatever the quota says. */
     call.id = store_case_id(id, 5);
+    assert_fails(cl_store_call_event_put(at->store, "s", id, &event, &at->err), &at->err,
+                 CL_E_LIMIT);
+    event.is_owed = true;
+    assert_works(cl_store_call_event_put(at->store, "s", id, &event, &at->err), &at->err);
     call.verdict = "ok";
     call.envelope = store_case_blob("{\"a longer one\": \"than the request was by far, yes\"}");
     assert_int_equal(cl_store_call_finish(at->store, &call, &at->err), 1);
@@ -394,7 +399,7 @@ static void old_and_many_calls_are_let_go(void **state)
 
     for (unsigned i = 1; i <= 9; i++) {
         struct cl_store_call call = store_case_call("t", store_case_id(id, i));
-        const struct cl_store_event event = { 1, store_case_blob("line") };
+        const struct cl_store_event event = { .seq = 1, .line = store_case_blob("line") };
 
         assert_int_equal(cl_store_call_insert(at->store, &call, NULL, NULL, &at->err), 0);
         assert_works(cl_store_call_event_put(at->store, "t", id, &event, &at->err), &at->err);

@@ -30,7 +30,8 @@ static void write_call(struct cl_store *store, unsigned number, struct cl_err *e
     static char text[LONG];
     char id[CL_ULID_SIZE];
     struct cl_store_call call = store_case_call("t", store_case_id(id, number));
-    const struct cl_store_event event = { 1, store_case_blob("{\"event\":\"started\"}") };
+    const struct cl_store_event event = { .seq = 1,
+                                          .line = store_case_blob("{\"event\":\"started\"}") };
 
     memset(text, 'a' + (int)(number % 26), sizeof(text));
     call.verdict = "ok";
