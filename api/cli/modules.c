@@ -96,7 +96,7 @@ static void show_function_row(struct cl_json function)
 
 /* ------------------------------------------------------------------------------------- lists */
 
-/* Asks for page after page until there is no cursor; each answer is one JSON line. */
+/* Asks for page after page until there is no next one; each answer is one JSON line. */
 static int list(const struct cl_args *args, const char *path, const char *key,
                 void (*show_row)(struct cl_json))
 {
@@ -111,7 +111,7 @@ static int list(const struct cl_args *args, const char *path, const char *key,
     while (*page) {
         const struct cl_sending sending = { .method = "GET", .path = page };
         struct cl_answer CL_AUTO(cl_answer_fini) answer = CL_ANSWER_INIT;
-        struct cl_buf CL_AUTO(cl_buf_fini) cursor = CL_BUF_INIT(256);
+        struct cl_buf CL_AUTO(cl_buf_fini) next = CL_BUF_INIT(256);
         struct cl_json root, name, row;
         size_t at = 0;
 
@@ -125,11 +125,11 @@ static int list(const struct cl_args *args, const char *path, const char *key,
             printf("%.*s\n", (int)root.length, root.text);
         while (!as_json && cl_json_next(cl_json_member(root, key), &at, &name, &row))
             show_row(row);
-        if (cl_json_kind(cl_json_member(root, "cursor")) == CL_JSON_STRING)
-            cl_json_plain(cl_json_member(root, "cursor"), &cursor);
-        snprintf(page, sizeof(page), "%s?limit=1000&cursor=%.*s", path, (int)cursor.length,
-                 cursor.length ? (const char *)cursor.bytes : "");
-        if (cursor.length == 0)
+        if (cl_json_kind(cl_json_member(root, "next")) == CL_JSON_STRING)
+            cl_json_plain(cl_json_member(root, "next"), &next);
+        snprintf(page, sizeof(page), "%s?limit=1000&cursor=%.*s", path, (int)next.length,
+                 next.length ? (const char *)next.bytes : "");
+        if (next.length == 0)
             *page = '\0';
     }
     return CL_EXIT_OK;

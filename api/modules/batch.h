@@ -42,6 +42,7 @@ struct cl_modbatch {
     struct cl_modfile *files; /* owned */
     size_t count, capacity;
     bool prunes;    /* what is not among the files goes */
+    bool is_push;   /* of many: what is broken is remembered */
     bool is_served; /* of a functions_dir: in memory only, and always the whole set */
     struct cl_refusal refusal; /* kind NONE: it went well */
     uint64_t turn;             /* of a served set: one that came later makes it void */

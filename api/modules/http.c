@@ -36,18 +36,21 @@ static int read_page(struct cl_visit *visit, struct page *page, struct cl_refusa
                        refusal) < 0 ||
         cl_query_u64(&known[0], 1, PAGE_MAX, &page->limit, refusal) < 0)
         return -1;
+    if (known[1].is_given && !cl_module_is_name(known[1].value))
+        return cl_refusal_set(refusal, CL_R_MALFORMED,
+                              "parameter \"cursor\" is the `next` of the page before");
     snprintf(page->after, sizeof(page->after), "%s", known[1].value);
     return 0;
 }
 
-/* The cursor is the name of the last module that was shown. */
+/* `next` is the name of the last module that was shown. */
 static int put_end(const struct page *page, struct cl_module *module, bool has_more,
                    struct cl_buf *out, struct cl_err *err)
 {
     (void)page;
     if (has_more)
-        return cl_buf_format(out, err, "],\"cursor\":\"%s\"}", module->name);
-    return cl_buf_put_text(out, "],\"cursor\":null}", err);
+        return cl_buf_format(out, err, "],\"next\":\"%s\"}", module->name);
+    return cl_buf_put_text(out, "],\"next\":null}", err);
 }
 
 typedef int put_module(struct cl_buf *out, const struct cl_module *module, bool is_first,

@@ -143,13 +143,24 @@ static void put_in_force(struct cl_modbatch *batch, struct cl_modfile *file)
         cl_modheld_pin(batch->modules, row->held);
 }
 
-/* A file that does not compile takes no good one's place; where there is none, it says why. */
+/* A file that does not compile takes no good one's place. Of a single one that is refused nothing
+ * stays; one of a set says why to whoever lists or calls it, until it is mended or pushed again. */
 static void note_broken(struct cl_modbatch *batch, struct cl_modfile *file)
 {
     const struct cl_modtenant *of = cl_modules_tenant(batch->modules, batch->tenant, true);
 
-    if (batch->is_served || !cl_modtable_find(&of->put, file->name))
+    if (batch->is_served || (batch->is_push && !cl_modtable_find(&of->put, file->name)))
         cl_modules_put_row(batch->modules, batch->tenant, make_row(batch, file, NULL));
+}
+
+/* So that there are never more of them than files in one push. */
+static void forget_broken(struct cl_modbatch *batch, struct cl_modtenant *of)
+{
+    while (of->broken.count > 0) {
+        struct cl_modrow *row = of->broken.items[of->broken.count - 1];
+
+        cl_modrow_free(batch->modules, cl_modtable_take(&of->broken, row->name));
+    }
 }
 
 static void apply(struct cl_modbatch *batch, struct cl_modfile *file)
@@ -172,6 +183,8 @@ static void apply_all(struct cl_modbatch *batch)
     struct cl_modtenant *of = cl_modules_tenant(batch->modules, batch->tenant, true);
     struct cl_modtable *table = batch->is_served ? &of->served : &of->put;
 
+    if (batch->is_push)
+        forget_broken(batch, of);
     for (size_t i = 0; i < batch->count; i++)
         apply(batch, &batch->files[i]);
     for (size_t i = 0; i < batch->pruned_count; i++)

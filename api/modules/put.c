@@ -269,6 +269,7 @@ static int fill_push(struct cl_visit *visit, struct cl_modbatch *batch, const ch
         batch->files[i].keeps = false;
     }
     batch->prunes = cl_json_kind(body.prune) == CL_JSON_TRUE;
+    batch->is_push = true;
     return 0;
 }
 

@@ -55,7 +55,7 @@ struct cl_modtenant {
     char name[CL_NAME_MAX];    /* first */
     struct cl_modtable put;    /* struct cl_modrow, of the store */
     struct cl_modtable served; /* of its functions_dir; these hide those */
-    struct cl_modtable broken; /* what did not compile when it was pushed, and has no row */
+    struct cl_modtable broken; /* what did not compile in the last push, and has no row */
     uint64_t served_turn;      /* of the set that was complete last */
 };
 

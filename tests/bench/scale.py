@@ -110,7 +110,7 @@ def pages(client, path, limit=100, most=20):
         ms, answer = timed(lambda: client.get(url))
         assert answer.status_code == 200, answer.text
         took.append(ms)
-        cursor = answer.json().get("cursor") or answer.json().get("next")
+        cursor = answer.json()["next"]
         if not cursor:
             break
     return took

@@ -110,7 +110,7 @@ def test_modules_are_of_one_tenant(served):
         assert acme.put("/v1/modules/mine", content="def f(): return 'acme'\n", headers=PYTHON).status_code == 201
         for answer in (call(other, "mine.f"), other.get("/v1/modules/mine"), other.delete("/v1/modules/mine")):
             assert answer.status_code == 404
-        assert other.get("/v1/functions").json() == {"functions": [], "cursor": None}
+        assert other.get("/v1/functions").json() == {"functions": [], "next": None}
         assert other.put("/v1/modules/mine", content="def f(): return 'other'\n", headers=PYTHON).status_code == 201
         assert (call(acme, "mine.f").json()["result"], call(other, "mine.f").json()["result"]) == ("acme", "other")
         assert other.put("/v1/modules/spy", content="import prices\ndef f(): pass\n", headers=PYTHON).status_code == 201

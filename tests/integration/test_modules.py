@@ -136,6 +136,9 @@ def test_delete_takes_all_versions(cloche, name):
 def test_file_that_does_not_compile_is_refused_with_its_place(cloche, name):
     found = problem(put(cloche, name, "x = 1\ndef f(:\n    pass\n"), 422, "module-invalid")
     assert (found["line"], found["column"], found["detail"]) == (2, 7, "SyntaxError: invalid syntax")
+    problem(cloche.http.get(f"/v1/modules/{name}"), 404, "module-not-found")
+    problem(cloche.http.delete(f"/v1/modules/{name}"), 404, "module-not-found")
+    assert name not in cloche.http.get("/v1/modules", params={"limit": 1000}).text, "a refusal leaves nothing behind"
     put(cloche, name, "def f(): return 1\n")
     problem(put(cloche, name, "def f(:\n"), 422, "module-invalid")
     assert call(cloche, f"{name}.f")["result"] == 1
@@ -201,19 +204,25 @@ def test_lists_are_paged(cloche):
     names = sorted(f"page_{n}_{uuid.uuid4().hex[:6]}" for n in range(5))
     answer = cloche.http.post("/v1/modules:push", json={"files": {n: "def f(): pass\ndef g(): pass\n" for n in names}})
     assert answer.status_code == 200
-    seen, cursor = [], ""
-    while cursor is not None:
-        page = cloche.http.get("/v1/modules", params={"limit": 2, "cursor": cursor}).json()
-        assert len(page["modules"]) <= 2
+    seen, cursor = [], None
+    while cursor or not seen:
+        page = cloche.http.get("/v1/modules", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        assert page.keys() == {"modules", "next"} and len(page["modules"]) <= 2
         seen += [m["name"] for m in page["modules"]]
-        cursor = page["cursor"]
+        cursor = page["next"]
     assert seen == sorted(seen) and set(names) <= set(seen)
     functions = cloche.http.get("/v1/functions", params={"limit": 1000}).json()["functions"]
     found = [f["function"] for f in functions if f["module"] in names]
     assert found == [f"{n}.{f}" for n in names for f in "fg"]
     assert functions[0].keys() >= {"function", "module", "version", "name", "signature", "schema", "doc", "line"}
-    assert cloche.http.get("/v1/modules", params={"limit": 0}).status_code == 400
-    assert cloche.http.get("/v1/modules", params={"page": 1}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/v1/modules", "/v1/functions"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=1&limit=2", "cursor=", "cursor=No-Name",
+                                   "cursor=" + "a" * 65, "cursor=%00", "page=1"])
+def test_lists_with_wrong_queries_are_400(cloche, path, query):
+    found = problem(cloche.http.get(f"{path}?{query}"), 400, "malformed")
+    assert query.split("=")[0] in found["detail"]
 
 
 def push(service, files, **more):
@@ -231,9 +240,21 @@ def test_push_is_one_set_and_names_what_is_broken(cloche, name):
     answer = cloche.post({"function": f"{c}.x"})
     assert problem(answer, 404, "function-not-found")["detail"] == \
         f"Function {c}.x not found: line 2: SyntaxError: invalid syntax"
+    assert "SyntaxError" in cloche.http.get(f"/v1/modules/{c}").json()["error"]
     found = push(cloche, {a: f"import {b}\ndef f(): return {b}.g()\n", b: "def g(): return 2\n", c: "x = 1\n"})
     assert [(m["name"], m["state"]) for m in found["modules"]] == [(a, "same"), (b, "changed"), (c, "new")]
     assert call(cloche, f"{a}.f")["result"] == 2
+
+
+def test_what_was_broken_is_remembered_until_the_next_push(own):
+    """A tenant that pushes nothing but broken files, each time under other names, fills no memory."""
+    for turn in range(3):
+        assert len(push(own, {f"bad_{turn}_{n}": "def (:\n" for n in range(20)})["refused"]) == 20
+        assert {m["name"] for m in own.http.get("/v1/modules").json()["modules"]} == {f"bad_{turn}_{n}" for n in range(20)}
+    assert own.http.delete("/v1/modules/bad_2_0").status_code == 204
+    assert put(own, "bad_2_1", "def f(): return 1\n").status_code == 201 and call(own, "bad_2_1.f")["result"] == 1
+    push(own, {"fine": "x = 1\n"})
+    assert [m["name"] for m in own.http.get("/v1/modules").json()["modules"]] == ["bad_2_1", "fine"]
 
 
 def test_push_may_remove_what_is_not_in_it(own):

@@ -297,12 +297,13 @@ static void broken_ones_say_why(void **state)
     assert_non_null(row);
     strcpy(row->name, "shop");
     row->reason = copy("line 2: SyntaxError: invalid syntax");
+    row->is_served = true;
     cl_modules_put_row(modules, tenant->name, row);
     assert_int_equal(resolve("shop.f", "", &request, &refusal), -1);
     assert_string_equal(refusal.detail,
                         "Function shop.f not found: line 2: SyntaxError: invalid syntax");
-    put_held("shop", "[]"); /* a good one takes its place */
-    assert_int_equal(resolve("shop.f", "", &request, &refusal), 0);
+    put_held("shop", "[]"); /* it hides what was put, broken as it is */
+    assert_int_equal(resolve("shop.f", "", &request, &refusal), -1);
 }
 
 /* ------------------------------------------------------------------------------- directories */
