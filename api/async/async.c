@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "api/async/impl.h"
+#include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 
@@ -248,14 +249,16 @@ static bool may_start(void *self, struct cl_asyncq_item *item)
 {
     struct cl_async *async = self;
     struct cl_async_call *call = cl_list_entry(item, struct cl_async_call, item);
-    const struct cl_tenant *tenant = cl_async_tenant(call);
+    struct cl_tenant *tenant = cl_async_tenant(call);
     const struct cl_pool *pool =
         tenant ? cl_tenancy_find(async->app->tenancy, tenant, call->policy) : NULL;
+    struct cl_refusal spent = CL_REFUSAL_INIT;
     struct timeval wait;
 
     if (!pool)
         return true;
     if (cl_quota_may_run(&tenant->quota, 0) &&
+        cl_quota_check_cpu(&tenant->quota, cl_clock_us(), &spent) == 0 &&
         ((pool->running + pool->queued) * 4 < pool->policy->pool_max * 3 ||
          (pool->running + pool->queued == 0)))
         return true;

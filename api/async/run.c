@@ -14,8 +14,9 @@
 #include "sandbox/base/own.h"
 
 enum {
-    BACK_MS = 250,   /* until a call that found no jail tries again */
-    RETRY_MS = 1000, /* until one that was lost does; twice as long each time */
+    BACK_MS = 250,      /* until a call that found no jail tries again */
+    CPU_BACK_MS = 1000, /* ... or no processor time of its tenant's */
+    RETRY_MS = 1000,    /* until one that was lost does; twice as long each time */
     RETRY_MS_MAX = 60000,
 };
 
@@ -119,7 +120,7 @@ static void refused(struct cl_async_call *call, const struct cl_refusal *why)
 
     /* Busy now: it had no worker, and waits for its turn anew. */
     if ((status == 503 || status == 429) && !call->is_cancelled)
-        go_back(call, BACK_MS + rand() % BACK_MS);
+        go_back(call, (why->kind == CL_R_QUOTA_CPU ? CPU_BACK_MS : BACK_MS) + rand() % BACK_MS);
     else if (call->is_cancelled)
         cl_async_end(call, &(struct cl_async_ending){ .kind = CL_V_CANCELLED });
     else

@@ -113,6 +113,7 @@ void cl_job_free(struct cl_dispatch *dispatch, struct cl_job *job)
 {
     if (job->lane)
         job->lane->gone(job);
+    cl_turn_end(dispatch, job); /* counted, and never begun: a lane's */
     cl_queue_remove(dispatch, job);
     cl_idtable_take(&dispatch->jobs, job->id);
     cl_spare_free(job->spare);
@@ -148,6 +149,10 @@ void cl_dispatch_place(struct cl_dispatch *dispatch, struct cl_job *job)
     struct cl_refusal why = CL_REFUSAL_INIT;
     struct cl_spare *spare = NULL;
 
+    if (cl_turn_check(job, &why) < 0) {
+        cl_job_refuse(dispatch, job, &why);
+        return;
+    }
     if (cl_list_is_empty(&job->pool->jobs))
         spare = cl_dispatch_pick(dispatch, job->pool);
     if (spare && cl_turn_take(dispatch, job))
@@ -333,6 +338,7 @@ void cl_dispatch_on_end(struct cl_dispatch *dispatch, const struct cl_msg_end *e
         cl_jailclient_send_want(dispatch->client, spare->pool->index, spare->pool->queued);
     if (spare->holder) {
         spare->holder->on_end(spare->holder_self, end);
+        cl_turn_serve(dispatch);
         return;
     }
     if (!job) {

@@ -46,6 +46,12 @@ struct cl_dispatch_calls {
     void (*on_done)(void *self, struct cl_job *job, const struct cl_verdict *verdict);
 };
 
+/* One who waits for room in a tenant's quota without a place in a queue. */
+struct cl_turn_room {
+    struct cl_list node; /* of tenant->rooms */
+    void (*on_room)(struct cl_turn_room *room);
+};
+
 /* The way of a job into a jail that stays, instead of one of its own (api/session*.c). */
 struct cl_lane {
     void (*submit)(struct cl_job *job);
@@ -90,9 +96,10 @@ struct cl_job {
     struct cl_reply reply;
     struct cl_msg_end end;
     bool has_end;
-    bool is_dry;    /* nothing more will be read from its socket */
-    bool is_unread; /* the worker died before it had read the whole call */
-    bool is_paused; /* a slow client */
+    bool is_dry;     /* nothing more will be read from its socket */
+    bool is_unread;  /* the worker died before it had read the whole call */
+    bool is_paused;  /* a slow client */
+    bool is_counted; /* among those that run, against its tenant's quota: turn.h */
     unsigned attempts;
 
     uint64_t arrived_us; /* the request was whole */

@@ -117,7 +117,12 @@ void cl_queue_serve(struct cl_dispatch *dispatch, struct cl_pool *pool)
     while (!cl_list_is_empty(&pool->jobs)) {
         struct cl_job *job = cl_list_entry(pool->jobs.next, struct cl_job, in_pool);
         struct cl_spare *spare = cl_dispatch_pick(dispatch, pool);
+        struct cl_refusal why = CL_REFUSAL_INIT;
 
+        if (spare && cl_turn_check(job, &why) < 0) {
+            cl_job_refuse(dispatch, job, &why);
+            continue;
+        }
         if (!spare || !cl_turn_take(dispatch, job))
             break;
         cl_queue_remove(dispatch, job);

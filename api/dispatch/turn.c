@@ -59,6 +59,28 @@ static void hold(struct cl_dispatch *dispatch, struct cl_tenant *tenant)
     cl_list_append(&dispatch->held, &tenant->held);
 }
 
+int cl_turn_check(const struct cl_job *job, struct cl_refusal *why)
+{
+    struct cl_quota *quota = &job->pool->tenant->quota;
+
+    if (job->is_counted || quota->limits.cpu.amount + quota->limits.memory_bytes == 0)
+        return 0;
+    if (cl_quota_check_cpu(quota, cl_clock_us(), why) < 0)
+        return -1;
+    return cl_quota_check_size(quota, memory_of(job), why);
+}
+
+bool cl_turn_may(const struct cl_job *job, struct cl_turn_room *room)
+{
+    struct cl_tenant *tenant = job->pool->tenant;
+
+    if (job->is_counted || cl_quota_may_run(&tenant->quota, memory_of(job)))
+        return true;
+    if (cl_list_is_empty(&room->node))
+        cl_list_append(&tenant->rooms, &room->node);
+    return false;
+}
+
 bool cl_turn_take(struct cl_dispatch *dispatch, struct cl_job *job)
 {
     if (may_begin(dispatch, job))
@@ -69,19 +91,37 @@ bool cl_turn_take(struct cl_dispatch *dispatch, struct cl_job *job)
 
 void cl_turn_begin(struct cl_dispatch *dispatch, struct cl_job *job)
 {
+    if (job->is_counted)
+        return;
+    job->is_counted = true;
     dispatch->running++;
     job->pool->running++;
     cl_quota_begin(&job->pool->tenant->quota, memory_of(job));
+}
+
+static void tell_rooms(struct cl_tenant *tenant)
+{
+    while (!cl_list_is_empty(&tenant->rooms)) {
+        struct cl_turn_room *room =
+            cl_list_entry(tenant->rooms.next, struct cl_turn_room, node);
+
+        cl_list_unlink(&room->node);
+        room->on_room(room);
+    }
 }
 
 void cl_turn_end(struct cl_dispatch *dispatch, struct cl_job *job)
 {
     struct cl_quota *quota = &job->pool->tenant->quota;
 
+    if (!job->is_counted)
+        return;
+    job->is_counted = false;
     dispatch->running--;
     job->pool->running--;
     cl_quota_end(quota, memory_of(job));
     cl_quota_charge(quota, job->end.cpu_us, cl_clock_us());
+    tell_rooms(job->pool->tenant);
 }
 
 /* Begins one call of a tenant that now may; a pool without a jail asks for one. */
@@ -93,6 +133,11 @@ static bool serve_one(struct cl_dispatch *dispatch, struct cl_tenant *tenant)
             continue;
 
         struct cl_job *job = cl_list_entry(pool->jobs.next, struct cl_job, in_pool);
+        struct cl_refusal why = CL_REFUSAL_INIT;
+        if (cl_turn_check(job, &why) < 0) {
+            cl_job_refuse(dispatch, job, &why);
+            return true;
+        }
         if (!may_begin(dispatch, job))
             continue;
         struct cl_spare *spare = cl_dispatch_pick(dispatch, pool);

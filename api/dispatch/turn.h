@@ -12,10 +12,18 @@
 
 #include "api/dispatch/dispatch.h"
 
+/* Asked again when a call that was admitted has its turn, since calls of a workflow, of a batch
+ * and stored ones come without a request of their own: -1 when its tenant's processor time is
+ * used up, or it may never run beside nothing, and it is to be refused. */
+int cl_turn_check(const struct cl_job *job, struct cl_refusal *why);
+
 /* Whether this call may begin now; if not, its tenant is held. */
 bool cl_turn_take(struct cl_dispatch *dispatch, struct cl_job *job);
+/* The same of a call that has a jail already, by the quota alone; if not, `room` hears of the
+ * tenant's next end, once. */
+bool cl_turn_may(const struct cl_job *job, struct cl_turn_room *room);
 
-/* A call begins and ends to count; the end gives the held ones their turns. */
+/* A call begins and ends to count; the end gives the held ones their turns. Each once. */
 void cl_turn_begin(struct cl_dispatch *dispatch, struct cl_job *job);
 void cl_turn_end(struct cl_dispatch *dispatch, struct cl_job *job);
 void cl_turn_serve(struct cl_dispatch *dispatch);

@@ -80,6 +80,7 @@ struct cl_session {
     int64_t created_unix_us;
     uint64_t created_us, rested_us; /* monotonic */
     struct event *turn;             /* its next deadline, or the next turn of the loop */
+    struct cl_turn_room room; /* its next call may not begin beside others of its tenant */
 };
 
 struct cl_sessions {

@@ -305,7 +305,9 @@ static void reset(struct cl_session *session)
     session->cpu_us = session->memory_now_bytes = session->pids_refused = 0;
     session->culprit = 0;
     session->is_held = session->is_dry = session->is_unread = session->was_used = false;
-    session->opener = NULL; /* it is among those that wait */
+    if (session->opener) /* it is among those that wait */
+        cl_dispatch_release(session->app->dispatch, session->opener->job);
+    session->opener = NULL;
     cl_sessionstream_init(&session->stream);
 }
 

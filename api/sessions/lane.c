@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/dispatch/jailclient.h"
+#include "api/dispatch/turn.h"
 #include "api/sessions/impl.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
@@ -98,31 +99,6 @@ struct cl_pool *cl_session_pool(struct cl_session *session, struct cl_refusal *r
     if (!pool)
         cl_refusal_set(refusal, CL_R_SESSION_ENDED, "policy \"%s\" is gone", session->policy);
     return pool;
-}
-
-int cl_session_check(const struct cl_session *session, const struct cl_request *request,
-                     struct cl_refusal *refusal)
-{
-    static const struct {
-        enum cl_limit limit;
-        const char *name;
-    } fixed[] = { { CL_LIMIT_MEMORY, "memory" }, { CL_LIMIT_PROCESSES, "processes" } };
-
-    for (size_t i = 0; i < CL_COUNT(fixed); i++) {
-        if (!request->is_asked[fixed[i].limit])
-            continue;
-        cl_refusal_point(refusal, "limits", strlen("limits"));
-        cl_refusal_point(refusal, fixed[i].name, strlen(fixed[i].name));
-        return cl_refusal_set(refusal, CL_R_MALFORMED,
-                              "%s belongs to the session: give it to POST /v1/sessions",
-                              fixed[i].name);
-    }
-    if (request->policy[0] && strcmp(request->policy, session->policy) != 0) {
-        cl_refusal_point(refusal, "policy", strlen("policy"));
-        return cl_refusal_set(refusal, CL_R_MALFORMED, "session %s has policy \"%s\"",
-                              session->id, session->policy);
-    }
-    return 0;
 }
 
 /* ----------------------------------------------------------------------------------------- ending */
@@ -290,6 +266,22 @@ static bool may_begin(const struct cl_session *session)
            session->running_count < cl_session_most(session->spare->pool->policy);
 }
 
+/* False: neither it nor those behind it. */
+static bool begin_first(struct cl_session *session)
+{
+    struct cl_seat *seat = cl_list_entry(session->waiting.next, struct cl_seat, node);
+    struct cl_refusal why = CL_REFUSAL_INIT;
+
+    if (cl_turn_check(seat->job, &why) < 0) {
+        cl_dispatch_refuse(session->app->dispatch, seat->job, &why);
+        return true;
+    }
+    if (!cl_turn_may(seat->job, &session->room))
+        return false;
+    begin(seat);
+    return true;
+}
+
 void cl_session_pump(struct cl_session *session)
 {
     if (session->is_ending)
@@ -298,8 +290,8 @@ void cl_session_pump(struct cl_session *session)
         cl_session_end(session);
     if (session->state == CL_SESSION_EMPTY && session->waiting_count > 0 && !session->is_ending)
         open_jail(session);
-    while (may_begin(session))
-        begin(cl_list_entry(session->waiting.next, struct cl_seat, node));
+    while (may_begin(session) && begin_first(session))
+        ;
     if (session->state == CL_SESSION_UP)
         cl_session_send(session);
     else if (session->state == CL_SESSION_EMPTY && session->waiting_count > 0)
@@ -327,6 +319,7 @@ static void on_start(struct cl_job *job, struct cl_spare *spare)
     struct cl_seat *seat = job->seat;
 
     job->state = CL_JOB_NEW;
+    cl_turn_begin(seat->session->app->dispatch, job); /* the room that it was given is taken */
     cl_session_take(seat->session, seat, spare);
     wait_here(seat, true);
     cl_session_wake(seat->session);
@@ -338,6 +331,7 @@ static void on_leave(struct cl_job *job)
     struct cl_session *session = seat->session;
 
     cl_session_unseat(seat);
+    cl_dispatch_release(session->app->dispatch, job);
     if (session->opener == seat) {
         session->opener = NULL;
         if (session->state == CL_SESSION_OPENING)

@@ -102,6 +102,7 @@ static void free_session(struct cl_session *session)
     if (session->is_stored)
         cl_v1_names_forget(session->app->storeq, session->tenant->name, session->id);
     cl_list_unlink(&session->node);
+    cl_list_unlink(&session->room.node);
     session->app->sessions->count--;
     cl_sessionstream_fini(&session->stream);
     event_free(session->turn);
@@ -124,6 +125,11 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         free_session(session);
     else if (!session->is_ending) /* else END wakes it */
         set_alarm(session);
+}
+
+static void on_room(struct cl_turn_room *room)
+{
+    cl_session_wake(cl_list_entry(room, struct cl_session, room));
 }
 
 void cl_session_wake(struct cl_session *session)
@@ -235,6 +241,8 @@ static struct cl_session *new_session(struct cl_app *app, const struct cl_sessio
     cl_list_init(&session->waiting);
     cl_list_init(&session->running);
     cl_list_init(&session->resting);
+    cl_list_init(&session->room.node);
+    session->room.on_room = on_room;
     cl_sessionstream_init(&session->stream);
     session->created_unix_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
     session->created_us = session->rested_us = cl_clock_us();

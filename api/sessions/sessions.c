@@ -115,6 +115,31 @@ static int check_limits(const struct cl_request *request, struct cl_refusal *ref
     return 0;
 }
 
+int cl_session_check(const struct cl_session *session, const struct cl_request *request,
+                     struct cl_refusal *refusal)
+{
+    static const struct {
+        enum cl_limit limit;
+        const char *name;
+    } fixed[] = { { CL_LIMIT_MEMORY, "memory" }, { CL_LIMIT_PROCESSES, "processes" } };
+
+    for (size_t i = 0; i < CL_COUNT(fixed); i++) {
+        if (!request->is_asked[fixed[i].limit])
+            continue;
+        cl_refusal_point(refusal, "limits", strlen("limits"));
+        cl_refusal_point(refusal, fixed[i].name, strlen(fixed[i].name));
+        return cl_refusal_set(refusal, CL_R_MALFORMED,
+                              "%s belongs to the session: give it to POST /v1/sessions",
+                              fixed[i].name);
+    }
+    if (request->policy[0] && strcmp(request->policy, session->policy) != 0) {
+        cl_refusal_point(refusal, "policy", strlen("policy"));
+        return cl_refusal_set(refusal, CL_R_MALFORMED, "session %s has policy \"%s\"",
+                              session->id, session->policy);
+    }
+    return 0;
+}
+
 int cl_sessions_open(struct cl_visit *visit, const char *body, size_t length,
                      struct cl_refusal *refusal)
 {

@@ -32,6 +32,7 @@ static struct cl_tenant *adopt_tenant(struct cl_tenancy *tenancy, struct cl_list
     cl_list_init(&tenant->node);
     cl_list_init(&tenant->pools);
     cl_list_init(&tenant->held);
+    cl_list_init(&tenant->rooms);
     cl_list_append(&tenancy->tenants, &tenant->node);
     *last = &tenant->node;
     return tenant;

@@ -115,20 +115,28 @@ void cl_quota_set(struct cl_quota *quota, const struct cl_tenant_quota *limits, 
     quota->rate_us = now_us;
 }
 
+int cl_quota_check_cpu(struct cl_quota *quota, uint64_t now_us, struct cl_refusal *refusal)
+{
+    const struct cl_tenant_rate *cpu = &quota->limits.cpu;
+
+    if (cpu->amount == 0)
+        return 0;
+    forgive(quota, now_us);
+    if (quota->cpu_used_us < cpu_budget_us(quota))
+        return 0;
+    refusal->retry_after_s = cpu_wait_s(quota);
+    return cl_refusal_set(refusal, CL_R_QUOTA_CPU,
+                          "the tenant's calls have used their %" PRIu64
+                          " ms of processor time in %" PRIu64 " s",
+                          cpu->amount, cpu->window_s);
+}
+
 int cl_quota_admit(struct cl_quota *quota, uint64_t now_us, struct cl_refusal *refusal)
 {
     const struct cl_tenant_quota *limits = &quota->limits;
 
-    if (limits->cpu.amount > 0) {
-        forgive(quota, now_us);
-        if (quota->cpu_used_us >= cpu_budget_us(quota)) {
-            refusal->retry_after_s = cpu_wait_s(quota);
-            return cl_refusal_set(refusal, CL_R_QUOTA_CPU,
-                                  "the tenant's calls have used their %" PRIu64
-                                  " ms of processor time in %" PRIu64 " s",
-                                  limits->cpu.amount, limits->cpu.window_s);
-        }
-    }
+    if (cl_quota_check_cpu(quota, now_us, refusal) < 0)
+        return -1;
     if (limits->rate.amount == 0)
         return 0;
     refill(quota, now_us);

@@ -42,6 +42,8 @@ static inline bool cl_quota_is_timed(const struct cl_quota *quota)
 
 /* One call more: counted against the rate. -1 with the refusal filled (429, Retry-After). */
 int cl_quota_admit(struct cl_quota *quota, uint64_t now_us, struct cl_refusal *refusal);
+/* Whether processor time is left, for a call that was admitted some time ago. -1 likewise. */
+int cl_quota_check_cpu(struct cl_quota *quota, uint64_t now_us, struct cl_refusal *refusal);
 
 /* Whether a call of this memory limit may begin beside those that run. */
 bool cl_quota_may_run(const struct cl_quota *quota, uint64_t memory_bytes);

@@ -32,6 +32,7 @@ struct cl_tenant {
     struct cl_list pools;       /* struct cl_pool, by of_tenant */
     struct cl_quota quota;      /* and the calls that count against it */
     struct cl_list held;        /* of the dispatcher: calls wait though there is a jail */
+    struct cl_list rooms;       /* struct cl_turn_room: who hears of the next end of a call */
     uint64_t pass, turn;        /* of the dispatcher: when it is its turn, when it was passed */
     uint64_t weighed;           /* its weight among those that wait; 0: nothing of it waits */
 };

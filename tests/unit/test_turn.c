@@ -11,6 +11,7 @@
 
 #include "api/dispatch/impl.h"
 #include "api/dispatch/turn.h"
+#include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 
 #define BODY JOB_CASE_BODY
@@ -116,6 +117,26 @@ static void processor_time_is_charged_when_a_call_ends(void **state)
     assert_int_equal(local()->quota.cpu_used_us, 380);
     assert_int_equal(local()->quota.running, 0);
     assert_int_equal(local()->quota.memory_bytes, 0);
+}
+
+static void a_call_that_waited_is_refused_when_processor_time_is_used_up(void **state)
+{
+    cl_close_auto int first = api_fake_offer(&fake, true);
+    cl_close_auto int second = api_fake_offer(&fake, true);
+    const struct cl_tenant_quota limits = { .weight = 1, .concurrency = 1, .cpu = { 1, 60 } };
+
+    (void)state;
+    cl_quota_set(&local()->quota, &limits, 1);
+    submit(BODY);
+    submit(BODY);
+    cl_quota_charge(&local()->quota, 1000, cl_clock_us());
+    result(first, "1");
+    api_fake_end(&fake, 1, CL_END_FINISHED, 0);
+    assert_true(was_heard("start 1;done 1 ok;refused 2 quota-cpu;"));
+    assert_int_equal(local()->quota.queued, 0);
+    submit(BODY);
+    assert_true(was_heard("start 1;done 1 ok;refused 2 quota-cpu;refused 3 quota-cpu;"));
+    (void)second;
 }
 
 static void a_full_queue_of_the_tenants_own_refuses(void **state)
@@ -238,6 +259,7 @@ int main(void)
         TEST(a_held_call_without_a_jail_asks_for_one_when_it_may_begin),
         TEST(memory_is_a_sum_over_running_calls),
         TEST(processor_time_is_charged_when_a_call_ends),
+        TEST(a_call_that_waited_is_refused_when_processor_time_is_used_up),
         TEST(a_full_queue_of_the_tenants_own_refuses),
         TEST(calls_that_leave_the_queue_are_not_counted_any_more),
         TEST(a_reload_may_change_a_weight_while_calls_wait),
