@@ -111,8 +111,10 @@ static int put_python(const struct cl_policy *policy, struct cl_buf *out, struct
         cl_buf_put_text(out, ",\"names\":{", err) < 0 || put_names(policy, out, err) < 0 ||
         cl_buf_put_text(out, "},\"preload\":", err) < 0 ||
         put_list(policy, &policy->preload, 0, 1, out, err) < 0 ||
-        cl_buf_format(out, err, ",\"transitive\":\"%s\",\"eval\":%s,\"builtins\":{\"remove\":",
-                      transitive, flag(policy, CL_POLICY_EVAL)) < 0 ||
+        cl_buf_format(out, err, ",\"transitive\":\"%s\",\"eval\":%s,\"register\":%s",
+                      transitive, flag(policy, CL_POLICY_EVAL),
+                      policy->flags & CL_POLICY_NO_REGISTER ? "false" : "true") < 0 ||
+        cl_buf_put_text(out, ",\"builtins\":{\"remove\":", err) < 0 ||
         put_list(policy, &policy->builtins_removed, 0, 1, out, err) < 0)
         return -1;
     return cl_buf_put_text(out, "}}", err);

@@ -48,6 +48,7 @@ static const struct weight {
     { "python.preload", NO_WAY, NULL, NULL },
     { "python.transitive", DOWN_OPENS, "what allowed modules import need not be listed", NULL },
     { "python.eval", UP_OPENS, NULL, NULL },
+    { "python.register", UP_OPENS, NULL, NULL },
     { "python.builtins.remove", DOWN_OPENS, NULL, "built-in names" },
     { "limits.wall", UP_OPENS, NULL, NULL },
     { "limits.cpu", UP_OPENS, NULL, NULL },

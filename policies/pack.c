@@ -56,6 +56,7 @@ static uint32_t flags_of(const struct cl_spec *spec)
         uint32_t flag;
     } flags[] = {
         { spec->eval, CL_POLICY_EVAL },
+        { !spec->registers, CL_POLICY_NO_REGISTER },
         { spec->transitive, CL_POLICY_TRANSITIVE_LISTED },
         { spec->preload_mode == CL_PRELOAD_ALL, CL_POLICY_PRELOAD_ALL },
         { spec->on_violation, CL_POLICY_ON_VIOLATION_ERRNO },

@@ -44,7 +44,8 @@ enum cl_policy_flag {
     CL_POLICY_SHARED_ZYGOTE = 1 << 4,      /* isolation: policy */
     CL_POLICY_SESSIONS = 1 << 5,           /* sessions.allow */
     CL_POLICY_SESSIONS_TOKEN = 1 << 6,     /* sessions.default: token */
-    CL_POLICY_LEARN = 1 << 7, /* no key: only of a cloched that was told to learn */
+    CL_POLICY_LEARN = 1 << 7,       /* no key: only of a cloched that was told to learn */
+    CL_POLICY_NO_REGISTER = 1 << 8, /* python.register: false */
 };
 
 struct cl_policy {

@@ -24,7 +24,7 @@ struct cl_spec {
 
     /* One field per scalar key of the table; units as in struct cl_policy. */
     uint64_t version;
-    uint64_t transitive, eval;
+    uint64_t transitive, eval, registers;
     uint64_t wall_ms, cpu_ms, memory_bytes, processes, output_bytes, result_bytes;
     uint64_t request_bytes, files_bytes, inodes, calls_per_worker;
     uint64_t cpu_weight, cpu_max_milli;

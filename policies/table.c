@@ -50,6 +50,8 @@ const struct cl_key cl_table[] = {
       .doc = "What allowed modules may import for themselves: anything, or listed ones only." },
     { "python.eval", CL_KEY_BOOL, AT(eval), .fallback = "false",
       .doc = "Whether restricted expressions may be evaluated (POST /v1/eval)." },
+    { "python.register", CL_KEY_BOOL, AT(registers), .fallback = "true",
+      .doc = "Whether python/v1 callers may register functions of their own." },
     { "python.builtins", CL_KEY_SECTION, .doc = "The built-in functions." },
     { "python.builtins.remove", CL_KEY_LIST, CL_ITEM_IDENTIFIER, AT(builtins_removed),
       .fallback = "open input breakpoint", .doc = "Built-in names the caller's code lacks." },

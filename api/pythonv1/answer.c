@@ -164,6 +164,15 @@ static int fail_eval(struct cl_v1_writer *w, const struct cl_v1_failure *why)
     return put(w, "}");
 }
 
+/* A result that is no JSON has no frames; its words are said bare. */
+static bool has_frames(struct cl_json traceback)
+{
+    static const char start[] = "Traceback ";
+
+    return traceback.length >= sizeof(start) - 1 &&
+           memcmp(traceback.text, start, sizeof(start) - 1) == 0;
+}
+
 static int fail_code(struct cl_v1_writer *w, const struct cl_v1_failure *why)
 {
     static const char code[] = "\"<code>\"";
@@ -171,7 +180,8 @@ static int fail_code(struct cl_v1_writer *w, const struct cl_v1_failure *why)
         w->plan->shown.length ? w->plan->shown : (struct cl_json){ code, sizeof(code) - 1 };
 
     if (put_json(w, "{\"file\":", file) < 0 ||
-        put_text(w, ",\"error\":", why->traceback.length ? why->traceback : why->error) < 0 ||
+        put_text(w, ",\"error\":", has_frames(why->traceback) ? why->traceback : why->error) <
+            0 ||
         put(w, ",\"success\":false") < 0 || put_stamp(w) < 0 ||
         put_text(w, ",\"error_type\":", last_word(why->type)) < 0 ||
         put(w, ",\"output\":") < 0 ||

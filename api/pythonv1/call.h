@@ -66,6 +66,9 @@ void cl_v1_call_begin(struct cl_v1_call *call);
 /* The errand of it has ended. */
 void cl_v1_call_came_back(struct cl_v1_call *call, const struct cl_errand_end *end);
 
+/* list.c: the answer to `list`. */
+void cl_v1_list_named(struct cl_v1_call *call, const struct cl_v1_names *names);
+
 /* send.c: into a jail. The pool it would run in; NULL with the refusal. */
 struct cl_pool *cl_v1_call_pool(struct cl_v1_call *call, struct cl_refusal *refusal);
 void cl_v1_call_send(struct cl_v1_call *call);
@@ -75,8 +78,10 @@ void cl_v1_call_send(struct cl_v1_call *call);
 bool cl_v1_files_find(struct cl_v1_call *call, struct cl_v1_fault *fault);
 /* Whether there is the file that a plan names; else the fault says so. */
 bool cl_v1_files_has(struct cl_v1_call *call, struct cl_v1_fault *fault);
+/* Whether a file serves a function of this name. */
+bool cl_v1_files_serve(const struct cl_v1_call *call, const char *name);
 /* Appends the names of all functions, as JSON strings behind commas; counts them. */
-int cl_v1_files_list(struct cl_v1_call *call, struct cl_buf *list, uint32_t *count,
+int cl_v1_files_list(const struct cl_v1_call *call, struct cl_buf *list, uint32_t *count,
                      struct cl_err *err);
 
 #endif

@@ -106,13 +106,29 @@ bool cl_v1_files_find(struct cl_v1_call *call, struct cl_v1_fault *fault)
     return true;
 }
 
+bool cl_v1_files_serve(const struct cl_v1_call *call, const char *name)
+{
+    const char *dot = strchr(name, '.');
+    char stem[CL_V1_NAME_MAX + 1];
+    struct cl_module module;
+    struct cl_json function;
+
+    if (!dot || dot[1] == '_')
+        return false;
+    snprintf(stem, sizeof(stem), "%.*s", (int)(dot - name), name);
+    return cl_modules_find(call->app->modules, call->tenant, stem, &module) && !module.reason &&
+           cl_modules_function(&module, dot + 1, &function);
+}
+
 bool cl_v1_files_has(struct cl_v1_call *call, struct cl_v1_fault *fault)
 {
+    char path[CL_V1_NAME_MAX + 1];
     struct cl_module module;
 
     if (cl_modules_find(call->app->modules, call->tenant, call->plan.file, &module))
         return true;
-    cl_v1_fail(fault, CL_V1_PARAMS, "File %s not found", call->plan.file);
+    cl_v1_plain(call->plan.shown, path, sizeof(path));
+    cl_v1_fail(fault, CL_V1_PARAMS, "File %s not found", path);
     return false;
 }
 
@@ -138,7 +154,7 @@ static int list_module(const struct cl_module *module, struct cl_buf *list, uint
     return 0;
 }
 
-int cl_v1_files_list(struct cl_v1_call *call, struct cl_buf *list, uint32_t *count,
+int cl_v1_files_list(const struct cl_v1_call *call, struct cl_buf *list, uint32_t *count,
                      struct cl_err *err)
 {
     struct cl_module module;

@@ -63,57 +63,6 @@ static void fail_store(struct cl_v1_call *call, const struct cl_err *err)
     cl_v1_call_refuse(call, &refusal);
 }
 
-/* --------------------------------------------------------------------------------------- list */
-
-static int put_builtins(struct cl_buf *list, uint32_t *count, struct cl_err *err)
-{
-    for (size_t i = 0; cl_v1_builtins[i]; i++) {
-        if (cl_buf_format(list, err, "%s\"%s\"", list->length ? "," : "", cl_v1_builtins[i]) <
-            0)
-            return -1;
-        (*count)++;
-    }
-    return 0;
-}
-
-static bool wants(const struct cl_v1_call *call, enum cl_v1_source source)
-{
-    return call->plan.source == CL_V1_ALL || call->plan.source == source;
-}
-
-static int put_list(struct cl_v1_call *call, const struct cl_v1_names *names,
-                    struct cl_buf *out, struct cl_err *err)
-{
-    struct cl_buf CL_AUTO(cl_buf_fini) list = CL_BUF_INIT(CL_V1_ANSWER_MAX / 2);
-    uint32_t count = 0;
-
-    if (wants(call, CL_V1_BUILTIN) && put_builtins(&list, &count, err) < 0)
-        return -1;
-    if (wants(call, CL_V1_FILE) && cl_v1_files_list(call, &list, &count, err) < 0)
-        return -1;
-    if (wants(call, CL_V1_REGISTERED) && names->count > 0) {
-        if ((list.length && cl_buf_put_text(&list, ",", err) < 0) ||
-            cl_buf_put(&list, names->list.text, names->list.length, err) < 0)
-            return -1;
-        count += names->count;
-    }
-    if (cl_buf_put_text(out, "{\"functions\":[", err) < 0 ||
-        (list.length && cl_buf_put(out, list.bytes, list.length, err) < 0))
-        return -1;
-    return cl_buf_format(out, err, "],\"count\":%u}", count);
-}
-
-static void list_named(struct cl_v1_call *call, const struct cl_v1_names *names)
-{
-    struct cl_buf CL_AUTO(cl_buf_fini) out = CL_BUF_INIT(CL_V1_ANSWER_MAX);
-    struct cl_err err = CL_ERR_INIT;
-
-    if (put_list(call, names, &out, &err) < 0)
-        fail_with(call, CL_V1_TASK_RESULT, "The list is too long");
-    else
-        cl_v1_call_result(call, &out);
-}
-
 /* ----------------------------------------------------------------------------------- functions */
 
 static enum cl_v1_home home_of(const char *kind)
@@ -294,7 +243,7 @@ static void on_names(void *self, uint64_t id, const struct cl_v1_names *names)
         [CL_V1_EXECUTE] = function_named,
         [CL_V1_INFO] = function_named,
         [CL_V1_REGISTER] = register_named,
-        [CL_V1_LIST] = list_named,
+        [CL_V1_LIST] = cl_v1_list_named,
     };
     struct cl_v1_call *call = named(self, id, names);
 
@@ -314,16 +263,31 @@ static void begin_unregister(struct cl_v1_call *call)
     ask_names(call, CL_V1_NAMES_DROP, on_dropped);
 }
 
-static void begin_eval(struct cl_v1_call *call)
+/* Whether the call's policy has, of these flags, exactly `flags`; else the call has its answer. */
+static bool is_permitted(struct cl_v1_call *call, uint32_t among, uint32_t flags)
 {
     struct cl_refusal refusal = CL_REFUSAL_INIT;
     const struct cl_pool *pool = cl_v1_call_pool(call, &refusal);
 
     if (!pool)
         cl_v1_call_refuse(call, &refusal);
-    else if (!(pool->policy->flags & CL_POLICY_EVAL))
-        fail_with(call, CL_V1_FORBIDDEN, "eval is not permitted by policy");
+    else if ((pool->policy->flags & among) != flags)
+        fail_with(call, CL_V1_FORBIDDEN, "%s is not permitted by policy",
+                  call->plan.operation == CL_V1_EVAL ? "eval" : "register");
     else
+        return true;
+    return false;
+}
+
+static void begin_register(struct cl_v1_call *call)
+{
+    if (is_permitted(call, CL_POLICY_NO_REGISTER, 0))
+        begin_named(call);
+}
+
+static void begin_eval(struct cl_v1_call *call)
+{
+    if (is_permitted(call, CL_POLICY_EVAL, CL_POLICY_EVAL))
         cl_v1_call_send(call);
 }
 
@@ -344,7 +308,7 @@ void cl_v1_call_begin(struct cl_v1_call *call)
     static void (*const steps[])(struct cl_v1_call * call) = {
         [CL_V1_EXECUTE] = begin_named,
         [CL_V1_INFO] = begin_named,
-        [CL_V1_REGISTER] = begin_named,
+        [CL_V1_REGISTER] = begin_register,
         [CL_V1_LIST] = begin_named,
         [CL_V1_UNREGISTER] = begin_unregister,
         [CL_V1_EVAL] = begin_eval,

@@ -95,11 +95,13 @@ def source_of(plan, text, host):
 
 
 def code(plan, params, text, host):
-    names = {"context": params.get("context")}
-    if "args" in params:
-        names["args"] = params["args"]
+    names, wrap = {key: params[key] for key in ("context", "args") if params.get(key) is not None}, None
+    names.setdefault("context", names.get("args", {}))
+    if params.get("typed") is True:
+        typed = host["part"]("v1_typed")
+        names, wrap = typed.read(names, Refusal), typed.wrap
     module = host["load"](source_of(plan, text, host), names)
-    return "result", module.__dict__.get("result"), None, False
+    return "result", module.__dict__.get("result"), wrap, False
 
 
 def validate(plan, params, text, host):

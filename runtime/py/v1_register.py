@@ -127,7 +127,7 @@ def public(plan, host, Refusal):
         raise Refusal(f"Module {name} not allowed") from None
     module = sys.modules[name]
     try:
-        value = getattr(module, word)
+        value = None if word.startswith("_") else getattr(module, word)
     except AttributeError:
         raise Refusal(f"module '{name}' has no attribute '{word}'", "AttributeError") from None
     if word.startswith("_") or word not in public_names(name, module, host) or \

@@ -56,7 +56,8 @@ def test_call_with_a_malformed_limit_is_told_where(keys, limits, pointer):
 EVERYTHING = {
     "name": "everything", "description": "All keys, none at its default.",
     "python": {"modules": ["math", "json", "base64"], "names": {"math": ["sin", "cos"], "base64": ["b64encode"]},
-               "preload": ["json"], "transitive": "listed", "eval": True, "builtins": {"remove": ["open", "exec"]}},
+               "preload": ["json"], "transitive": "listed", "eval": True,
+               "register": False, "builtins": {"remove": ["open", "exec"]}},
     "limits": {"wall_ms": 60_000, "cpu_ms": 1500, "memory_bytes": 64 << 20, "processes": 4, "output_bytes": 2048,
                "result_bytes": 3072, "request_bytes": 8192, "files_bytes": 1 << 20, "inodes": 77, "depth": 64,
                "calls_per_worker": 1},

@@ -66,6 +66,7 @@ python:
   preload: [json]
   transitive: listed
   eval: true
+  register: false
   builtins: {remove: [open, exec]}
 limits: {wall: 1m, cpu: 1500ms, memory: 64Mi, processes: 4, output: 2Ki, result: 3Ki, request: 8Ki, files: 1Mi,
          inodes: 77, calls_per_worker: 1}

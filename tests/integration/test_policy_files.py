@@ -22,7 +22,7 @@ DIGEST = slice(80, 96)  # in a compiled policy
 SCHEMA = {
     "version": None, "extends": None, "description": None, "network": None, "isolation": None,
     "python": {"modules": "list", "names": "any", "preload": "list", "transitive": None, "eval": None,
-               "builtins": {"remove": "list"}},
+               "register": None, "builtins": {"remove": "list"}},
     "limits": dict.fromkeys(["wall", "cpu", "memory", "processes", "output", "result", "request", "files",
                              "inodes", "calls_per_worker"]),
     "cpu": dict.fromkeys(["weight", "max"]),
@@ -243,6 +243,7 @@ FLIPS = {
     "python.preload": ("none", "[json]", "python: {modules: [json]}"),
     "python.transitive": ("allow", "listed"),
     "python.eval": ("false", "true"),
+    "python.register": ("true", "false"),
     "python.builtins.remove": ("[open]", "[]"),
     "limits.wall": ("5s", "6s"),
     "limits.cpu": ("2s", "3s"),

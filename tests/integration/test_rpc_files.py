@@ -204,6 +204,7 @@ def test_file_function_cannot_be_replaced_by_accident(rpc):
         PARAMS, "Function prices.net already exists")
     rpc.result("register", {"name": "prices.net", "lambda": "lambda g: 'mine'", "overwrite": True})
     assert rpc.value("prices.net", 1) == "mine"
+    assert rpc.result("list")["functions"].count("prices.net") == 1
     rpc.result("unregister", {"name": "prices.net"})
     assert rpc.value("prices.net", 120) == 100.0
 
@@ -219,6 +220,24 @@ def test_broken_file_is_not_found_with_its_reason(rpc, served):
 @pytest.fixture
 def code(served):
     return Rpc(served, {**FULL, **NONE})
+
+
+def test_context_is_bound_under_the_key_that_was_used(code):
+    for params, value in [({}, [{}, False]), ({"context": None}, [{}, False]), ({"context": [1]}, [[1], False]),
+                          ({"args": [1]}, [[1], True]), ({"context": 2, "args": 3}, [2, True])]:
+        source = "result = [context, 'args' in globals()]"
+        assert code.result("python/execute", {"code": source, **params})["result"] == value, params
+
+
+def test_values_that_json_lacks(code):
+    found = code.result("python/execute", {"code": "result = b'x'"})
+    assert (found["success"], found["error"]) == (False, "Object of type bytes is not JSON serializable")
+    source = "result = [type(context).__name__, context]"
+    found = code.result("python/execute", {"code": source, "context": {"$bytes": "eA=="}, "typed": True})
+    assert found["result"] == ["bytes", {"$bytes": "eA=="}]
+    assert code.result("python/execute", {"code": source, "context": {"$bytes": "eA=="}})["result"] == [
+        "dict", {"$bytes": "eA=="}]
+    assert code.refusal("python/execute", {"code": source, "context": {"$uuid": "x"}, "typed": True})[0] == PARAMS
 
 
 def test_code_answers_its_variable_result(code):
@@ -267,7 +286,7 @@ def test_paths_outside_are_refused(code, file):
 def test_parameters_of_code(code):
     assert code.refusal("python/execute", {}) == (PARAMS, "Missing 'file' or 'code' parameter")
     assert code.refusal("python/execute", {"file": "a.py", "code": "1"})[0] == PARAMS
-    assert code.refusal("python/execute", {"file": "nope.py"}) == (PARAMS, "File nope not found")
+    assert code.refusal("python/execute", {"file": "nope.py"}) == (PARAMS, "File nope.py not found")
     for timeout in (0, 301, "5", 1.5, -1):
         assert code.refusal("python/execute", {"code": "1", "timeout": timeout})[0] == PARAMS
     assert code.refusal("python/execute", {"code": "1", "execution_mode": "root"}) == (
@@ -282,4 +301,4 @@ def test_validate(code):
     assert found["valid"] is False and found["line"] == 2 and found["offset"] == 7 and "invalid syntax" in found["error"]
     assert code.result("python/validate", {"file": "prices.py"})["valid"] is True
     assert code.result("python/validate", {"code": "x = '\x00'"})["valid"] is False
-    assert code.refusal("python/validate", {"file": "nope.py"}) == (PARAMS, "File nope not found")
+    assert code.refusal("python/validate", {"file": "nope.py"}) == (PARAMS, "File nope.py not found")

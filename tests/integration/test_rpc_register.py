@@ -48,6 +48,8 @@ REFUSALS = [
     ({"name": "f", "type": "module", "module": "math", "function": "nope"}, "module 'math' has no attribute 'nope'"),
     ({"name": "f", "type": "module", "module": "math", "function": "__loader__"},
      "Function __loader__ of module math not allowed"),
+    ({"name": "f", "type": "module", "module": "math", "function": "_nope"},
+     "Function _nope of module math not allowed"),
     ({"name": "f", "type": "module", "module": "math", "function": "pi"}, "Function pi of module math not allowed"),
     ({"name": "f", "type": "module", "module": "json", "function": "load"},
      "Function load of module json not allowed"),
@@ -185,6 +187,26 @@ def test_sessions_do_not_see_each_other(kept):
     two.result("register", {"name": "f", "lambda": "lambda: 'two'"})
     assert (one.value("f"), two.value("f")) == ("one", "two")
     assert kept.refusal("execute", {"function": "f"})[0] == PARAMS
+
+
+def test_policy_may_forbid_it(cloche):
+    closed = Rpc(cloche, {"Cloche-Policy": "closed"})
+    for params in ({"name": "f", "lambda": "lambda: 1"}, {"name": "f", "type": "module", "module": "math",
+                                                          "function": "gcd"}):
+        assert closed.refusal("register", params) == (-25006, "register is not permitted by policy")
+        assert closed.refusal("python/register", params) == (-25006, "register is not permitted by policy")
+    assert closed.error("register", params)["data"]["exception_type"] == "PermissionError"
+    assert closed.refusal("register", {"lambda": "lambda: 1"}) == (PARAMS, "Missing 'name' parameter")
+    assert closed.value("len", "ab") == 2
+
+
+def test_overwritten_name_is_listed_once_in_its_old_place(kept):
+    before = kept.result("list")["functions"]
+    kept.result("register", {"name": "own", "lambda": "lambda: 1"})
+    kept.result("register", {"name": "len", "lambda": "lambda x: 'mine'", "overwrite": True})
+    found = kept.result("list")
+    assert found["functions"] == [*before, "own"] and found["count"] == len(before) + 1
+    assert kept.result("list", {"source": "registered"}) == {"functions": ["own", "len"], "count": 2}
 
 
 def test_overwriting_a_builtin_counts_here_and_is_undone(kept):

@@ -79,6 +79,8 @@ static const struct {
       "-python.transitive: allow -> listed\n" },
     { "", "python: {eval: true}\n", "+python.eval: false -> true\n",
       "-python.eval: true -> false\n" },
+    { "python: {register: false}\n", "", "+python.register: false -> true\n",
+      "-python.register: true -> false\n" },
     { "", "python: {builtins: {remove: [open]}}\n", "+built-in names: input breakpoint\n",
       "-built-in names: input breakpoint\n" },
     { "", "limits: {wall: 6s, memory: 64Mi}\n",

@@ -243,7 +243,7 @@ static const struct {
     { NUMBER(session_max_ms), 0, (uint64_t)365 * 86400000 },
     { NUMBER(session_threads), 0, 32768 },
     { NUMBER(reserved), 0, 0 },
-    { NUMBER(flags), 0, 255 },
+    { NUMBER(flags), 0, 511 },
     { NUMBER(tiers), 0, 63 },
 #undef NUMBER
 };
