@@ -19,10 +19,10 @@ static const struct cl_verb verb_help = {
 };
 
 static const struct cl_verb *const verbs[] = {
-    &cl_verb_run,      &cl_verb_calls,     &cl_verb_call, &cl_verb_push,
-    &cl_verb_modules,  &cl_verb_functions, &cl_verb_eval, &cl_verb_policy,
-    &cl_verb_token,    &cl_verb_doctor,    &cl_verb_tour, &cl_verb_version,
-    &cl_verb_sessions, &cl_verb_workflow,  &cl_verb_task, &verb_help,
+    &cl_verb_run,      &cl_verb_eval,    &cl_verb_calls,     &cl_verb_call,
+    &cl_verb_push,     &cl_verb_modules, &cl_verb_functions, &cl_verb_sessions,
+    &cl_verb_workflow, &cl_verb_task,    &cl_verb_policy,    &cl_verb_token,
+    &cl_verb_doctor,   &cl_verb_tour,    &cl_verb_version,   &verb_help,
 };
 
 static const struct {
@@ -88,15 +88,29 @@ static void print_verb(const struct cl_verb *verb, FILE *to)
     cl_options_print(verb, to);
 }
 
+/* A row each, "NAME OPERANDS  SUMMARY", its first `skip` bytes left out; of a summary its first
+ * line. */
+static void print_rows(const struct cl_verb *const *rows, size_t count, size_t skip, FILE *to)
+{
+    size_t width = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const size_t row = strlen(rows[i]->name) - skip + 1 + strlen(rows[i]->operands);
+        width = row > width && !rows[i]->is_hidden ? row : width;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *name = rows[i]->name + skip;
+        if (!rows[i]->is_hidden)
+            fprintf(to, "  %s %-*s  %.*s\n", name, (int)(width - strlen(name) - 1),
+                    rows[i]->operands, (int)strcspn(rows[i]->summary, "\n"), rows[i]->summary);
+    }
+}
+
 static void print_all(FILE *to)
 {
     fputs("usage: cloche VERB [OPTION]...\n\n", to);
-    for (size_t i = 0; i < CL_COUNT(verbs); i++) {
-        if (!verbs[i]->is_hidden)
-            fprintf(to, "  %-8s %-8s %s\n", verbs[i]->name, verbs[i]->operands,
-                    verbs[i]->summary);
-    }
-    fputs("\n`cloche help VERB` tells more. Exit codes:\n", to);
+    print_rows(verbs, CL_COUNT(verbs), 0, to);
+    fputs("\n`cloche help VERB` tells more. Exit codes, but for `workflow` and `task`:\n", to);
     for (size_t i = 0; i < CL_COUNT(exit_lines); i++)
         fprintf(to, "  %s\n", exit_lines[i]);
 }
@@ -107,6 +121,11 @@ static int run_help(const struct cl_args *args)
 
     if (args->operand && !verb)
         return cl_verb_fail(CL_EXIT_USAGE, "there is no verb \"%s\"", args->operand);
+    if (verb && verb->run_words) {
+        char name[32], help[] = "--help", *words[] = { name, help, NULL };
+        snprintf(name, sizeof(name), "%s", verb->name);
+        return verb->run_words(2, words);
+    }
     if (verb)
         print_verb(verb, stdout);
     else
@@ -136,9 +155,7 @@ static int list_verbs(const struct cl_verb *parent, const struct cl_verb *const 
                       size_t count, FILE *to)
 {
     fprintf(to, "usage: cloche %s VERB [OPTION]...\n\n", parent->name);
-    for (size_t i = 0; i < count; i++)
-        fprintf(to, "  %-8s %-10s %s\n", sub[i]->name + strlen(parent->name) + 1,
-                sub[i]->operands, sub[i]->summary);
+    print_rows(sub, count, strlen(parent->name) + 1, to);
     fprintf(to, "\n`cloche %s VERB --help` tells more.\n", parent->name);
     return to == stdout ? CL_EXIT_OK : CL_EXIT_USAGE;
 }

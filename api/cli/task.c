@@ -187,8 +187,8 @@ static const struct cl_option options[] = { CL_FLOW_OPTIONS_SERVICE };
 static const struct cl_verb verb_submit = {
     .name = "task submit",
     .operands = "",
-    .summary = "Submit one task. Exit codes: 0 completed, 1 failed, 2 refused,\n"
-               "3 service not reachable.",
+    .summary = "Submit one task of the python/v1 protocol.\n"
+               "Exit codes: 0 completed, 1 failed, 2 refused, 3 service not reachable.",
     .options = submit_options,
     .option_count = CL_COUNT(submit_options),
     .run = submit,
@@ -212,7 +212,7 @@ static int run(int argc, char **argv)
 
 const struct cl_verb cl_verb_task = {
     .name = "task",
-    .operands = "submit|status",
-    .summary = "Submit one task, and look at it.",
+    .operands = "VERB",
+    .summary = "Submit one task and look at it (`cloche task --help`).",
     .run_words = run,
 };

@@ -154,7 +154,9 @@ static int show_accepted(struct cl_service *service, const struct cl_args *args,
     while (cl_json_next(cl_json_member(root, "warnings"), &cursor, &key, &warning)) {
         struct cl_buf CL_AUTO(cl_buf_fini) text = CL_BUF_INIT(1 << 16);
         cl_json_plain(warning, &text);
-        fprintf(stderr, "cloche: warning: %.*s\n", (int)text.length, (char *)text.bytes);
+        fputs("cloche: warning: ", stderr);
+        cl_json_show((const char *)text.bytes, text.length, stderr);
+        fputc('\n', stderr);
     }
     if (answer->status == 200)
         return show_whole(args, root);
@@ -264,8 +266,8 @@ static const struct cl_option options[] = { CL_FLOW_OPTIONS_SERVICE };
 static const struct cl_verb verb_submit = {
     .name = "workflow submit",
     .operands = "FILE|-",
-    .summary = "Submit a workflow document, YAML or JSON. Exit codes: 0 completed, 1 failed,\n"
-               "2 refused, 3 service not reachable.",
+    .summary = "Submit a workflow document, YAML or JSON.\n"
+               "Exit codes: 0 completed, 1 failed, 2 refused, 3 service not reachable.",
     .options = submit_options,
     .option_count = CL_COUNT(submit_options),
     .run = submit,
@@ -308,7 +310,7 @@ static int run(int argc, char **argv)
 
 const struct cl_verb cl_verb_workflow = {
     .name = "workflow",
-    .operands = "submit|status|list-active|cancel",
-    .summary = "Submit and follow workflows.",
+    .operands = "VERB",
+    .summary = "Submit, follow and stop workflows (`cloche workflow --help`).",
     .run_words = run,
 };
