@@ -35,7 +35,9 @@ payload=$work/payload
 mkdir -p "$payload/bin" "$payload/build" "$payload/tests"
 find "$bin" -maxdepth 1 -type f -exec cp {} "$payload/bin/" \;
 ln -s ../bin "$payload/build/bin"
-cp -r policies "$payload/policies"
+cp -r policies docs "$payload/"
+mkdir "$payload/api"
+cp -r api/clients "$payload/api/"
 cp "$(dirname -- "$0")/guest/vmtest.sh" "$payload/"
 for part in conftest.py support integration jailbreak golden; do
     [ ! -e "tests/$part" ] || cp -r "tests/$part" "$payload/tests/"
