@@ -32,7 +32,7 @@ test_replay_SRC := api/async/replay.c api/calls/events.c $(wildcard api/json/*.c
 # The store by itself: any other backend passes test_store and test_store_kept as well.
 STORE_UNIT := test_store test_store_kept test_store_files test_store_power test_storeq
 UNIT += $(STORE_UNIT)
-$(foreach t,$(STORE_UNIT),$(eval $(t)_SRC := $(STORE_SRC) api/storeq.c api/storethread.c \
+$(foreach t,$(STORE_UNIT),$(eval $(t)_SRC := $(STORE_SRC) api/storeq.c api/storereads.c api/storethread.c \
                               api/refusal.c api/ulid.c tests/support/store_case.c)\
                           $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3 -lyaml))
 

@@ -45,8 +45,10 @@ static void deliver(struct cl_storeq *queue)
         queue->waiting_bytes -= item->bytes;
         if (item->done)
             item->done(item->arg, &item->err);
+        queue->reading -= item->is_read;
         free(item);
     }
+    cl_storeq_feed(queue, false);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -58,17 +60,20 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
         deliver(arg);
 }
 
-int cl_storeq_run_bytes(struct cl_storeq *queue, cl_storeq_work *run, cl_storeq_done *done,
-                        void *arg, size_t bytes, struct cl_err *err)
+struct cl_storeq_item *cl_storeq_item(struct cl_storeq *queue, cl_storeq_work *run,
+                                      cl_storeq_done *done, void *arg, size_t bytes,
+                                      struct cl_err *err)
 {
     struct cl_storeq_item *item;
 
     if (queue->is_closing)
-        return cl_fail(err, CL_E_BUSY, "the service is going down");
+        return cl_fail(err, CL_E_BUSY, "the service is going down"), NULL;
     /* A single one is always let in: what it may hold was capped where it came in. */
     if (queue->waiting >= queue->caps.works ||
-        (queue->waiting > 0 && queue->waiting_bytes + bytes > queue->caps.bytes))
-        return cl_fail(err, CL_E_BUSY, "%" PRIu32 " writes wait to be stored", queue->waiting);
+        (queue->waiting > 0 && queue->waiting_bytes + bytes > queue->caps.bytes)) {
+        cl_fail(err, CL_E_BUSY, "%" PRIu32 " writes wait to be stored", queue->waiting);
+        return NULL;
+    }
     item = calloc(1, sizeof(*item));
     CL_CHECK(item);
     item->run = run;
@@ -77,10 +82,25 @@ int cl_storeq_run_bytes(struct cl_storeq *queue, cl_storeq_work *run, cl_storeq_
     item->bytes = bytes;
     queue->waiting++;
     queue->waiting_bytes += bytes;
+    return item;
+}
+
+void cl_storeq_push(struct cl_storeq *queue, struct cl_storeq_item *item)
+{
     pthread_mutex_lock(&queue->mutex);
     cl_list_append(&queue->works, &item->node);
     pthread_cond_signal(&queue->wake);
     pthread_mutex_unlock(&queue->mutex);
+}
+
+int cl_storeq_run_bytes(struct cl_storeq *queue, cl_storeq_work *run, cl_storeq_done *done,
+                        void *arg, size_t bytes, struct cl_err *err)
+{
+    struct cl_storeq_item *item = cl_storeq_item(queue, run, done, arg, bytes, err);
+
+    if (!item)
+        return -1;
+    cl_storeq_push(queue, item);
     return 0;
 }
 
@@ -179,6 +199,7 @@ struct cl_storeq *cl_storeq_new(struct event_base *base, struct cl_store **store
     queue->proved_us = cl_clock_us();
     cl_list_init(&queue->works);
     cl_list_init(&queue->done);
+    cl_list_init(&queue->readers);
     init_locks(queue);
     queue->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     queue->event =
@@ -202,6 +223,7 @@ void cl_storeq_free(struct cl_storeq *queue)
     if (!queue)
         return;
     queue->is_closing = true;
+    cl_storeq_feed(queue, true);
     pthread_mutex_lock(&queue->mutex);
     queue->is_ending = true;
     pthread_cond_signal(&queue->wake);

@@ -47,6 +47,12 @@ int cl_storeq_run(struct cl_storeq *queue, cl_storeq_work *run, cl_storeq_done *
 int cl_storeq_run_bytes(struct cl_storeq *queue, cl_storeq_work *run, cl_storeq_done *done,
                         void *arg, size_t bytes, struct cl_err *err);
 
+/* A work that reads what a client of the tenant `who` asked for. What comes out may be large and is
+ * nobody's before its `done`, and to read it takes the thread long: so two of these are with the
+ * thread at a time, tenants in turn, and all other works pass those that wait. */
+int cl_storeq_read(struct cl_storeq *queue, const char *who, cl_storeq_work *run,
+                   cl_storeq_done *done, void *arg, struct cl_err *err);
+
 uint32_t cl_storeq_waiting(const struct cl_storeq *queue); /* works without their `done` */
 
 struct cl_storeq_health {

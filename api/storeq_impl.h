@@ -14,6 +14,7 @@ struct cl_storeq_item {
     cl_storeq_done *done;
     void *arg;
     size_t bytes;
+    bool is_read;
     struct cl_err err; /* the thread's until it is in `done` */
 };
 
@@ -24,6 +25,8 @@ struct cl_storeq {
     pthread_t thread;
     uint32_t waiting;
     uint64_t waiting_bytes;
+    struct cl_list readers; /* those who wait to read, in turn: storereads.c */
+    uint32_t reading;       /* reads that the thread has */
     bool is_closing;
     int fd; /* eventfd: the thread adds, the loop reads */
 
@@ -53,5 +56,14 @@ static inline void cl_storeq_move(struct cl_list *to, struct cl_list *from)
 }
 
 void *cl_storeq_thread(void *arg);
+
+/* storeq.c: an item that is counted; NULL: too many wait. To the thread with it. */
+struct cl_storeq_item *cl_storeq_item(struct cl_storeq *queue, cl_storeq_work *run,
+                                      cl_storeq_done *done, void *arg, size_t bytes,
+                                      struct cl_err *err);
+void cl_storeq_push(struct cl_storeq *queue, struct cl_storeq_item *item);
+
+/* storereads.c: gives the thread what it may have of those that wait; `all` at the end. */
+void cl_storeq_feed(struct cl_storeq *queue, bool all);
 
 #endif

@@ -183,7 +183,8 @@ static void read_again(struct cl_ask *ask)
     ask->is_there = ask->is_done = false;
     cl_buf_clear(&ask->answer);
     ask->is_reading = true;
-    if (cl_storeq_run(ask->async->app->storeq, work_read, on_read, ask, &err) == 0)
+    if (cl_storeq_read(ask->async->app->storeq, ask->tenant, work_read, on_read, ask, &err) ==
+        0)
         return;
     ask->visit->later = NULL;
     cl_storeq_refuse(&refusal, &err);

@@ -169,7 +169,8 @@ static void look(struct follow *follow)
         cl_list_append(&call->watches, &follow->watch.node);
     follow->is_behind = follow->has_more = false;
     follow->is_reading = true;
-    if (cl_storeq_run(follow->async->app->storeq, work_look, on_looked, follow, &err) == 0)
+    if (cl_storeq_read(follow->async->app->storeq, follow->tenant, work_look, on_looked, follow,
+                       &err) == 0)
         return;
     follow->is_reading = false;
     break_off(follow, &err);

@@ -122,7 +122,7 @@ int cl_async_list(struct cl_visit *visit, const char *body, size_t length,
         free(list);
         return -1;
     }
-    if (cl_storeq_run(visit->app->storeq, work_list, on_list, list, &err) < 0) {
+    if (cl_storeq_read(visit->app->storeq, list->tenant, work_list, on_list, list, &err) < 0) {
         free(list);
         return cl_storeq_refuse(refusal, &err);
     }

@@ -213,7 +213,8 @@ static int start_get(struct cl_visit *visit, struct get *get, struct cl_refusal 
 {
     struct cl_err err = CL_ERR_INIT;
 
-    if (cl_storeq_run(visit->app->storeq, read_stored, on_stored, get, &err) < 0) {
+    if (cl_storeq_read(visit->app->storeq, visit->tenant->name, read_stored, on_stored, get,
+                       &err) < 0) {
         free(get);
         return cl_storeq_refuse(refusal, &err);
     }

@@ -287,7 +287,7 @@ int cl_record_fetch(struct cl_app *app, const struct cl_record_want *want, cl_re
     CL_CHECK(fetch->id);
     snprintf(fetch->tenant, sizeof(fetch->tenant), "%s", want->tenant->name);
     snprintf(fetch->status, sizeof(fetch->status), "%s", want->status ? want->status : "");
-    if (cl_storeq_run(app->storeq, read_want, on_read, fetch, &err) == 0)
+    if (cl_storeq_read(app->storeq, fetch->tenant, read_want, on_read, fetch, &err) == 0)
         return 0;
     free_fetch(fetch);
     return cl_storeq_refuse(refusal, &err);

@@ -5,12 +5,13 @@ that want to be something else, crowds of followers."""
 import hashlib
 import json
 import pathlib
+import select
 import shutil
 import socket
 
 import httpx
 import pytest
-from service import Service, wait_until
+from service import Service, status, wait_until
 
 LATER = {"Prefer": "respond-async"}
 NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -188,3 +189,31 @@ def test_a_follower_that_does_not_read_holds_nothing_up(own):
         rss = int(next(line.split()[1] for line in pathlib.Path(f"/proc/{own.api()[0]}/status").read_text().splitlines()
                        if line.startswith("VmRSS")))
         assert rss < 200 * 1024
+
+
+# -- crowds that read
+
+
+def test_a_crowd_that_asks_for_a_large_answer_costs_what_buffers_say(tmp_path, config):
+    tokens = tenants(tmp_path, config)
+    big = "def main():\n    print('\\x01' * 1000000)\n    return '\u20ac' * 300000"
+    with Service(config=tmp_path / "config", args=["--buffers", "32Mi"]) as service:
+        heads = {name: {"Authorization": f"Bearer {token}"} for name, token in tokens.items()}
+        answer = service.post({"source": big}, headers={**heads["a"], **LATER})
+        path = f"/v1/calls/{answer.json()['id']}"
+        whole = service.http.get(path, params={"wait": "20s"}, headers=heads["a"])
+        assert len(whole.content) > 6_000_000  # of these, sixty are asked for at once
+        host, port = service.url.removeprefix("http://").split(":")
+        crowd = [socket.create_connection((host, int(port))) for _ in range(60)]
+        for one in crowd:
+            one.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tokens['a']}\r\n\r\n".encode())
+        mine = service.post({"source": "def main(): return 1"}, headers={**heads["b"], **LATER}).json()["id"]
+        found = service.http.get(f"/v1/calls/{mine}", params={"wait": "20s"}, headers=heads["b"]).json()
+        assert found["result"] == 1
+        # The other tenant did not wait for the crowd: most of it is still in line.
+        waiting = [one for one in crowd if not select.select([one], [], [], 0)[0]]
+        assert len(waiting) > 20
+        wait_until(lambda: all(select.select([one], [], [], 0)[0] for one in crowd), 30, "all of the crowd")
+        assert int(status(service.api()[0])["VmHWM"].split()[0]) < 150_000
+        for one in crowd:
+            one.close()

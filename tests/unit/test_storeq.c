@@ -213,6 +213,62 @@ static void the_queue_is_bounded(void **state)
     spin(at, 41);
 }
 
+static void queue_read(struct queue_case *at, struct job *job, const char *who, unsigned number)
+{
+    *job = (struct job){ .at = at, .number = number };
+    assert_works(cl_storeq_read(at->queue, who, put, on_done, job, &at->store->err),
+                 &at->store->err);
+}
+
+/* Two of `a` are with the thread when the rest comes. */
+static void reads_are_few_at_a_time_and_tenants_in_turn(void **state)
+{
+    static const unsigned order[] = { 0, 1, 2, 9, 3, 6, 4, 7, 5 };
+    struct queue_case *at = *state;
+    struct job jobs[10];
+
+    start_blocked(at, &jobs[0]);
+    for (unsigned i = 1; i <= 5; i++)
+        queue_read(at, &jobs[i], "a", i);
+    queue_read(at, &jobs[6], "b", 6);
+    queue_read(at, &jobs[7], "b", 7);
+    queue_put(at, &jobs[9], 9, false);
+    assert_int_equal(cl_storeq_waiting(at->queue), 9);
+    sem_post(&at->gate);
+    spin(at, 9);
+    for (unsigned i = 0; i < CL_COUNT(order); i++)
+        assert_int_equal(at->order[i], order[i]);
+}
+
+static void nobody_s_reads_fill_the_queue(void **state)
+{
+    struct queue_case *at = *state;
+    struct job jobs[9];
+
+    start_blocked(at, &jobs[0]);
+    for (unsigned i = 1; i <= 7; i++) /* two with the thread, an eighth of 40 behind them */
+        queue_read(at, &jobs[i], "a", i);
+    assert_fails(cl_storeq_read(at->queue, "a", put, on_done, &jobs[8], &at->store->err),
+                 &at->store->err, CL_E_BUSY);
+    queue_read(at, &jobs[8], "b", 8);
+    sem_post(&at->gate);
+    spin(at, 9);
+}
+
+static void reads_that_wait_are_done_at_the_end(void **state)
+{
+    struct queue_case *at = *state;
+    struct job jobs[6];
+
+    start_blocked(at, &jobs[0]);
+    for (unsigned i = 1; i < 6; i++)
+        queue_read(at, &jobs[i], "a", i);
+    sem_post(&at->gate);
+    cl_storeq_free(at->queue);
+    at->queue = NULL;
+    assert_int_equal(at->done_count, 6);
+}
+
 static void so_are_its_bytes(void **state)
 {
     struct queue_case *at = *state;
@@ -378,6 +434,9 @@ int main(void)
         CASE(a_failing_work_undoes_itself_alone),
         CASE(the_queue_is_bounded),
         CASE(so_are_its_bytes),
+        CASE(reads_are_few_at_a_time_and_tenants_in_turn),
+        CASE(nobody_s_reads_fill_the_queue),
+        CASE(reads_that_wait_are_done_at_the_end),
         CASE(a_commit_that_fails_fails_all_of_its_group),
         CASE(the_end_finishes_what_is_queued),
         CASE(nothing_is_let_in_at_the_end),
