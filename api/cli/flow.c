@@ -147,7 +147,10 @@ static bool is_text(struct cl_json value)
 void cl_flow_show_failure(struct cl_json task)
 {
     const struct cl_json envelope = cl_json_member(task, "result");
+    const struct cl_json error = cl_json_member(task, "error");
     struct cl_json traceback = cl_json_member(envelope, "traceback");
+    /* The error of a piece of code is its traceback: it goes below, like any other. */
+    const bool has_lines = memmem(error.text, error.length, "\\n", 2) != NULL;
 
     if (!is_text(traceback))
         traceback = cl_json_member(cl_json_member(task, "error_data"), "traceback");
@@ -155,9 +158,9 @@ void cl_flow_show_failure(struct cl_json task)
     show(cl_json_member(task, "task_id"));
     fputs(" ", stderr);
     show(cl_json_member(task, "status"));
-    if (is_text(cl_json_member(task, "error"))) {
+    if (is_text(error) && !has_lines) {
         fputs(": ", stderr);
-        show(cl_json_member(task, "error"));
+        show(error);
     }
     if (is_text(cl_json_member(task, "error_code"))) {
         fputs(" (", stderr);
@@ -165,6 +168,10 @@ void cl_flow_show_failure(struct cl_json task)
         fputs(")", stderr);
     }
     fputc('\n', stderr);
+    if (has_lines) {
+        show(error);
+        fputc('\n', stderr);
+    }
     if (is_text(traceback)) {
         show(traceback);
         fputc('\n', stderr);

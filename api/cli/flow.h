@@ -24,9 +24,10 @@ int cl_flow_problem(const struct cl_answer *answer);
 int cl_flow_get(struct cl_service *service, const char *path, const char *id,
                 struct cl_answer *answer, struct cl_json *record);
 
-/* Follows a workflow's events until it is over, showing progress on stderr if asked to. A service
+/* Follows a workflow's events until it is over, showing progress on stderr if asked to, of `total`
+ * tasks (0: nobody knows). A service
  * that goes away is given half a minute to come back. 0 or an exit code. */
-int cl_flow_follow(struct cl_service *service, const char *id, bool shows);
+int cl_flow_follow(struct cl_service *service, const char *id, bool shows, unsigned total);
 
 /* Why tasks of a record did not complete, with their tracebacks, on stderr. */
 void cl_flow_show_failures(struct cl_json record);

@@ -71,7 +71,7 @@ static int show_end(struct cl_json task)
 static int wait_for(struct cl_service *service, const char *id, struct cl_answer *answer,
                     struct cl_json *task)
 {
-    const int code = cl_flow_follow(service, id, false);
+    const int code = cl_flow_follow(service, id, false, 1);
 
     return code ? code : cl_flow_get(service, "/v1/tasks/", id, answer, task);
 }

@@ -105,12 +105,13 @@ static void show_end(struct cl_json record)
     cl_flow_show_failures(record);
 }
 
-static int wait_for(struct cl_service *service, const struct cl_args *args, const char *id)
+static int wait_for(struct cl_service *service, const struct cl_args *args, const char *id,
+                    unsigned total)
 {
     struct cl_answer CL_AUTO(cl_answer_fini) answer = CL_ANSWER_INIT;
     const bool shows = args->is_watching || (args->is_waiting && isatty(STDERR_FILENO));
     struct cl_json record;
-    int code = cl_flow_follow(service, id, shows && !args->is_json);
+    int code = cl_flow_follow(service, id, shows && !args->is_json, total);
 
     if (code == 0)
         code = cl_flow_get(service, "/v1/workflows/", id, &answer, &record);
@@ -147,9 +148,9 @@ static int show_accepted(struct cl_service *service, const struct cl_args *args,
     cl_json_plain(cl_json_member(root, "workflow_id"), &id);
     if (cl_buf_put(&id, "", 1, &err) < 0)
         return cl_flow_fail(&err);
+    const unsigned total = (unsigned)cl_json_number(cl_json_member(root, "task_count"));
     if (!args->is_json)
-        printf("Submitting workflow %s with %" PRIu64 " tasks...\n", (char *)id.bytes,
-               cl_json_number(cl_json_member(root, "task_count")));
+        printf("Submitting workflow %s with %u tasks...\n", (char *)id.bytes, total);
     fflush(stdout);
     while (cl_json_next(cl_json_member(root, "warnings"), &cursor, &key, &warning)) {
         struct cl_buf CL_AUTO(cl_buf_fini) text = CL_BUF_INIT(1 << 16);
@@ -161,7 +162,7 @@ static int show_accepted(struct cl_service *service, const struct cl_args *args,
     if (answer->status == 200)
         return show_whole(args, root);
     if (waits)
-        return wait_for(service, args, (char *)id.bytes);
+        return wait_for(service, args, (char *)id.bytes, total);
     return args->is_json ? cl_flow_print(root) : CL_FLOW_COMPLETED;
 }
 

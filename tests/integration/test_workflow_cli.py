@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cloche workflow` and `cloche task`: the lines they print, and their exit codes."""
 
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
+import termios
 
 import pytest
 from service import BIN
@@ -41,18 +44,37 @@ def test_watch_tells_each_task_in_a_pipe(cloche, document):
     assert "ValueError: math domain error" in done.stderr
 
 
-def test_terminal_gets_a_line_that_changes(cloche, document):
-    path = document({"tasks": [code("a", "result = 1"), code("b", "result = 2", "a")]})
+def on_a_terminal(cloche, path, columns=80, **env):
+    """(exit code, what a terminal of that width got on stderr)."""
     main, side = pty.openpty()
-    env = {**os.environ, "CLOCHE_URL": cloche.url, "CLOCHE_TOKEN": cloche.token}
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    env = {**os.environ, "CLOCHE_URL": cloche.url, "CLOCHE_TOKEN": cloche.token, **env}
     done = subprocess.run([BIN / "cloche", "workflow", "submit", path, "--watch"], env=env,
-                          stdout=subprocess.PIPE,
-                          stderr=side, timeout=60)
+                          stdout=subprocess.PIPE, stderr=side, timeout=60)
     os.close(side)
     shown = os.read(main, 65536).decode()
     os.close(main)
-    assert done.returncode == 0
-    assert "executing  a" in shown and "\033[2A\033[J" in shown and "completed  b" in shown
+    return done.returncode, shown
+
+
+def test_terminal_gets_a_line_that_changes(cloche, document):
+    path = document({"tasks": [code("a", "result = 1"), code("b", "result = 2", "a")]})
+    status, shown = on_a_terminal(cloche, path, NO_COLOR="1")
+    assert status == 0
+    assert "  executing  a\r\n  0 of 2 ended, 1 running\r\n\033[2A\033[J  completed  a " in shown
+    assert "completed  b" in shown and shown.endswith("\033[J"), "nothing of the moment stays"
+    assert "\033[32mcompleted\033[0m  a" in on_a_terminal(cloche, path, NO_COLOR="")[1]
+
+
+def test_lines_that_are_redrawn_never_wrap(cloche, document):
+    name = "\u65e5\u672c" * 40 + "\x1b[2J"
+    path = document({"tasks": [{"id": name, "method": "list"}, {"id": "e\x1b[2Jf", "method": "list"}]})
+    status, shown = on_a_terminal(cloche, path, 50, NO_COLOR="1")
+    drawn = [line for line in shown.split("\r\n") if line.endswith("\u2026") and "executing" in line]
+    assert status == 0 and drawn and "e\\x1b[2Jf" in shown and "\x1b[2J" not in shown
+    for line in drawn:
+        text = line.split("\033[J")[-1]
+        assert sum(2 if letter in name else 1 for letter in text) <= 50, text
 
 
 def test_dry_run_prints_the_normalised_document(cloche, document):
@@ -63,6 +85,22 @@ def test_dry_run_prints_the_normalised_document(cloche, document):
     assert json.loads(done.stdout)["tasks"][0]["protocol"] == "python/v1"
     assert done.stdout.startswith('{\n  "id": "dry-cli",\n')
     assert command(cloche, "workflow", "status", "dry-cli").returncode == 2
+
+
+def test_traceback_of_code_stands_below_its_task(cloche, document):
+    done = command(cloche, "workflow", "submit", document({"tasks": [code("a", "raise KeyError('k')")]}), "--wait")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["Task a failed (TASK_EXECUTION_FAILED)", "Traceback (most recent call last):",
+                                        '  File "main.py", line 1, in <module>', "    raise KeyError('k')",
+                                        "KeyError: 'k'"]
+
+
+def test_help_lists_the_verbs_of_a_verb(cloche):
+    shown = command(cloche, "help", "workflow")
+    assert shown.returncode == 0 and shown.stdout == command(cloche, "workflow", "--help").stdout
+    rows = [line for line in command(cloche, "help").stdout.splitlines() if line.startswith("  ") and line[2].islower()]
+    columns = {len(line) - len(line[2:].split("  ", 1)[1].lstrip()) for line in rows}
+    assert len(rows) > 12 and len(columns) == 1, rows
 
 
 def test_problems_are_all_said(cloche, document):
