@@ -345,8 +345,7 @@ void cl_dispatch_on_end(struct cl_dispatch *dispatch, const struct cl_msg_end *e
         cl_spare_free(spare);
         return;
     }
-    job->end = *end;
-    job->has_end = true;
+    cl_lease_note_end(job, end);
     if (!job->exchange && job->calls == dispatch->calls && end->cause == CL_END_KILLED)
         job->is_dry = true;
     cl_lease_settle(dispatch, job);

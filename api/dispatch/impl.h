@@ -62,7 +62,8 @@ void cl_queue_note_done(struct cl_pool *pool, uint64_t now_us);
 void cl_lease_start(struct cl_dispatch *dispatch, struct cl_job *job, struct cl_spare *spare);
 void cl_lease_send(struct cl_dispatch *dispatch,
                    struct cl_job *job); /* frames, as far as they go */
-void cl_lease_recv(struct cl_dispatch *dispatch, struct cl_job *job);   /* one piece */
+void cl_lease_recv(struct cl_dispatch *dispatch, struct cl_job *job); /* one piece */
+void cl_lease_note_end(struct cl_job *job, const struct cl_msg_end *end);
 void cl_lease_settle(struct cl_dispatch *dispatch, struct cl_job *job); /* ends it if it can */
 void cl_lease_kill(struct cl_dispatch *dispatch, struct cl_job *job, enum cl_kill reason,
                    enum cl_limit limit);

@@ -187,6 +187,16 @@ static void try_again(struct cl_dispatch *dispatch, struct cl_job *job)
     cl_queue_serve(dispatch, job->pool);
 }
 
+/* What a worker had used before its call is an estimate; no call is told that it computed more than
+ * its processes can in the time that it had. */
+static void cap_cpu(struct cl_job *job)
+{
+    const uint64_t most_us = job->end.wall_us * job->request.limits.value[CL_LIMIT_PROCESSES];
+
+    if (job->end.cpu_us > most_us)
+        job->end.cpu_us = most_us;
+}
+
 static void finish(struct cl_dispatch *dispatch, struct cl_job *job)
 {
     const struct cl_stream *stream = &job->stream;
@@ -204,11 +214,24 @@ static void finish(struct cl_dispatch *dispatch, struct cl_job *job)
         memcpy(&seen.own, stream->final.bytes, sizeof(seen.own));
     verdict = cl_verdict_join(&seen, &job->end);
     cl_turn_end(dispatch, job);
+    cap_cpu(job);
     cl_queue_note_done(job->pool, cl_clock_us());
     cl_idtable_take(&dispatch->jobs, job->id); /* from here on nobody finds it */
     job->calls->on_done(job->self, job, &verdict);
     cl_job_free(dispatch, job);
     cl_turn_serve(dispatch);
+}
+
+/* cloched's clock starts when it reads TAKE, which may be after a short call is over. Ours has seen
+ * all of it. */
+void cl_lease_note_end(struct cl_job *job, const struct cl_msg_end *end)
+{
+    const uint64_t ours_us = cl_clock_us() - job->taken_us;
+
+    job->end = *end;
+    job->has_end = true;
+    if (job->end.wall_us < ours_us)
+        job->end.wall_us = ours_us;
 }
 
 void cl_lease_settle(struct cl_dispatch *dispatch, struct cl_job *job)
