@@ -55,8 +55,10 @@ const struct cl_route *cl_route_find(const struct cl_route *table, size_t count,
     for (size_t i = 0; i < count; i++) {
         if (!matches(table[i].path, path, param))
             continue;
-        if (serves(&table[i], method))
+        if (serves(&table[i], method)) {
+            refusal->allow[0] = '\0';
             return &table[i];
+        }
         allow(refusal, table[i].method);
     }
     if (refusal->allow[0])

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "api/json/scan.h"
+#include "api/query.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 
@@ -153,6 +154,11 @@ static int authorize(struct cl_visit *visit, struct cl_refusal *refusal)
         done = cl_quota_admit(&visit->tenant->quota, now_us, refusal);
     tell_rate(visit, now_us);
     return done;
+}
+
+int cl_visit_check_bare(struct cl_visit *visit, struct cl_refusal *refusal)
+{
+    return cl_query_parse(cl_exchange_head(visit->exchange)->query, NULL, 0, refusal);
 }
 
 static int enter(struct cl_visit *visit, struct cl_refusal *refusal)

@@ -80,6 +80,9 @@ void cl_visit_refuse(struct cl_app *app, struct cl_exchange *exchange,
 /* 200 with a body of this type. */
 void cl_visit_answer(struct cl_visit *visit, const char *type, const struct cl_buf *body);
 
+/* The check of a route that takes no query: 400 for any. */
+int cl_visit_check_bare(struct cl_visit *visit, struct cl_refusal *refusal);
+
 /* Handlers, one file per resource: calls.c, policies.c, health.c. */
 int cl_calls_check(struct cl_visit *visit, struct cl_refusal *refusal);
 /* What run and eval do; `function` is what the path names, "" when it is in the body. */

@@ -19,6 +19,20 @@ def problem(answer, status, pointer=None):
     return body
 
 
+@pytest.mark.parametrize("method,path", [
+    ("POST", "/v1/sessions"), ("GET", "/v1/sessions"), ("GET", "/v1/sessions/x"), ("DELETE", "/v1/sessions/x"),
+    ("POST", "/v1/rpc"), ("POST", "/v1/modules:push"), ("PUT", "/v1/modules/x"), ("DELETE", "/v1/modules/x"),
+    ("GET", "/v1/modules/x/versions"), ("DELETE", "/v1/calls/x"), ("GET", "/v1/policies"), ("GET", "/v1/policies/default"),
+    ("POST", "/v1/workflows:validate"), ("GET", "/v1/workflows/x"), ("POST", "/v1/workflows/x:cancel"), ("GET", "/v1/tasks/x"),
+    ("POST", "/v1/calls"), ("GET", "/v1/calls"), ("GET", "/v1/modules"), ("GET", "/v1/functions"), ("GET", "/v1/workflows"),
+    ("POST", "/v1/eval"), ("POST", "/v1/functions/x.f/calls")])
+def test_a_query_that_means_nothing_is_400_and_not_passed_over(cloche, method, path):
+    answer = cloche.http.request(method, path + "?surprise=1", json=None if method in ("GET", "DELETE") else {})
+    assert answer.headers["content-type"] == "application/problem+json" and "allow" not in answer.headers
+    assert (answer.status_code, answer.json()["type"]) in [
+        (400, "urn:cloche:problem:malformed"), (404, "urn:cloche:problem:call-not-found")], answer.text
+
+
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", "Basic abc", "bearer\tx",
                                     "Bearer clt_" + "0" * 64])
 def test_wrong_tokens_all_look_the_same(cloche, header):

@@ -152,6 +152,8 @@ static void wrong_methods_are_405_with_allow(void **state)
     assert_string_equal(refusal.allow, "POST, GET, HEAD");
     assert_null(find("get", "/v1/policies/x", param, &refusal));
     assert_string_equal(refusal.allow, "GET, HEAD");
+    assert_non_null(find("GET", "/v1/calls", param, &refusal)); /* behind the row of POST */
+    assert_string_equal(refusal.allow, "");
 }
 
 int main(void)
