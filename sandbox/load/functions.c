@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/load/loader.h"
 #include "sandbox/load/owned.h"
 
-enum { FILE_BYTES_MAX = 1 << 20 };
+enum { FILE_BYTES_MAX = 1 << 20, NAMED_MAX = 50 /* lines of the log for one set */ };
 
 void cl_functions_add(struct cl_loader *loader, const struct cl_tenant_file *file)
 {
@@ -44,6 +45,8 @@ static void note(struct cl_msg_functions *set, const char *text)
 {
     if (set->refused++ == 0)
         snprintf(set->text, sizeof(set->text), "%s", text);
+    if (set->refused <= NAMED_MAX)
+        cl_log(CL_WARN, "functions.left_out", "tenant=%s what=\"%s\"", set->tenant, text);
 }
 
 static void show_file(int dir, const char *name, struct cl_msg_functions *set)

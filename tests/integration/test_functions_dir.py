@@ -3,6 +3,7 @@
 
 import os
 import re
+import socket
 import subprocess
 
 import httpx
@@ -85,10 +86,59 @@ def test_directory_is_served_and_watched(served):
         wait_until(lambda: call(acme, "prices.net", 5).json()["result"] == 15, 20 * SLOW, "the edit")
         served.write("broken.py", "def x(): return 'whole'\n")
         wait_until(lambda: call(acme, "broken.x").status_code == 200, 20 * SLOW, "the mended file")
+        served.write("fresh.py", "def f(): return 'fresh'\n")
+        wait_until(lambda: call(acme, "fresh.f").status_code == 200, 20 * SLOW, "the file that came")
+        served.write("fresh.py", "def f(:\n")
+        wait_until(lambda: "SyntaxError" in call(acme, "fresh.f").text, 20 * SLOW, "the file that broke")
         os.unlink(served.files / "prices.py")
         wait_until(lambda: "prices" not in names(acme), 20 * SLOW, "the removal")
         assert call(acme, "prices.net", 5).status_code == 404
         assert call(acme, "tax.rate").json()["result"] == 3
+
+
+def test_another_directory_in_its_place_is_the_whole_set(served):
+    """As a deployment does: made beside it, then renamed into its place. Two sets never mix."""
+    with served.client("acme") as acme:
+        wait_until(lambda: "prices" in names(acme), 20 * SLOW, "the first set")
+        fresh = served.files.parent / "fresh"
+        fresh.mkdir()
+        (fresh / "prices.py").write_text("import tax\ndef net(x): return x + tax.rate()\n")
+        (fresh / "tax.py").write_text("def rate(): return 100\n")
+        os.rename(served.files, served.files.parent / "before")
+        os.rename(fresh, served.files)
+        seen = set()
+        while 105 not in seen:
+            answer = call(acme, "prices.net", 5)
+            seen.add(answer.json()["result"] if answer.status_code == 200 else None)
+            assert seen <= {10, 105, None}, "one function of the old set, the other of the new one"
+        wait_until(lambda: names(acme).keys() == {"prices", "tax"}, 20 * SLOW, "the other set")
+        served.write("tax.py", "def rate(): return 200\n")
+        wait_until(lambda: call(acme, "prices.net", 5).json()["result"] == 205, 20 * SLOW, "an edit in the new place")
+
+
+def test_what_is_planted_is_left_out_and_named(served):
+    """Somebody may write to it who is not root: nothing of his is served, and nothing hangs."""
+    with served.client("acme") as acme:
+        wait_until(lambda: "prices" in names(acme), 20 * SLOW, "the first set")
+        os.mkfifo(served.files / "pipe.py")
+        os.symlink(served.files / "tax.py", served.files / "link.py")
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(str(served.files / "socket.py"))
+        (served.files / "huge.py").write_bytes(b"#" * ((1 << 20) + 1))
+        (served.files / "foreign.py").write_text("def f(): return 'foreign'\n")
+        os.chown(served.files / "foreign.py", 65534, 65534)
+        (served.files / "writable.py").write_text("def f(): return 'writable'\n")
+        os.chmod(served.files / "writable.py", 0o666)
+        (served.files / ".hidden.py").write_text("def f(): pass\n")
+        served.write("last.py", "def f(): return 'last'\n")
+        wait_until(lambda: "last" in names(acme), 20 * SLOW, "the set with what was planted")
+        planted = {"pipe", "link", "socket", "huge", "foreign", "writable"}
+        assert not (planted | {"hidden"}) & names(acme).keys()
+        assert call(acme, "prices.net", 5).json()["result"] == 10
+        log = "".join(line for line in served.service.log if "functions.left_out" in line)
+        assert all(f"{name}.py" in log for name in planted), log
+        os.chown(served.files / "foreign.py", 0, 0)
+        wait_until(lambda: "foreign" in names(acme), 20 * SLOW, "the file that is root's now")
 
 
 def test_api_can_not_change_it(served):
