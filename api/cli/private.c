@@ -299,9 +299,16 @@ void cl_private_stop(struct cl_private *own)
 int cl_private_post(struct cl_private *own, const char *path, const struct cl_buf *body,
                     struct cl_answer *answer, struct cl_err *err)
 {
+    const struct cl_sending sending = {
+        .method = "POST",
+        .path = path,
+        .body = body,
+        .fields = { { own->field.name, own->field.value } },
+    };
+
     cl_answer_fini(answer);
     *answer = (struct cl_answer)CL_ANSWER_INIT;
-    return cl_service_post(&own->service, path, body, NULL, answer, err);
+    return cl_service_send(&own->service, &sending, NULL, answer, err);
 }
 
 void cl_private_fini(struct cl_private *own)

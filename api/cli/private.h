@@ -21,6 +21,10 @@ struct cl_private {
     struct cl_buf compiled; /* struct cl_policy, checked */
     struct cl_served served;
     struct cl_service service;
+    struct {
+        const char *name; /* NULL: none */
+        char value[CL_POLICY_NAME_MAX];
+    } field; /* of the head of what is posted */
 };
 
 #define CL_PRIVATE_INIT                                                                        \

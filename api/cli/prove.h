@@ -24,7 +24,8 @@ void cl_prove_tell(struct cl_prove *prove, bool is_good, enum cl_proof kind, con
                    const char *seen);
 
 /* What a call under the policy has to come to: a verdict, and the rule or limit behind it (NULL:
- * any). `verdict` "refused": an HTTP problem instead. */
+ * any). `verdict` "refused": an HTTP problem instead; "made": 201; "answered" and "answered not":
+ * result or error of python/v1. */
 struct cl_expected {
     enum cl_proof kind;
     const char *verdict, *why;
@@ -44,5 +45,7 @@ int cl_prove_jail(struct cl_prove *prove, struct cl_err *err);
 int cl_prove_modules(struct cl_prove *prove);
 int cl_prove_limits(struct cl_prove *prove);
 int cl_prove_tiers(struct cl_prove *prove);
+int cl_prove_sessions(struct cl_prove *prove);
+int cl_prove_register(struct cl_prove *prove);
 
 #endif

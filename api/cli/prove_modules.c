@@ -81,13 +81,18 @@ static int prove_removed(struct cl_prove *prove, const char *name)
     return cl_prove_call(prove, &refused, what, source, "");
 }
 
+/* Called with nothing: one that was removed is there as well, and ends the call. */
 static int prove_kept(struct cl_prove *prove, const char *name)
 {
     char source[256];
     char what[128];
 
     snprintf(what, sizeof(what), "builtin %s", name);
-    snprintf(source, sizeof(source), "def main(): return callable(%s)\n", name);
+    snprintf(source, sizeof(source),
+             "def main():\n"
+             "    try: %s()\n"
+             "    except (TypeError, EOFError): pass\n",
+             name);
     return cl_prove_call(prove, &granted, what, source, "");
 }
 
