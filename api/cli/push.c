@@ -59,8 +59,9 @@ static int put_source(struct pushing *pushing, const char *path, struct cl_err *
 
     if (!stem_of(path, stem)) {
         pushing->left_out++;
-        fprintf(stderr, "%s: a module's name is [a-z_][a-z0-9_]* with at most %d letters\n",
-                path, STEM_MAX);
+        cl_json_show(path, strlen(path), stderr);
+        fprintf(stderr, ": a module's name is [a-z_][a-z0-9_]* with at most %d letters\n",
+                STEM_MAX);
         return 0;
     }
     if (cl_buf_format(&pushing->body, err, "%s\"%s\":", pushing->count++ ? "," : "", stem) < 0)
