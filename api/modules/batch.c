@@ -15,7 +15,11 @@
 #include "api/visit.h"
 #include "sandbox/base/own.h"
 
-enum { AT_ONCE = 4, CODE_MAX = 8 << 20 };
+enum {
+    AT_ONCE = 4,
+    CODE_MAX = 8 << 20,
+    TOLD_MAX = 64 << 20, /* bytes in memory of what all modules of a tenant define and import */
+};
 
 struct turn {
     struct cl_modbatch *batch;
@@ -118,6 +122,34 @@ static void copy_code(struct cl_buf *to, struct cl_json code)
         to->length = length;
 }
 
+static size_t told_by(const struct cl_modtable *table)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < table->count; i++) {
+        const struct cl_modrow *row = table->items[i];
+
+        bytes += row->functions_length + row->imports_length;
+    }
+    return bytes;
+}
+
+/* What a module defines stays in memory as long as the module is there. */
+static bool has_place(struct cl_modbatch *batch, const struct cl_modfile *file,
+                      const struct cl_modread *read)
+{
+    const struct cl_modtenant *of = cl_modules_tenant(batch->modules, batch->tenant, true);
+    const struct cl_modtable *table = batch->is_served ? &of->served : &of->put;
+    const struct cl_modrow *before = cl_modtable_find(table, file->name);
+    const size_t less = before ? before->functions_length + before->imports_length : 0;
+
+    if (batch->told == 0)
+        batch->told = told_by(table);
+    batch->told -= batch->told < less ? batch->told : less; /* it may have grown meanwhile */
+    batch->told += read->functions.length + read->imports.length;
+    return batch->told <= TOLD_MAX;
+}
+
 static void on_read(void *self, const struct cl_modread *read)
 {
     struct turn *turn = self;
@@ -131,6 +163,8 @@ static void on_read(void *self, const struct cl_modread *read)
         cl_modfile_break(file, read->fault);
         file->line = read->line;
         file->column = read->column;
+    } else if (!has_place(batch, file, read)) {
+        cl_modfile_break(file, "what all modules of the tenant define takes more than 64 MiB");
     } else {
         copy(&file->functions, read->functions);
         copy(&file->imports, read->imports);

@@ -50,6 +50,7 @@ struct cl_modbatch {
     cl_modbatch_done *done;
     void *self;
     size_t next, running;
+    size_t told; /* bytes that the tenant's modules take in memory, with those of this batch */
     char (*pruned)[CL_MODULE_NAME_MAX + 1]; /* owned */
     size_t pruned_count;
     int64_t now_us;

@@ -300,3 +300,19 @@ def test_killed_api_has_lost_nothing_that_was_answered(own):
         assert [m["name"] for m in client.get("/v1/modules").json()["modules"]] == [f"kept_{n}" for n in range(5)]
         answer = client.post("/v1/calls", json={"function": "kept_3.f"})
         assert answer.json()["result"] == 3, json.dumps(answer.json())
+
+
+def test_what_modules_define_has_a_bound_in_memory():
+    """Each of these has a default of 800 kB, which its schema tells."""
+    source = "def f(x='" + "y" * 800_000 + "'): pass"
+    with Service() as service:
+        taken, refused = 0, []
+        while not refused and taken < 120:
+            names = [f"m{taken + i}" for i in range(4)]
+            answer = service.http.post("/v1/modules:push", json={"files": dict.fromkeys(names, source)}).json()
+            taken, refused = taken + len(answer["modules"]), answer["refused"]
+        assert 75 < taken < 90 and "64 MiB" in refused[0]["message"]
+        assert put(service, "large", source).status_code == 422
+        assert put(service, "m0", "def f(): pass").status_code == 200  # less than it was
+        assert put(service, "small", "def f(): pass").status_code == 201
+        assert call(service, "m1.f")["verdict"] == "ok"
