@@ -230,6 +230,24 @@ def test_registrations_are_bounded(kept):
     assert kept.result("register", {"name": "f0", "lambda": "lambda: 2"})["success"] is True
 
 
+def test_a_memory_limit_takes_the_globals_and_leaves_the_registrations(kept):
+    http = kept.cloche.http
+    session = http.post("/v1/sessions", json={"policy": "gleitzeit"}).json()["session"]
+    rpc = Rpc(kept.cloche, {"Cloche-Session": session})
+    rpc.result("register", {"name": "twice", "lambda": "lambda x: 2 * x"})
+
+    def call(source):
+        return http.post("/v1/calls", json={"source": source}, headers={"Cloche-Session": session}).json()
+    count = "n = 0\ndef main():\n    global n\n    n += 1\n    return n\n"
+    assert [call(count)["result"] for _ in range(2)] == [1, 2] and rpc.value("twice", 3) == 6
+    found = call("def main(): return len(bytearray(1 << 30))")
+    assert (found["verdict"], found["limit"]["name"]) == ("limit", "memory")
+    assert http.get(f"/v1/sessions/{session}").json()["restarts"] == 1
+    found = call(count)
+    assert found["result"] == 1 and found["session"] == {"id": session, "restarts": 1, "restarted": True}
+    assert rpc.result("list", {"source": "registered"})["functions"] == ["twice"] and rpc.value("twice", 4) == 8
+
+
 def test_registrations_go_with_their_session(kept):
     session = kept.cloche.http.post("/v1/sessions", json={"policy": "gleitzeit"}).json()["session"]
     rpc = Rpc(kept.cloche, {"Cloche-Session": session})

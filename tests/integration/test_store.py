@@ -114,6 +114,25 @@ def test_a_full_disk_refuses_what_has_to_be_kept_and_nothing_else(disk):
         assert names(service) == kept | {"later"}
 
 
+def test_a_call_that_ends_on_a_full_disk_keeps_its_answer(disk):
+    """It was told 202, so its end waits for room: it is running until then, and no longer than that."""
+    source = "import time\ndef main():\n    time.sleep(1)\n    return 'x' * 200000"
+    with Service(state=disk / "state") as service:
+        asked = [service.post({"source": source}, headers=ASYNC) for _ in range(3)]
+        places = [answer.headers["location"] for answer in asked]
+        wait_until(lambda: all(service.http.get(place).json()["status"] == "running" for place in places))
+        filler = fill(disk)
+        wait_until(lambda: sum("async.finish" in line for line in service.log) >= 6 * len(places), 20,
+                   "ends that find no room, more often than a quota would be asked")
+        wait_until(lambda: ready(service)["status"] == "degraded", what="readyz to tell")
+        assert service.call("def main(): return 42")["result"] == 42
+        assert {service.http.get(place).json()["status"] for place in places} <= {"running", "done"}
+        filler.unlink()
+        for place in places:
+            found = service.http.get(place, params={"wait": "20s"}).json()
+            assert (found["status"], found["verdict"], len(found["result"])) == ("done", "ok", 200000)
+
+
 def test_a_full_disk_at_the_start_is_said(disk):
     with Service(state=disk / "state") as service:
         assert put(service, "first").status_code == 201
