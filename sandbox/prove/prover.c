@@ -31,7 +31,7 @@ enum {
     AT_ONCE = 24,           /* workers asked at the same time */
     TRIES = 3,              /* when a worker went, and not by its call */
     PATIENCE_MS = 1000,     /* for a call that may wait for ever */
-    DEADLINE_US = 10000000, /* of the short list */
+    DEADLINE_US = 60000000, /* of the short list: what a zygote may take to come up */
     EVERY_US = 120000000,   /* some 500 workers */
 };
 
