@@ -156,6 +156,21 @@ def test_what_was_acknowledged_survives_the_api(state):
             assert names(service) == {f"m{n}" for n in range(number + 1)}
 
 
+def test_a_copy_of_the_stopped_store_is_all_of_it(state, tmp_path):
+    """The backup that docs/operations.md tells of: files copied by root, put into another state directory."""
+    with Service(state=state) as service:
+        assert put(service, "first").status_code == 201
+        asked = service.post({"source": "def main(): return 'x' * 100000"}, headers=ASYNC)
+        place = asked.headers["location"]
+        wait_until(lambda: service.http.get(place).json()["status"] == "done")
+        before = service.http.get(place).json()
+    run("cp", "-r", state / "store", tmp_path / "store")
+    assert (tmp_path / "store" / "cloche.db").stat().st_uid == 0
+    with Service(state=tmp_path) as service:
+        assert names(service) == {"first"} and service.http.get(place).json() == before
+        assert service.post({"function": "first"}).json()["result"] == "first"
+
+
 def test_the_store_is_the_apis_alone(state):
     with Service(state=state) as service:
         put(service, "first")
