@@ -37,6 +37,31 @@ def test_yaml_is_taken(flows, kind):
     assert again.json() == document
 
 
+EVERY_KEY = {
+    "id": "every-key", "name": "Every key", "description": "of a document", "version": "1.0", "tags": ["a"],
+    "metadata": {"owner": "b"}, "providers": ["c"], "max_parallel_tasks": 2, "timeout": 60, "priority": "low",
+    "on_failure": "retry_failed",
+    "tasks": [
+        {"id": "one", "name": "The first", "description": "of two", "protocol": "python/v1", "method": "execute",
+         "params": {"function": "len", "args": ["abc"]}, "priority": "high", "timeout": 30, "isolated": True,
+         "retry": {"max_attempts": 2, "backoff": "fixed", "base_delay": 0.1, "max_delay": 1, "jitter": False,
+                   "on": ["KeyError"]}, "metadata": {"k": 1}, "tags": ["t"]},
+        {"id": "two", "method": "execute", "parameters": {"function": "sum", "args": [["${The first.result.result}", 1]]},
+         "depends_on": ["The first"], "retry_config": {"max_attempts": 1}, "priority": 3}]}
+
+
+def test_row_every_key(flows):
+    document = flows.post("/v1/workflows:validate", EVERY_KEY).json()
+    for key, value in EVERY_KEY.items():
+        assert key in ("tasks", "priority") or document[key] == value, key
+    one, two = document["tasks"]
+    assert {key: one[key] for key in EVERY_KEY["tasks"][0]} == EVERY_KEY["tasks"][0]
+    assert (two["name"], two["protocol"], two["dependencies"], two["priority"]) == ("two", "python/v1", ["one"], "low")
+    assert two["retry"]["max_attempts"] == 1 and two["params"] == EVERY_KEY["tasks"][1]["parameters"]
+    record = flows.post("/v1/workflows?wait=true", EVERY_KEY).json()
+    assert record["status"] == "completed" and record["tasks"]["two"]["result"]["result"] == 4
+
+
 def test_other_types_are_415(flows):
     assert validate(flows, ORDERS, "text/plain").status_code == 415
 

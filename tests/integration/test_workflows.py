@@ -55,6 +55,23 @@ def test_digits_pass_from_task_to_task(flows):
     assert value(record, "b") == [big, 0.1, None]
 
 
+def test_row_references(flows):
+    """Of a whole task, of its value, of a path in it; in lists, objects and texts; with the type it had."""
+    made = code("made", "result = {'a': [1, {'b': None}], 's': 'x\"y', 't': True}", name="the first")
+    rows = [("${made.result.result}", {"a": [1, {"b": None}], "s": 'x"y', "t": True}), ("${made.result.a[0]}", 1),
+            (["${made.result.a}", "${the first.result.t}"], [[1, {"b": None}], True]),
+            ({"k${made.result.s}": "${made.result.s}"}, {"k${made.result.s}": 'x"y'}), ("${made.result.a[1].b}", None),
+            ("<${made.result.a}> ${made.result.s}", '<[1, {"b": null}]> x"y'), ("${made.success}", True),
+            ("$made ${} $ $${made.result}", "$made ${} $ ${made.result}"), ("${made.result.zz:-0}", 0)]
+    tasks = [code(f"t{at}", "result = context", "made", params={"context": {"v": given}})
+             for at, (given, _) in enumerate(rows)]
+    record = flows.run(made, *tasks)
+    for at, (given, want) in enumerate(rows):
+        assert value(record, f"t{at}") == {"v": want}, given
+    assert set(flows.run(made, code("all", "result = sorted(context)", "made", params={"context": "${made}"}))
+               ["tasks"]["all"]["result"]["result"]) >= {"result", "success"}
+
+
 def test_value_is_never_looked_at_again(flows):
     record = flows.run(code("a", "result = '${b.result} $${x}'"),
                        code("b", "result = context['t']", "a", params={"context": {"t": "<${a.result}>"}}))
@@ -352,6 +369,16 @@ def test_thousand_tasks_of_a_random_graph(flows):
     for i in range(1000):
         needs = dice.sample(range(i), min(i, dice.randrange(4)))
         tasks.append(call(f"t{i}", "len", "x" * (i % 7), needs=[f"t{k}" for k in needs]))
-    record = flows.run(*tasks, max_parallel_tasks=20)
-    assert record["status"] == "completed"
+    workflow = flows.submit(*tasks, max_parallel_tasks=20)
+    needs = {task["id"]: set(task["dependencies"]) for task in tasks}
+    done, running = set(), set()
+    for event in flows.events(workflow):
+        if event["event"] == "task:started":
+            running.add(event["task_id"])
+            assert needs[event["task_id"]] <= done and len(running) <= 20, event
+        elif event["event"] == "task:completed":
+            running.remove(event["task_id"])
+            done.add(event["task_id"])
+    record = flows.record(workflow)
+    assert record["status"] == "completed" and len(done) == 1000
     assert all(value(record, f"t{i}") == i % 7 for i in range(1000))
