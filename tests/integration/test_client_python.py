@@ -46,7 +46,7 @@ def run(coroutine):
     return asyncio.run(coroutine)
 
 
-def test_provider_pushes_lists_and_executes(connection, folder):
+def test_row_custom_function_provider(connection, folder):
     async def use():
         provider = CustomFunctionProvider("mine", functions_dir=str(folder), connection=connection)
         await provider.initialize()
@@ -74,7 +74,7 @@ def test_state_and_registrations_live_in_the_providers_session(connection, folde
     run(use())
 
 
-def test_refusals_raise_and_failures_do_not(connection, tmp_path):
+def test_row_handle_request_raises_refusals(connection, tmp_path):
     async def use():
         async with CustomFunctionProvider("mine", tmp_path, connection=connection) as provider:
             with pytest.raises(ValueError, match="Function nope not found"):
@@ -114,7 +114,7 @@ def test_allowed_modules_only_narrow(connection, tmp_path):
     run(use())
 
 
-def test_socketio_provider_starts_and_stops(cloche, folder, monkeypatch):
+def test_row_socketio_provider(cloche, folder, monkeypatch):
     monkeypatch.setenv("CLOCHE_TOKEN", cloche.token)
 
     async def use():
@@ -175,7 +175,7 @@ def workflows(cloche):
     return cloche
 
 
-def test_cli_submits_a_workflow_and_waits(workflows, tmp_path):
+def test_row_cli_workflow_submit_wait(workflows, tmp_path):
     file = tmp_path / "flow.yaml"
     file.write_text(WORKFLOW)
     found = command(workflows, "workflow", "submit", str(file), "--params", '{"least": 1}', "--wait")
@@ -186,7 +186,7 @@ def test_cli_submits_a_workflow_and_waits(workflows, tmp_path):
                               "--dry-run").stdout)["tasks"]
 
 
-def test_cli_submits_a_task_and_tells_its_outcome(workflows):
+def test_row_cli_task_submit_wait(workflows):
     found = command(workflows, "task", "submit", "--method", "execute", "--params",
                     '{"function": "math.sqrt", "args": [16]}', "--wait")
     assert found.returncode == 0 and "Task completed with status: completed" in found.stdout, found
@@ -195,7 +195,42 @@ def test_cli_submits_a_task_and_tells_its_outcome(workflows):
     assert found.returncode == 1 and "Task completed with status: failed" in found.stdout
 
 
-def test_testing_starts_a_private_service(workflows, folder, tmp_path, monkeypatch):
+def test_cli_says_why_tasks_did_not_complete(workflows, tmp_path):
+    file = tmp_path / "bad.yaml"
+    file.write_text("wait_for_completion: true\ntasks:\n- {id: a, method: python/execute, params: {code: 1 / 0}}\n"
+                    "- {id: b, method: list, dependencies: [a]}\n")
+    found = command(workflows, "workflow", "submit", str(file))
+    assert found.returncode == 1 and "Tasks: 0/2 completed" in found.stdout
+    assert found.stderr.splitlines()[:2] == ["Task a failed (TASK_EXECUTION_FAILED)", "Traceback (most recent call last):"]
+    assert "ZeroDivisionError: division by zero\nTask b skipped" in found.stderr
+    found = command(workflows, "task", "submit", "--method", "execute", "--params",
+                    '{"function": "math.sqrt", "args": [-1]}', "--wait")
+    assert "ValueError: math domain error" in found.stderr
+
+
+def test_cli_waits_for_what_a_task_depends_on(workflows):
+    def submit(*words):
+        return command(workflows, "task", "submit", "--method", "execute", *words)
+    first = submit("--params", '{"function": "len", "args": ["x"]}').stdout.split()[2].removesuffix("...")
+    assert submit("--params", '{"function": "len", "args": ["x"]}', "--depends-on", first, "--wait").returncode == 0
+    bad = submit("--params", '{"function": "len"}').stdout.split()[2].removesuffix("...")
+    found = submit("--params", '{"function": "len", "args": ["x"]}', "--depends-on", bad)
+    assert (found.returncode, found.stdout, found.stderr) == (1, "", f"task {bad} did not complete\n")
+
+
+def test_cli_lists_and_stops(workflows, tmp_path):
+    file = tmp_path / "long.yaml"
+    file.write_text("id: client long\ntasks: [{id: a, method: python/execute, params: {code: import time; time.sleep(60)}}]\n")
+    assert command(workflows, "--policy", "gleitzeit", "workflow", "submit", str(file)).returncode == 0
+    active = json.loads(command(workflows, "workflow", "list-active").stdout)["workflows"]
+    assert [row["status"] for row in active if row["workflow_id"] == "client long"] == ["running"]
+    assert json.loads(command(workflows, "workflow", "cancel", "client long").stdout)["status"] == "cancelled"
+    assert json.loads(command(workflows, "workflow", "status", "client long").stdout)["status"] == "cancelled"
+    assert not [row for row in json.loads(command(workflows, "workflow", "list-active").stdout)["workflows"]
+                if row["workflow_id"] == "client long"]
+
+
+def test_row_central_server(workflows, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("CLOCHE_BIN", str(BIN))
     document = tmp_path / "flow.yaml"
     document.write_text(WORKFLOW.replace("function: max", "function: clientmath.double").replace(

@@ -40,6 +40,24 @@ def refuse(text):
     return REFUSED
 
 
+def tell_failure(task):
+    """Which task, why, and the traceback of what was the user's."""
+    error, code = task.get("error") or "", task.get("error_code")
+    head = f"Task {task.get('task_id')} {task['status']}" + (f": {error}" if error and "\n" not in error else "")
+    print(head + (f" ({code})" if code else ""), file=sys.stderr)
+    envelope = task.get("result") if isinstance(task.get("result"), dict) else {}
+    for text in (error if "\n" in error else "", envelope.get("traceback") or ""):
+        print(text, end="" if text.endswith("\n") or not text else "\n", file=sys.stderr)
+
+
+def outcome(record, tasks):
+    """The exit code of what has ended; says on stderr why tasks did not complete."""
+    for task in tasks:
+        if task["status"] != "completed":
+            tell_failure(task)
+    return COMPLETED if record["status"] == "completed" else FAILED
+
+
 def read_json(text, what):
     try:
         value = json.loads(text)
@@ -73,19 +91,21 @@ def task_submit(connection, args):
             "params": read_json(args.params, "--params")}
     if args.priority:
         task["priority"] = args.priority
-    if args.timeout:
+    if args.timeout is not None:
         task["timeout"] = args.timeout
-    if args.depends_on:
-        task["dependencies"] = args.depends_on
-    print(f"Submitting task {task['id']}...")
+    for other in args.depends_on or ():
+        if wait_for(connection, path_of("tasks", other))["status"] != "completed":
+            print(f"task {other} did not complete", file=sys.stderr)
+            return FAILED
     connection.ask("POST", "/v1/tasks", task)
+    print(f"Submitting task {task['id']}...")
     if not args.wait:
         return COMPLETED
     print("Waiting for completion...")
     found = task_of(wait_for(connection, path_of("tasks", task["id"])), task["id"])
     print(f"Task completed with status: {found['status']}")
-    print("Result: " + json.dumps(found.get("result"), indent=2, ensure_ascii=False))
-    return COMPLETED if found["status"] == "completed" else FAILED
+    print("Result: " + json.dumps(found.get("result"), indent=2, ensure_ascii=False), flush=True)
+    return outcome(found, [found])
 
 
 def task_status(connection, args):
@@ -132,15 +152,16 @@ def workflow_submit(connection, args):
         return COMPLETED
     answer = connection.ask("POST", "/v1/workflows", text, content_type=kind)
     print(f"Submitting workflow {answer['workflow_id']} with {len(document.get('tasks', ()))} tasks...")
-    if not (args.wait or args.watch):
+    is_over = "tasks" in answer  # the document said wait_for_completion
+    if not (args.wait or args.watch or is_over):
         return COMPLETED
     path = path_of("workflows", answer["workflow_id"])
-    record = watch(connection, path) if args.watch else wait_for(connection, path)
-    tasks = record.get("tasks") or {}
-    done = sum(task["status"] == "completed" for task in tasks.values())
+    record = answer if is_over else watch(connection, path) if args.watch else wait_for(connection, path)
+    tasks = list((record.get("tasks") or {}).values())
+    done = sum(task["status"] == "completed" for task in tasks)
     print(f"Workflow completed with status: {record['status']}")
-    print(f"Tasks: {done}/{len(tasks)} completed")
-    return COMPLETED if record["status"] == "completed" else FAILED
+    print(f"Tasks: {done}/{len(tasks)} completed", flush=True)
+    return outcome(record, tasks)
 
 
 def workflow_status(connection, args):
@@ -148,9 +169,14 @@ def workflow_status(connection, args):
     return COMPLETED
 
 
+def workflow_cancel(connection, args):
+    show(connection.ask("POST", path_of("workflows", args.id) + ":cancel"))
+    return COMPLETED
+
+
 def workflow_list(connection, args):
     del args
-    show(connection.ask("GET", "/v1/workflows?active=true"))
+    show(connection.ask("GET", "/v1/workflows?status=active&limit=1000"))
     return COMPLETED
 
 
@@ -159,6 +185,7 @@ def workflow_list(connection, args):
 def parser():
     top = argparse.ArgumentParser(prog="gleitzeit", description=__doc__.splitlines()[0])
     top.add_argument("--url", help="address of the service (CLOCHE_URL)")
+    top.add_argument("--policy", help="the policy to run under")
     kinds = top.add_subparsers(dest="kind", required=True)
 
     task = kinds.add_parser("task", help="one task").add_subparsers(dest="verb", required=True)
@@ -186,6 +213,9 @@ def parser():
     status = workflow.add_parser("status", help="the record of a workflow")
     status.add_argument("id")
     status.set_defaults(run=workflow_status)
+    stop = workflow.add_parser("cancel", help="stop a workflow")
+    stop.add_argument("id")
+    stop.set_defaults(run=workflow_cancel)
     listing = workflow.add_parser("list-active", help="workflows that have not ended")
     listing.set_defaults(run=workflow_list)
     return top
@@ -203,7 +233,7 @@ def tell_refusal(error):
 def main(arguments=None):
     args = parser().parse_args(arguments)
     try:
-        return args.run(Connection(args.url), args)
+        return args.run(Connection(args.url, policy=args.policy), args)
     except ServiceError as error:
         return tell_refusal(error)
     except Unreachable as error:
