@@ -47,9 +47,9 @@ int cl_run_prepare(const struct cl_policy *in_force, struct cl_run_loaded *loade
     if (cl_convert_prepare() < 0 || cl_entry_prepare() < 0 || cl_events_prepare() < 0 ||
         cl_tame_prepare(policy) < 0)
         return cl_boot_failed(err, "prepare the interpreter");
-    if (cl_eval_prepare(policy, err) < 0 || cl_mapped_prepare(policy, loaded, err) < 0 ||
-        cl_modules_prepare(policy, err) < 0 || cl_audit_prepare(policy, err) < 0 ||
-        cl_drive_prepare(err) < 0)
+    if (cl_eval_prepare(policy, err) < 0 || cl_v1_prepare(policy, err) < 0 ||
+        cl_mapped_prepare(policy, loaded, err) < 0 || cl_modules_prepare(policy, err) < 0 ||
+        cl_audit_prepare(policy, err) < 0 || cl_drive_prepare(err) < 0)
         return -1;
     return cl_warm_prepare(policy, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * python/v1's operations: loads their Python half, gives it what only C can, writes the result.
- * Runs in: worker.
+ * Runs in: worker, once in the zygote.
  * Trusts: nothing of the call; the API reads the result like any other text of a worker.
  */
 #include "runtime/v1.h"
@@ -24,6 +24,21 @@ static struct {
     PyObject *host;   /* what the Python half asks for; owned, for ever */
     PyObject *helper; /* v1.py; likewise */
 } state;
+
+/* A worker finds no module but those of the policy and what they load, which need not be these. */
+int cl_v1_prepare(const struct cl_policy *policy, struct cl_err *err)
+{
+    static const char *const imported[] = { "binascii", "_ast" };
+    const size_t count = CL_COUNT(imported) - !!(policy->flags & CL_POLICY_NO_REGISTER);
+
+    for (size_t i = 0; i < count; i++) {
+        cl_pyref_auto PyObject *module = PyImport_ImportModule(imported[i]);
+
+        if (!module)
+            return cl_boot_failed(err, imported[i]);
+    }
+    return 0;
+}
 
 void cl_v1_open(const struct cl_policy *policy)
 {

@@ -18,6 +18,9 @@
 #include "runtime/call.h"
 #include "runtime/convert_types.h"
 
+/* In the zygote: the modules of CPython that its Python half imports. */
+int cl_v1_prepare(const struct cl_policy *policy, struct cl_err *err);
+
 /* Before the first use, in the worker. */
 void cl_v1_open(const struct cl_policy *policy);
 

@@ -270,3 +270,12 @@ def test_what_a_killed_service_left_is_cleared(kept):
     assert kept.refusal("execute", {"function": "f"}) == (PARAMS, "Function f not found")
     assert kept.result("register", {"name": "f", "lambda": "lambda: 2"})["success"] is True
     assert kept.value("f") == 2
+
+
+def test_policy_without_modules_has_it_too(cloche):
+    """What registering itself needs of Python is there, whether the policy's modules bring it along or not."""
+    strict = Rpc(cloche, {"Cloche-Policy": "strict"})
+    assert strict.result("register", {"name": "f", "lambda": "lambda: 1"}) == {
+        "registered": "f", "type": "lambda", "success": True}
+    assert strict.result("register", {"name": "g", "type": "module", "module": "math", "function": "gcd"})["success"]
+    assert strict.refusal("register", {"name": "h", "lambda": "lambda: ().__class__"})[0] == PARAMS
