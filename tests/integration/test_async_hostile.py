@@ -77,6 +77,20 @@ def test_another_tenant_s_calls_are_not_there(tmp_path, config):
         assert [answer.json()["result"] for answer in answers] == [0, 1, 2], "keys are each tenant's own"
 
 
+def test_a_tenant_with_many_calls_does_not_keep_another_waiting(tmp_path, config):
+    """All that the one has sent is there before the other comes, and who has more waits longer."""
+    tokens = tenants(tmp_path, config)
+    with Service(config=tmp_path / "config") as service:
+        a, b = (httpx.Client(base_url=service.url, timeout=30, headers={"Authorization": f"Bearer {token}"})
+                for token in tokens.values())
+        many = [submit(a, "import time\ndef main(): time.sleep(0.4)") for _ in range(120)]
+        few = [submit(b) for _ in range(8)]
+        starts = [ended(b, call)["started"] for call in few]
+        later = [found for call in many if (found := a.get(f"/v1/calls/{call}").json())["status"] == "queued"]
+        assert len(later) > 20, "the few were done while the many still waited"
+        assert all(ended(a, call["id"])["started"] > max(starts) for call in later)
+
+
 # -- queries
 
 
