@@ -89,8 +89,11 @@ static void check_binds(struct cl_loader *loader, const struct cl_policy *policy
 static int take_policy(struct cl_loader *loader, struct cl_msg_compiled *msg, int fd,
                        struct cl_err *err)
 {
-    const struct cl_policy *policy = cl_policyview_open(fd, err);
+    const struct cl_policy *policy;
 
+    if (msg->kind != CL_SOURCE_POLICY)
+        return cl_fail(err, CL_E_LOST, "policyc answered with kind %u", msg->kind);
+    policy = cl_policyview_open(fd, err);
     if (!policy)
         return cl_err_context(err, "policyc made a broken policy %s", msg->name);
     const bool is_it = strcmp(policy->name, msg->name) == 0 && was_asked(loader, msg->name);
