@@ -14,6 +14,7 @@ enum {
     CL_TENANT_VERSION = 1,
     CL_TENANT_NAME_MAX = 64, /* a tenant's, policy's or token's name with its NUL */
     CL_TENANT_POLICIES_MAX = 32,
+    CL_TENANT_POOLS_MAX = 4096, /* policies of all tenants of one file together */
     CL_TENANT_TOKENS_MAX = 64,
     CL_TENANT_HASH = 32, /* BLAKE2b-256 of the token, unkeyed: a token is 256 random bits */
     CL_TENANT_DIR_MAX = 1024,

@@ -78,11 +78,18 @@ static void check_hashes(const struct cl_tenants *tenants, struct cl_report *rep
 int cl_tenants_check(struct cl_tenants *tenants, struct cl_set *set, struct cl_report *report)
 {
     const size_t errors = report->errors;
+    size_t pools = 0;
 
     for (size_t i = 0; i < tenants->count; i++) {
         const struct cl_tenants_entry *entry = &tenants->entries[i];
         for (uint32_t j = 0; j < entry->file.policy_count; j++)
             check_policy(entry->policies[j], set, report);
+        if (pools <= CL_TENANT_POOLS_MAX &&
+            (pools += entry->file.policy_count) > CL_TENANT_POOLS_MAX)
+            cl_report_add(report, entry->place,
+                          "up to tenant '%s' there are %zu policies of tenants, at most %d are "
+                          "possible in all",
+                          entry->file.name, pools, CL_TENANT_POOLS_MAX);
         if (entry->file.token_count == 0)
             cl_report_warn(report, entry->place, "tenant '%s' has no token: nobody can call",
                            entry->file.name);
