@@ -18,7 +18,6 @@
 #include "sandbox/zygote.h"
 
 enum {
-    FORGIVE_US = 10000000,
     EVICT_US = 100000,   /* between one zygote that has to go for another, and the next */
     TENURE_US = 2000000, /* what one that is in use gets at least */
 };
@@ -68,15 +67,6 @@ static void rest(struct cl_brood *brood)
     dismiss(cl_take_ptr(&brood->successor));
 }
 
-static bool is_kept(const struct cl_brood *brood)
-{
-    cl_list_for (struct cl_pool, pool, in_brood, &brood->pools) {
-        if (pool->is_kept)
-            return true;
-    }
-    return false;
-}
-
 static bool is_busy(const struct cl_brood *brood)
 {
     cl_list_for (struct cl_pool, pool, in_brood, &brood->pools) {
@@ -95,37 +85,32 @@ static struct cl_brood *rather(struct cl_brood *a, struct cl_brood *b)
 }
 
 /* All ranges are taken: whoever is not in need of one gives it up, and if all are, each in turn. */
-static void evict(struct cl_daemon *daemon)
+static void evict(struct cl_timer *timer)
 {
+    struct cl_daemon *daemon = cl_list_entry(timer, struct cl_daemon, evict);
     const uint64_t now = cl_clock_us();
     struct cl_brood *least = NULL;
 
+    if (cl_list_is_empty(&daemon->waiting))
+        return;
     for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
         struct cl_zygote *zygote = daemon->zygotes[k];
         if (zygote && zygote->state == CL_ZYGOTE_UP && zygote == zygote->brood->zygote &&
             (!is_busy(zygote->brood) || now - zygote->up_us > TENURE_US) &&
-            !is_kept(zygote->brood))
+            !zygote->brood->is_kept)
             least = rather(least, zygote->brood);
     }
     if (least) {
         cl_log(CL_INFO, "brood.evict", "policy=%s zygote=%u", name_of(least), least->zygote->k);
         rest(least);
     }
-    cl_timer_start(&daemon->loop, &daemon->evict, now + EVICT_US);
-}
-
-static void on_evict(struct cl_timer *timer)
-{
-    struct cl_daemon *daemon = cl_list_entry(timer, struct cl_daemon, evict);
-
-    if (!cl_list_is_empty(&daemon->waiting))
-        evict(daemon);
+    cl_timer_start(&daemon->loop, timer, now + EVICT_US);
 }
 
 void cl_brood_init_waiting(struct cl_daemon *daemon)
 {
     cl_list_init(&daemon->waiting);
-    cl_timer_init(&daemon->evict, on_evict);
+    cl_timer_init(&daemon->evict, evict);
 }
 
 /* --------------------------------------------------------------------------- start, failures */
@@ -146,12 +131,12 @@ static void start_zygote(struct cl_brood *brood, struct cl_zygote **place)
         return; /* the one in use does as well */
     cl_list_append(&daemon->waiting, &brood->waiting);
     if (cl_list_is_empty(&daemon->evict.node))
-        evict(daemon);
+        evict(&daemon->evict);
 }
 
 bool cl_brood_may_try(const struct cl_brood *brood)
 {
-    return !brood->is_retired && cl_list_is_empty(&brood->start.node) &&
+    return !brood->is_retired && cl_list_is_empty(&brood->start.timer.node) &&
            cl_list_is_empty(&brood->waiting);
 }
 
@@ -172,39 +157,31 @@ static void start_if_wanted(struct cl_brood *brood)
 
 static void on_start(struct cl_timer *timer)
 {
-    start_if_wanted(cl_list_entry(timer, struct cl_brood, start));
+    start_if_wanted(cl_list_entry(timer, struct cl_brood, start.timer));
 }
 
 void cl_brood_on_failure(struct cl_brood *brood, const char *why)
 {
-    struct cl_daemon *daemon = brood->daemon;
-    uint64_t now = cl_clock_us(), delay;
-
-    if (!daemon->is_ready) {
-        cl_daemon_stop(daemon, why); /* at the start this is a reason not to start at all */
+    if (!brood->daemon->is_ready) {
+        cl_daemon_stop(brood->daemon,
+                       why); /* at the start this is a reason not to start at all */
         return;
     }
     if (brood->is_retired)
         return;
-    brood->failures = now - brood->failed_us > FORGIVE_US ? 0 : brood->failures;
-    brood->failed_us = now;
-    delay = cl_timer_patience(brood->failures++);
+    const uint64_t delay_us = cl_retry_later(&brood->daemon->loop, &brood->start);
     cl_log(CL_WARN, "pool.failure",
            "policy=%s in_a_row=%u next_try_ms=%" PRIu64 " error=\"%s\"", name_of(brood),
-           brood->failures, delay / 1000, why);
-    cl_timer_start(&daemon->loop, &brood->start, now + delay);
+           brood->start.failures, delay_us / 1000, why);
 }
 
 void cl_brood_on_death(struct cl_brood *brood, struct cl_zygote *zygote)
 {
-    struct cl_err err = CL_ERR_INIT;
-
     if (zygote == brood->successor)
         brood->successor = NULL;
     if (zygote == brood->zygote)
         turn(brood, NULL);
-    cl_fail(&err, CL_E_LOST, "the zygote of policy %s died", name_of(brood));
-    cl_brood_on_failure(brood, err.text);
+    cl_brood_on_failure(brood, "the zygote died");
 }
 
 /* ------------------------------------------------------------------------------- replacement */
@@ -225,7 +202,7 @@ static void on_recycle(struct cl_timer *timer)
 {
     struct cl_brood *brood = cl_list_entry(timer, struct cl_brood, recycle);
 
-    if (is_kept(brood) ||
+    if (brood->is_kept ||
         cl_clock_us() - brood->used_us < brood->ruling->policy->recycle_after_ms * 1000)
         cl_brood_recycle(brood);
     else
@@ -255,15 +232,14 @@ void cl_brood_on_up(struct cl_brood *brood, struct cl_zygote *zygote)
 
 struct cl_brood *cl_brood_new(struct cl_daemon *daemon, struct cl_ruling *ruling)
 {
-    struct cl_brood *brood = calloc(1, sizeof(*brood));
+    struct cl_brood *brood = cl_own_new(sizeof(*brood));
 
-    CL_CHECK(brood);
     brood->daemon = daemon;
     brood->ruling = ruling;
     ruling->users++;
     cl_list_init(&brood->pools);
     cl_list_init(&brood->waiting);
-    cl_timer_init(&brood->start, on_start);
+    cl_timer_init(&brood->start.timer, on_start);
     cl_timer_init(&brood->recycle, on_recycle);
     return brood;
 }
@@ -280,7 +256,7 @@ static void free_if_gone(struct cl_brood *brood)
 void cl_brood_retire(struct cl_brood *brood)
 {
     brood->is_retired = true;
-    cl_timer_stop(&brood->start);
+    cl_timer_stop(&brood->start.timer);
     cl_list_unlink(&brood->waiting);
     rest(brood);
     free_if_gone(brood);

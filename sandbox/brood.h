@@ -33,13 +33,12 @@ struct cl_brood {
     struct cl_list waiting;      /* in the daemon's list of those that lack a range of ids */
     struct cl_zygote *zygote;    /* makes spares */
     struct cl_zygote *successor; /* starting, to take over */
-    struct cl_timer start;       /* when a failed start may be tried again */
+    struct cl_retry start;       /* of the zygote, or an entry into the jail */
     struct cl_timer recycle;
-    uint32_t failures; /* in a row, of the zygote or of entries into the jail */
-    uint64_t failed_us;
     uint64_t used_us;     /* a call came last */
     uint32_t zygotes;     /* that are not buried */
     uint64_t park_cpu_us; /* what a worker has used when it parks, see reap.c; 0: not known */
+    bool is_kept;         /* one of its pools has spares also when nobody calls */
     bool is_retired;
 };
 

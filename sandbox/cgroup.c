@@ -6,11 +6,9 @@
  */
 #include "sandbox/cgroup.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sandbox/base/file.h"
@@ -138,7 +136,7 @@ static int settle_on(struct cl_cgroup_host *host, int v2, struct cl_err *err)
                            "v2 nor on v1",
                            controllers[i]);
     }
-    return host->ops->base_open(host, err);
+    return host->ops->own_open ? host->ops->own_open(host, err) : 0;
 }
 
 int cl_cgroup_find(struct cl_cgroup_host *host, const char *instance, struct cl_err *err)
@@ -184,64 +182,39 @@ static int open_below(const struct cl_cgroup_host *host, const struct cl_cgroup 
     return 0;
 }
 
+int cl_cgroup_delegate(const struct cl_cgroup_ops *ops, int dir, struct cl_err *err)
+{
+    return ops->delegated ? cl_file_put(dir, "cgroup.subtree_control", ops->delegated, err) : 0;
+}
+
+int cl_cgroup_base_open(struct cl_cgroup_host *host, struct cl_err *err)
+{
+    if (open_below(host, &host->own, host->name, &host->base, err) < 0)
+        return -1;
+    return cl_cgroup_delegate(host->ops, host->base.dirs[0], err);
+}
+
 int cl_cgroup_zygote_open(const struct cl_cgroup_host *host, unsigned k,
                           struct cl_cgroup *zygote, struct cl_err *err)
 {
-    struct cl_cgroup leaf;
     char name[16];
 
     snprintf(name, sizeof(name), "z%u", k);
-    if (open_below(host, &host->base, name, zygote, err) < 0)
-        return -1;
-    if (open_below(host, zygote, "zygote", &leaf, err) < 0) {
-        cl_cgroup_close(zygote);
-        return -1;
-    }
-    cl_cgroup_close(&leaf);
-    return 0;
+    return open_below(host, &host->base, name, zygote, err);
 }
 
 int cl_cgroup_zygote_enter(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
                            struct cl_err *err)
 {
-    /* On v2 its cgroup namespace has to be rooted above the slots, for it to clone into them. */
-    const char *procs = host->ops == &cl_cgroup_v2 ? "cgroup.procs" : "zygote/cgroup.procs";
-
     for (size_t i = 0; i < host->dir_count; i++) {
-        if (cl_file_put(zygote->dirs[i], procs, "0", err) < 0)
+        cl_close_auto int leaf = cl_file_dir(zygote->dirs[i], "zygote", 0755, err);
+        /* On v2 its cgroup namespace has to be rooted above the slots, for it to clone into
+         * them. */
+        int first = host->ops == &cl_cgroup_v2 ? zygote->dirs[i] : leaf;
+        if (leaf < 0 || cl_file_put(first, "cgroup.procs", "0", err) < 0)
             return cl_err_context(err, "enter the zygote's cgroup");
     }
     return 0;
-}
-
-int cl_cgroup_slot_open(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
-                        struct cl_slot *slot, struct cl_err *err)
-{
-    const struct cl_cgroup_limits *limits = &slot->limits;
-    char name[16];
-
-    slot->procs = (struct cl_cgroup)CL_CGROUP_INIT;
-    for (size_t i = 0; i < CL_CG_COUNTERS; i++)
-        slot->counters[i] = -1;
-    slot->narrowed = false;
-    snprintf(name, sizeof(name), "s%u", slot->number);
-    if (open_below(host, zygote, name, &slot->group, err) < 0)
-        return -1;
-    if (host->ops->slot_prepare(slot, err) < 0 ||
-        host->ops->slot_limit(slot, limits->memory_bytes, limits->processes, err) < 0) {
-        cl_cgroup_slot_close(slot);
-        return -1;
-    }
-    host->ops->slot_read(slot, &slot->base);
-    return 0;
-}
-
-void cl_cgroup_slot_close(struct cl_slot *slot)
-{
-    cl_cgroup_close(&slot->group);
-    cl_cgroup_close(&slot->procs);
-    for (size_t i = 0; i < CL_CG_COUNTERS; i++)
-        cl_own_close(&slot->counters[i]);
 }
 
 uint64_t cl_cgroup_counter(int fd, const char *key)
@@ -258,11 +231,53 @@ uint64_t cl_cgroup_counter(int fd, const char *key)
     return cl_file_keyed_u64(text, key, &value) < 0 ? 0 : value;
 }
 
-void cl_cgroup_slot_read(const struct cl_slot *slot, struct cl_cgroup_usage *raw)
+void cl_cgroup_slot_usage(const struct cl_slot *slot, struct cl_cgroup_usage *usage)
 {
-    raw->memory_peak_bytes = cl_cgroup_counter(slot->counters[CL_CG_PEAK], NULL);
-    raw->oom_kills = (uint32_t)cl_cgroup_counter(slot->counters[CL_CG_OOM], "oom_kill");
-    raw->pids_refused = (uint32_t)cl_cgroup_counter(slot->counters[CL_CG_PIDS_EVENTS], "max");
+    const struct cl_cgroup_usage *base = &slot->base;
+    const int *from = slot->counters;
+
+    usage->memory_peak_bytes = cl_cgroup_counter(from[CL_CG_PEAK], NULL);
+    usage->oom_kills =
+        (uint32_t)cl_cgroup_counter(from[CL_CG_OOM], "oom_kill") - base->oom_kills;
+    usage->pids_refused =
+        (uint32_t)cl_cgroup_counter(from[CL_CG_PIDS_EVENTS], "max") - base->pids_refused;
+}
+
+/* From here on they count anew. */
+static void set_base(struct cl_slot *slot)
+{
+    slot->base = (struct cl_cgroup_usage){ 0 };
+    cl_cgroup_slot_usage(slot, &slot->base);
+}
+
+int cl_cgroup_slot_open(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
+                        struct cl_slot *slot, struct cl_err *err)
+{
+    const struct cl_policy *policy = slot->policy;
+    char name[16];
+
+    slot->procs = (struct cl_cgroup)CL_CGROUP_INIT;
+    for (size_t i = 0; i < CL_CG_COUNTERS; i++)
+        slot->counters[i] = -1;
+    slot->narrowed = false;
+    snprintf(name, sizeof(name), "s%u", slot->number);
+    if (open_below(host, zygote, name, &slot->group, err) < 0)
+        return -1;
+    if (host->ops->slot_prepare(slot, err) < 0 ||
+        host->ops->slot_limit(slot, policy->memory_bytes, policy->processes, err) < 0) {
+        cl_cgroup_slot_close(slot);
+        return -1;
+    }
+    set_base(slot);
+    return 0;
+}
+
+void cl_cgroup_slot_close(struct cl_slot *slot)
+{
+    cl_cgroup_close(&slot->group);
+    cl_cgroup_close(&slot->procs);
+    for (size_t i = 0; i < CL_CG_COUNTERS; i++)
+        cl_own_close(&slot->counters[i]);
 }
 
 /* Whatever cannot be read is in use. */
@@ -295,36 +310,26 @@ static int remake(const struct cl_cgroup_host *host, const struct cl_cgroup *zyg
     return cl_cgroup_slot_open(host, zygote, slot, err);
 }
 
-void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_slot *slot,
-                          struct cl_cgroup_usage *usage)
-{
-    host->ops->slot_read(slot, usage);
-    usage->pids_refused -= slot->base.pids_refused;
-    usage->oom_kills -= slot->base.oom_kills;
-}
-
 uint64_t cl_cgroup_slot_memory(const struct cl_cgroup_host *host, const struct cl_slot *slot)
 {
     struct cl_err err;
-    char text[32];
+    uint64_t bytes = 0;
 
-    if (cl_file_get(slot->group.dirs[CL_CG_MEMORY], host->ops->memory_now, text, sizeof(text),
-                    &err) <= 0)
-        return 0;
-    return strtoull(text, NULL, 10);
+    cl_file_get_u64(slot->group.dirs[CL_CG_MEMORY], host->ops->memory_now, &bytes, &err);
+    return bytes;
 }
 
 int cl_cgroup_slot_recycle(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
                            struct cl_slot *slot, struct cl_err *err)
 {
-    const struct cl_cgroup_limits *limits = &slot->limits;
+    const struct cl_policy *policy = slot->policy;
 
     if (slot->narrowed &&
-        host->ops->slot_limit(slot, limits->memory_bytes, limits->processes, err) < 0)
+        host->ops->slot_limit(slot, policy->memory_bytes, policy->processes, err) < 0)
         return -1;
     slot->narrowed = false;
     if (host->ops->slot_reset(slot) < 0)
         return remake(host, zygote, slot, err);
-    host->ops->slot_read(slot, &slot->base);
+    set_base(slot);
     return 0;
 }

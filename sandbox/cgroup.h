@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "policies/policy.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/list.h"
 
@@ -29,13 +30,6 @@ enum cl_cgroup_counter {
     CL_CG_COUNTERS
 };
 enum { CL_CG_V2 = 0 }; /* index of the only directory on v2 */
-
-struct cl_cgroup_limits {
-    uint64_t memory_bytes;
-    uint32_t processes;
-    uint32_t cpu_weight;    /* 100 is ordinary */
-    uint32_t cpu_max_milli; /* 0: none */
-};
 
 struct cl_cgroup_usage {
     uint64_t memory_peak_bytes;
@@ -58,19 +52,20 @@ struct cl_slot {
     struct cl_cgroup procs;       /* v1: open cgroup.procs of each directory, for the worker */
     int counters[CL_CG_COUNTERS]; /* kept open and read at offset 0; -1 when unused */
     unsigned number;
-    uid_t owner;                 /* the zygote, on the host */
-    struct cl_cgroup_usage base; /* what cannot be reset, as it was before this use */
-    struct cl_cgroup_limits limits;
-    bool narrowed; /* limits of a call are in force instead */
+    uid_t owner;                    /* the zygote, on the host */
+    struct cl_cgroup_usage base;    /* what cannot be reset, as it was before this use */
+    const struct cl_policy *policy; /* its limits */
+    bool narrowed;                  /* those of a call are in force instead */
 };
 
 struct cl_cgroup_host;
 
 struct cl_cgroup_ops {
-    const char *name;
     const char *memory_now; /* the file that says what a group holds */
-    /* Makes `host->base`, from what cl_cgroup_find put into `host->own`. */
-    int (*base_open)(struct cl_cgroup_host *host, struct cl_err *err);
+    /* Settles on a group to build in, from where cl_cgroup_find saw that we are. NULL: right there. */
+    int (*own_open)(struct cl_cgroup_host *host, struct cl_err *err);
+    const char
+        *delegated; /* what the groups below a group have to be given. NULL: they have it */
     /* Moves the zygote, which entered z<k>, into its leaf, limits its memory, and lets `owner`
      * clone into slots. */
     int (*zygote_settle)(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
@@ -78,11 +73,8 @@ struct cl_cgroup_ops {
     int (*slot_prepare)(struct cl_slot *slot, struct cl_err *err);
     int (*slot_limit)(struct cl_slot *slot, uint64_t memory_bytes, uint32_t processes,
                       struct cl_err *err);
-    /* The raw counters; a missing one is 0. */
-    void (*slot_read)(const struct cl_slot *slot, struct cl_cgroup_usage *raw);
     /* Peak back to 0, leftover pages dropped. -1: the group has to be made anew. */
     int (*slot_reset)(struct cl_slot *slot);
-    int (*kill)(const struct cl_cgroup *group); /* -1 when the kernel has no such call */
 };
 
 struct cl_cgroup_host {
@@ -97,6 +89,10 @@ extern const struct cl_cgroup_ops cl_cgroup_v1, cl_cgroup_v2;
 
 /* Finds the hierarchies (v2 if it has all controllers, else v1). */
 int cl_cgroup_find(struct cl_cgroup_host *host, const char *instance, struct cl_err *err);
+/* Makes `host->base`. */
+int cl_cgroup_base_open(struct cl_cgroup_host *host, struct cl_err *err);
+/* Lets groups below `dir` have limits. */
+int cl_cgroup_delegate(const struct cl_cgroup_ops *ops, int dir, struct cl_err *err);
 
 int cl_cgroup_zygote_open(const struct cl_cgroup_host *host, unsigned k,
                           struct cl_cgroup *zygote, struct cl_err *err);
@@ -105,19 +101,17 @@ int cl_cgroup_zygote_enter(const struct cl_cgroup_host *host, const struct cl_cg
                            struct cl_err *err);
 void cl_cgroup_close(struct cl_cgroup *group);
 
-/* slot->number, ->owner and ->limits are set by the caller. */
+/* slot->number, ->owner and ->policy are set by the caller. */
 int cl_cgroup_slot_open(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,
                         struct cl_slot *slot, struct cl_err *err);
 void cl_cgroup_slot_close(struct cl_slot *slot);
 /* A counter behind an open file: the number, or the one after `key`. 0 if it is not there. */
 uint64_t cl_cgroup_counter(int fd, const char *key);
-/* slot_read and kill of both versions. */
-void cl_cgroup_slot_read(const struct cl_slot *slot, struct cl_cgroup_usage *raw);
+/* -1 when the kernel has no such call: on v1 a worker's end, as init of its pid namespace, does. */
 int cl_cgroup_kill(const struct cl_cgroup *group);
 bool cl_cgroup_slot_is_empty(const struct cl_slot *slot);
-/* What happened in this use of the slot. */
-void cl_cgroup_slot_usage(const struct cl_cgroup_host *host, const struct cl_slot *slot,
-                          struct cl_cgroup_usage *usage);
+/* What happened in this use of the slot; 0 where the kernel does not count. */
+void cl_cgroup_slot_usage(const struct cl_slot *slot, struct cl_cgroup_usage *usage);
 uint64_t cl_cgroup_slot_memory(const struct cl_cgroup_host *host, const struct cl_slot *slot);
 /* Ready for the next worker: limits restored, counters at their base. */
 int cl_cgroup_slot_recycle(const struct cl_cgroup_host *host, const struct cl_cgroup *zygote,

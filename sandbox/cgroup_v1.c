@@ -6,70 +6,55 @@
  */
 #include "sandbox/cgroup.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "sandbox/base/file.h"
+#include "sandbox/base/own.h"
 
 enum { PERIOD_US = 100000, RESIDUE_BYTES = 1 << 20 };
 
-static int base_open(struct cl_cgroup_host *host, struct cl_err *err)
-{
-    for (size_t i = 0; i < CL_CG_COUNT; i++) {
-        host->base.dirs[i] = cl_file_dir(host->own.dirs[i], host->name, 0755, err);
-        if (host->base.dirs[i] < 0)
-            return cl_err_context(err, "cgroup v1 is not writable");
-    }
-    return 0;
-}
-
 /* Memory alone can never be above memory and swap together, so the order depends on which way
  * the limit goes. Without swap accounting the second file is missing. */
-static int limit_memory(int dir, const char *leaf, uint64_t bytes, struct cl_err *err)
+static int limit_memory(int dir, uint64_t bytes, struct cl_err *err)
 {
-    static const char *const names[][2] = {
-        { "memory.limit_in_bytes", "memory.memsw.limit_in_bytes" },
-        { "zygote/memory.limit_in_bytes", "zygote/memory.memsw.limit_in_bytes" },
-    };
-    const char *const *name = names[leaf ? 1 : 0];
-    bool has_swap = faccessat(dir, name[1], F_OK, 0) == 0;
+    static const char *const alone = "memory.limit_in_bytes";
+    static const char *const with_swap = "memory.memsw.limit_in_bytes";
+    const bool is_done = cl_file_put_u64(dir, alone, bytes, err) == 0;
 
-    if (cl_file_put_u64(dir, name[0], bytes, err) == 0)
-        return has_swap ? cl_file_put_u64(dir, name[1], bytes, err) : 0;
-    if (!has_swap || cl_file_put_u64(dir, name[1], bytes, err) < 0)
+    if (faccessat(dir, with_swap, F_OK, 0) == 0 &&
+        cl_file_put_u64(dir, with_swap, bytes, err) < 0)
         return -1;
-    return cl_file_put_u64(dir, name[0], bytes, err);
+    return is_done ? 0 : cl_file_put_u64(dir, alone, bytes, err);
 }
 
 /* It entered its leaf by itself, and its workers are given open files. */
 static int zygote_settle(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
                          uint64_t memory_bytes, struct cl_err *err)
 {
+    cl_close_auto int leaf = cl_file_dir(zygote->dirs[CL_CG_MEMORY], "zygote", 0, err);
+
     (void)pid, (void)owner;
-    return limit_memory(zygote->dirs[CL_CG_MEMORY], "zygote", memory_bytes, err);
+    return leaf < 0 ? -1 : limit_memory(leaf, memory_bytes, err);
 }
 
 static int slot_limit(struct cl_slot *slot, uint64_t memory_bytes, uint32_t processes,
                       struct cl_err *err)
 {
-    if (limit_memory(slot->group.dirs[CL_CG_MEMORY], NULL, memory_bytes, err) < 0)
+    if (limit_memory(slot->group.dirs[CL_CG_MEMORY], memory_bytes, err) < 0)
         return -1;
     return cl_file_put_u64(slot->group.dirs[CL_CG_PIDS], "pids.max", processes, err);
 }
 
-static int limit_cpu(int dir, const struct cl_cgroup_limits *limits, struct cl_err *err)
+/* The period is the kernel's own. */
+static int limit_cpu(int dir, const struct cl_policy *policy, struct cl_err *err)
 {
-    uint64_t shares = (uint64_t)limits->cpu_weight * 1024 / 100;
-    uint64_t quota_us = (uint64_t)limits->cpu_max_milli * (PERIOD_US / 1000);
+    uint64_t shares = (uint64_t)policy->cpu_weight * 1024 / 100;
+    uint64_t quota_us = (uint64_t)policy->cpu_max_milli * (PERIOD_US / 1000);
 
     if (cl_file_put_u64(dir, "cpu.shares", shares < 2 ? 2 : shares, err) < 0)
         return -1;
-    if (limits->cpu_max_milli == 0)
-        return 0;
-    if (cl_file_put_u64(dir, "cpu.cfs_period_us", PERIOD_US, err) < 0)
-        return -1;
-    return cl_file_put_u64(dir, "cpu.cfs_quota_us", quota_us, err);
+    return quota_us == 0 ? 0 : cl_file_put_u64(dir, "cpu.cfs_quota_us", quota_us, err);
 }
 
 static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
@@ -94,7 +79,7 @@ static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
     }
     if (cl_file_put(memory, "memory.swappiness", "0", err) < 0)
         return -1;
-    return limit_cpu(dirs[CL_CG_CPU], &slot->limits, err);
+    return limit_cpu(dirs[CL_CG_CPU], slot->policy, err);
 }
 
 static int slot_reset(struct cl_slot *slot)
@@ -112,13 +97,9 @@ static int slot_reset(struct cl_slot *slot)
 }
 
 const struct cl_cgroup_ops cl_cgroup_v1 = {
-    .name = "v1",
     .memory_now = "memory.usage_in_bytes",
-    .base_open = base_open,
     .zygote_settle = zygote_settle,
     .slot_prepare = slot_prepare,
     .slot_limit = slot_limit,
-    .slot_read = cl_cgroup_slot_read,
     .slot_reset = slot_reset,
-    .kill = cl_cgroup_kill, /* of no effect; the worker is init of its pid namespace */
 };

@@ -6,9 +6,7 @@
  */
 #include "sandbox/cgroup.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,8 +14,6 @@
 #include "sandbox/base/own.h"
 
 enum { PERIOD_US = 100000 };
-
-static const char *const all_controllers = "+memory +pids +cpu";
 
 /* Whether cloched may make its own group an inner node: nobody else is in it. */
 static bool is_alone(int dir)
@@ -62,19 +58,11 @@ static int move_aside(struct cl_cgroup_host *host, struct cl_err *err)
     return 0;
 }
 
-static int base_open(struct cl_cgroup_host *host, struct cl_err *err)
+static int own_open(struct cl_cgroup_host *host, struct cl_err *err)
 {
     if (move_aside(host, err) < 0)
         return -1;
-
-    int own = host->own.dirs[CL_CG_V2];
-    if (cl_file_put(own, "cgroup.subtree_control", all_controllers, err) < 0)
-        return cl_err_context(err, "cgroup v2 is not writable");
-    int base = cl_file_dir(own, host->name, 0755, err);
-    if (base < 0)
-        return cl_err_context(err, "cgroup v2 is not writable");
-    host->base.dirs[CL_CG_V2] = base;
-    return cl_file_put(base, "cgroup.subtree_control", all_controllers, err);
+    return cl_cgroup_delegate(&cl_cgroup_v2, host->own.dirs[CL_CG_V2], err);
 }
 
 static int give(int dir, uid_t owner, struct cl_err *err)
@@ -99,7 +87,7 @@ static int zygote_settle(const struct cl_cgroup *zygote, pid_t pid, uid_t owner,
     int dir = zygote->dirs[CL_CG_V2];
 
     if (cl_file_put_u64(dir, "zygote/cgroup.procs", (uint64_t)pid, err) < 0 ||
-        cl_file_put(dir, "cgroup.subtree_control", all_controllers, err) < 0 ||
+        cl_cgroup_delegate(&cl_cgroup_v2, dir, err) < 0 ||
         cl_file_put_u64(dir, "zygote/memory.max", memory_bytes, err) < 0 ||
         limit_swap(dir, "zygote/memory.swap.max", err) < 0)
         return cl_err_context(err, "settle a zygote");
@@ -118,9 +106,8 @@ static int slot_limit(struct cl_slot *slot, uint64_t memory_bytes, uint32_t proc
 
 static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
 {
-    const struct cl_cgroup_limits *limits = &slot->limits;
+    const struct cl_policy *policy = slot->policy;
     int *counters = slot->counters, dir = slot->group.dirs[CL_CG_V2];
-    char text[48];
 
     /* Read-only before 6.12: then the slot is made anew after each use. Not there before 5.19. */
     counters[CL_CG_PEAK] = openat(dir, "memory.peak", O_RDWR | O_CLOEXEC);
@@ -133,13 +120,12 @@ static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
     counters[CL_CG_TASKS] = openat(dir, "pids.current", O_RDONLY | O_CLOEXEC);
     if (give(dir, slot->owner, err) < 0 || limit_swap(dir, "memory.swap.max", err) < 0 ||
         cl_file_put(dir, "memory.oom.group", "1", err) < 0 ||
-        cl_file_put_u64(dir, "cpu.weight", limits->cpu_weight, err) < 0)
+        cl_file_put_u64(dir, "cpu.weight", policy->cpu_weight, err) < 0)
         return -1;
-    if (limits->cpu_max_milli == 0)
+    /* The period is the kernel's own. */
+    if (policy->cpu_max_milli == 0)
         return 0;
-    snprintf(text, sizeof(text), "%u %d", limits->cpu_max_milli * (PERIOD_US / 1000),
-             PERIOD_US);
-    return cl_file_put(dir, "cpu.max", text, err);
+    return cl_file_put_u64(dir, "cpu.max", policy->cpu_max_milli * (PERIOD_US / 1000), err);
 }
 
 static int slot_reset(struct cl_slot *slot)
@@ -151,13 +137,11 @@ static int slot_reset(struct cl_slot *slot)
 }
 
 const struct cl_cgroup_ops cl_cgroup_v2 = {
-    .name = "v2",
     .memory_now = "memory.current",
-    .base_open = base_open,
+    .own_open = own_open,
+    .delegated = "+memory +pids +cpu",
     .zygote_settle = zygote_settle,
     .slot_prepare = slot_prepare,
     .slot_limit = slot_limit,
-    .slot_read = cl_cgroup_slot_read,
     .slot_reset = slot_reset,
-    .kill = cl_cgroup_kill,
 };

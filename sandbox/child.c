@@ -19,7 +19,6 @@
 void cl_child_add(struct cl_index *children, struct cl_child *child, pid_t pid)
 {
     child->pid = pid;
-    cl_list_init(&child->node);
     cl_list_append(cl_index_bucket(children, (uint64_t)pid), &child->node);
 }
 
@@ -37,20 +36,24 @@ static long pid_of(int pidfd)
 {
     struct cl_err err;
     char path[32], text[512];
-    uint64_t pid;
+    long pid;
 
     snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
     if (cl_file_get(AT_FDCWD, path, text, sizeof(text), &err) < 0)
         return -1;
-    for (char *at = text; (at = strchr(at, '\t')); at++)
-        *at = ' ';
-    return cl_file_keyed_u64(text, "Pid:", &pid) < 0 ? -1 : (long)pid;
+    const char *line = strstr(text, "\nPid:");
+    return line && sscanf(line, "\nPid: %ld", &pid) == 1 ? pid : -1;
 }
 
 int cl_child_adopt(struct cl_index *children, struct cl_child *child, pid_t pid, int pidfd,
                    struct cl_err *err)
 {
-    if (pid <= 0 || pid_of(pidfd) != pid || find(children, pid))
+    siginfo_t how;
+
+    /* A zygote can open a pidfd of any process; only of its workers are we the parent, and those
+     * that others made are in the table already. */
+    if (pid <= 0 || waitid(P_PIDFD, (id_t)pidfd, &how, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+        pid_of(pidfd) != pid || find(children, pid))
         return cl_fail(err, CL_E_LOST, "a pidfd that is not of a new child %d", (int)pid);
     cl_child_add(children, child, pid);
     return 0;
@@ -81,7 +84,8 @@ void cl_child_reap(struct cl_index *children)
             .status = how.si_status,
             .cpu_us = microseconds(&usage.ru_utime) + microseconds(&usage.ru_stime),
         };
-        child->on_exit(child, &end);
+        if (child->on_exit)
+            child->on_exit(child, &end);
     }
 }
 

@@ -21,13 +21,13 @@ struct cl_exit {
 struct cl_child {
     struct cl_list node;
     pid_t pid; /* 0 when there is none */
-    /* Called once, after the process was waited for and left the table. */
+    /* Called once, after the process was waited for and left the table; NULL: nobody has to know. */
     void (*on_exit)(struct cl_child *child, const struct cl_exit *how);
 };
 
 void cl_child_add(struct cl_index *children, struct cl_child *child, pid_t pid);
 /* The same for a child that somebody else made and tells of: fails if `pidfd` is not of `pid`, or
- * `pid` is in the table. */
+ * of no child, or `pid` is in the table. */
 int cl_child_adopt(struct cl_index *children, struct cl_child *child, pid_t pid, int pidfd,
                    struct cl_err *err);
 /* Waits for every child that has ended; one that nobody added is waited for all the same. */

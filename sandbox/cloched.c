@@ -9,7 +9,6 @@
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -22,7 +21,6 @@
 #include "sandbox/daemon.h"
 #include "sandbox/pool.h"
 #include "sandbox/sweep.h"
-#include "sandbox/zygote.h"
 
 #ifndef CL_VERSION
 #define CL_VERSION "0.1.0"
@@ -31,55 +29,56 @@
 enum {
     LEFTOVER_WAIT_MS = 2000,
     SPARE_BYTES = 2 << 20, /* of a parked worker, generously */
-    FDS_PER_SPARE = 12,    /* nine of a slot, pidfd and job socket, one to spare */
+    FDS_PER_SPARE = 12,    /* ten of a slot, the job socket, one to spare */
 };
 
 static struct cl_daemon daemon_;
 
 /* -------------------------------------------------------------------------------- options */
 
-enum option_kind { OPTION_TEXT, OPTION_TIME, OPTION_SET, OPTION_HELP, OPTION_VERSION };
+#define PLACE(member) offsetof(struct cl_options, member)
 
 static const struct option {
     const char *name;
-    const char *value;
+    const char *value; /* what it is called; NULL: it wants none */
+    const char *otherwise;
     const char *does;
-    enum option_kind kind;
-    size_t place; /* in struct cl_options */
+    size_t place;
 } options[] = {
-    { "--config", "DIR", "policies/*.yaml of this directory; default: the shipped ones",
-      OPTION_TEXT, offsetof(struct cl_options, config) },
-    { "--state", "DIR", "lock and local token; default /var/lib/cloche", OPTION_TEXT,
-      offsetof(struct cl_options, state) },
-    { "--listen", "ADDR:PORT", "default 127.0.0.1:8420; port 0 picks one", OPTION_TEXT,
-      offsetof(struct cl_options, listen) },
-    { "--drain", "TIME", "what running calls get after SIGTERM; default 30s", OPTION_TIME,
-      offsetof(struct cl_options, drain_ms) },
-    { "--log", "LEVEL", "error, warn, info (default) or debug", OPTION_TEXT,
-      offsetof(struct cl_options, log) },
-    { "--buffers", "SIZE", "for bodies and answers of all requests; default 256Mi", OPTION_TEXT,
-      offsetof(struct cl_options, buffers) },
-    { "--keep", "TIME,CALLS", "how long, and how many, ended calls; default 168h,100000",
-      OPTION_TEXT, offsetof(struct cl_options, keep) },
-    { "--store", "SIZE,SIZE", "what may be stored, in all and of one tenant; default 16Gi,4Gi",
-      OPTION_TEXT, offsetof(struct cl_options, store) },
-    { "--self-test", NULL, "prove the jail, print what was seen, exit", OPTION_SET,
-      offsetof(struct cl_options, self_test) },
-    { "--prove", "POLICY", "with --self-test: of this policy, every system call", OPTION_TEXT,
-      offsetof(struct cl_options, proved) },
-    { "--learn", NULL, "workers note what is refused (cloche policy learn uses it)", OPTION_SET,
-      offsetof(struct cl_options, learn) },
-    { "--version", NULL, "print the version", OPTION_VERSION, 0 },
-    { "--help", NULL, "print this", OPTION_HELP, 0 },
+    { "--config", "DIR", NULL, "policies/*.yaml of this directory, not the shipped ones",
+      PLACE(config) },
+    { "--state", "DIR", "/var/lib/cloche", "lock, store and local token", PLACE(state) },
+    { "--listen", "ADDR:PORT", "127.0.0.1:8420", "port 0 picks one", PLACE(listen) },
+    { "--drain", "TIME", "30s", "what running calls get after SIGTERM", PLACE(drain) },
+    { "--log", "LEVEL", "info", "error, warn, info or debug", PLACE(log) },
+    { "--buffers", "SIZE", "256Mi", "for bodies and answers of all requests", PLACE(buffers) },
+    { "--keep", "TIME,CALLS", "168h,100000", "how long, and how many, ended calls",
+      PLACE(keep) },
+    { "--store", "SIZE,SIZE", "16Gi,4Gi", "what may be stored, in all and of one tenant",
+      PLACE(store) },
+    { "--self-test", NULL, NULL, "prove the jail, print what was seen, exit",
+      PLACE(self_test) },
+    { "--prove", "POLICY", NULL, "with --self-test: of this policy, every system call",
+      PLACE(proved) },
+    { "--learn", NULL, NULL, "workers note what is refused (cloche policy learn uses it)",
+      PLACE(learn) },
+    { "--version", NULL, NULL, "print the version", PLACE(version) },
+    { "--help", NULL, NULL, "print this", PLACE(help) },
 };
 
-static int usage(void)
+static const char **place_of(const struct option *option)
 {
-    puts("usage: cloched [OPTION VALUE]...");
+    return (const char **)(void *)((char *)&daemon_.options + option->place);
+}
+
+static void print_usage(void)
+{
+    puts("usage: cloched [OPTION [VALUE]]...");
     for (size_t i = 0; i < CL_COUNT(options); i++)
-        printf("  %-12s %-10s %s\n", options[i].name, options[i].value ? options[i].value : "",
-               options[i].does);
-    return 0;
+        printf("  %-11s %-10s  %s%s%s\n", options[i].name,
+               options[i].value ? options[i].value : "", options[i].does,
+               options[i].otherwise ? "; default " : "",
+               options[i].otherwise ? options[i].otherwise : "");
 }
 
 /* "30s": a number and ms, s, m or h. */
@@ -91,73 +90,46 @@ static int parse_time(const char *text, uint64_t *ms)
     } units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
     size_t digits = strspn(text, "0123456789");
 
-    if (digits == 0 || digits > 9)
-        return -1;
-    for (size_t i = 0; i < CL_COUNT(units); i++) {
-        if (strcmp(text + digits, units[i].name) != 0)
-            continue;
-        *ms = strtoull(text, NULL, 10) * units[i].ms;
-        return 0;
+    for (size_t i = 0; digits > 0 && digits <= 9 && i < CL_COUNT(units); i++) {
+        if (strcmp(text + digits, units[i].name) == 0) {
+            *ms = strtoull(text, NULL, 10) * units[i].ms;
+            return 0;
+        }
     }
     return -1;
 }
 
-/* Sets one; returns how many words that took, 0 when there is nothing more to do. */
-static int set_option(const struct option *option, const char *value, struct cl_err *err)
-{
-    char *place = (char *)&daemon_.options + option->place;
-
-    if (option->value && (!value || value[0] == '\0'))
-        return cl_fail(err, CL_E_INPUT, "%s wants %s", option->name, option->value);
-    switch (option->kind) {
-    case OPTION_TEXT:
-        *(const char **)(void *)place = value;
-        return 2;
-    case OPTION_TIME:
-        if (parse_time(value, (uint64_t *)(void *)place) < 0)
-            return cl_fail(err, CL_E_INPUT, "%s %s: a time like 30s or 500ms is wanted",
-                           option->name, value);
-        return 2;
-    case OPTION_SET:
-        *(bool *)place = true;
-        return 1;
-    case OPTION_HELP:
-        return usage();
-    default:
-        printf("cloched %s\n", CL_VERSION);
-        return 0;
-    }
-}
-
+/* Returns how many words that took. */
 static int set_named(const char *name, const char *value, struct cl_err *err)
 {
     for (size_t i = 0; i < CL_COUNT(options); i++) {
-        if (strcmp(options[i].name, name) == 0)
-            return set_option(&options[i], value, err);
+        const struct option *option = &options[i];
+        if (strcmp(option->name, name) != 0)
+            continue;
+        if (option->value && (!value || value[0] == '\0'))
+            return cl_fail(err, CL_E_INPUT, "%s wants %s", name, option->value);
+        *place_of(option) = option->value ? value : name;
+        return option->value ? 2 : 1;
     }
     return cl_fail(err, CL_E_INPUT, "there is no option %s (--help names them)", name);
 }
 
-/* 1: there is nothing more to do. */
 static int parse_options(int count, char **args, struct cl_err *err)
 {
-    daemon_.options = (struct cl_options){
-        .state = "/var/lib/cloche",
-        .listen = "127.0.0.1:8420",
-        .log = "info",
-        .buffers = "256Mi",
-        .keep = "168h,100000",
-        .store = "16Gi,4Gi",
-        .drain_ms = 30000,
-    };
+    struct cl_options *set = &daemon_.options;
+
+    for (size_t i = 0; i < CL_COUNT(options); i++)
+        *place_of(&options[i]) = options[i].otherwise;
     for (int i = 1, words; i < count; i += words) {
         words = set_named(args[i], args[i + 1], err);
-        if (words <= 0)
-            return words < 0 ? -1 : 1;
+        if (words < 0)
+            return -1;
     }
-    if (cl_log_level_parse(daemon_.options.log) < 0)
-        return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info or debug",
-                       daemon_.options.log);
+    if (parse_time(set->drain, &set->drain_ms) < 0)
+        return cl_fail(err, CL_E_INPUT, "--drain %s: a time like 30s or 500ms is wanted",
+                       set->drain);
+    if (cl_log_level_parse(set->log) < 0)
+        return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info or debug", set->log);
     return 0;
 }
 
@@ -205,7 +177,7 @@ static void drain(void)
 {
     struct cl_msg_drain msg = { .grace_ms = daemon_.options.drain_ms };
 
-    if (daemon_.is_draining || !daemon_.is_ready) {
+    if (daemon_.is_draining || !daemon_.is_ready || !daemon_.front.is_greeted) {
         cl_daemon_stop(&daemon_, NULL);
         return;
     }
@@ -215,10 +187,7 @@ static void drain(void)
     cl_timer_init(&drain_timer, on_drained);
     /* The API ends when its last answer is sent; this is for one that does not. */
     cl_timer_start(&daemon_.loop, &drain_timer, cl_clock_us() + (msg.grace_ms + 1000) * 1000);
-    if (daemon_.front.is_greeted)
-        cl_front_send(&daemon_.front, CL_M_DRAIN, &msg, NULL);
-    else
-        cl_daemon_stop(&daemon_, NULL);
+    cl_front_send(&daemon_.front, CL_M_DRAIN, &msg, NULL);
 }
 
 static void on_signal(struct cl_watch *watch, uint32_t events)
@@ -311,22 +280,19 @@ static int prepare(struct cl_daemon *daemon, struct cl_err *err)
         return -1;
     if (cl_state_process(err) < 0 || check_kernel(err) < 0 ||
         cl_program_open(daemon->programs, err) < 0 ||
-        cl_state_open(state, daemon->options.state, err) < 0)
+        cl_state_open(state, daemon->options.state, err) < 0 ||
+        (state->range = cl_idmap_claim(&daemon->uid_base, err)) < 0)
         return -1;
-    if (!daemon->options.self_test && cl_state_listen(state, daemon->options.listen, err) < 0)
-        return -1;
-    state->range = cl_idmap_claim(&daemon->uid_base, err);
-    if (state->range < 0)
-        return -1;
-    if (!daemon->options.self_test && cl_state_store(state, daemon->uid_base + 1, err) < 0)
+    if (!daemon->options.self_test &&
+        (cl_state_listen(state, daemon->options.listen, err) < 0 ||
+         cl_state_store(state, daemon->uid_base + 1, err) < 0))
         return -1;
     if (cl_cgroup_find(&daemon->cgroups, state->instance, err) < 0)
         return -1;
     /* A predecessor that was killed together with its sweeper: its groups have our name. */
     if (cl_sweep_base(&daemon->cgroups, LEFTOVER_WAIT_MS, err) < 0)
         return cl_err_context(err, "leftovers of a predecessor");
-    cl_cgroup_close(&daemon->cgroups.base);
-    return daemon->cgroups.ops->base_open(&daemon->cgroups, err);
+    return cl_cgroup_base_open(&daemon->cgroups, err);
 }
 
 static int start(struct cl_daemon *daemon, struct cl_err *err)
@@ -341,6 +307,7 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
     cl_index_init(&daemon->spares);
     cl_front_init(&daemon->front, daemon);
     daemon->spares_max = count_spares();
+    daemon->cores = (uint32_t)get_nprocs();
     sigemptyset(&mask);
     for (size_t i = 0; i < CL_COUNT(handled); i++)
         sigaddset(&mask, handled[i]);
@@ -352,9 +319,7 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
 
     daemon->sweeper.on_exit = on_exit_sweeper;
     start_sweeper(&daemon->sweeper);
-    if (cl_state_confine(err) < 0)
-        return -1;
-    if (cl_load_open(daemon, err) < 0)
+    if (cl_state_confine(err) < 0 || cl_load_open(daemon, err) < 0)
         return -1;
     return daemon->loop.stop ? 0 : cl_front_start(&daemon->front, err);
 }
@@ -378,14 +343,20 @@ static void end(struct cl_daemon *daemon)
 int main(int count, char **args)
 {
     struct cl_daemon *daemon = &daemon_;
+    const struct cl_options *set = &daemon->options;
     struct cl_err err = CL_ERR_INIT;
-    int parsed = parse_options(count, args, &err);
 
-    if (parsed < 0)
+    if (parse_options(count, args, &err) < 0) {
         fprintf(stderr, "cloched: %s\n", err.text);
-    if (parsed != 0)
-        return parsed < 0 ? 2 : 0;
-    cl_log_open("cloched", (enum cl_log_level)cl_log_level_parse(daemon->options.log));
+        return 2;
+    }
+    if (set->help)
+        print_usage();
+    if (set->version)
+        puts("cloched " CL_VERSION);
+    if (set->help || set->version)
+        return 0;
+    cl_log_open("cloched", (enum cl_log_level)cl_log_level_parse(set->log));
     cl_index_init(&daemon->children);
     daemon->state =
         (struct cl_state){ .dir = -1, .lock = -1, .listener = -1, .range = -1, .store = -1 };

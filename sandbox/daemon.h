@@ -14,18 +14,16 @@
 #include "sandbox/spaces.h"
 #include "sandbox/state.h"
 
+/* As text, with the defaults in place; NULL: not given. */
 struct cl_options {
-    const char *config; /* NULL: the embedded policies only */
-    const char *state;
-    const char *listen;
-    const char *log;
-    const char *buffers; /* a quantity; cloche-api reads it */
-    const char *keep;    /* likewise */
-    const char *store;
-    uint64_t drain_ms;
+    const char *config, *state, *listen, *log;
+    const char *buffers, *keep, *store; /* which cloche-api reads */
+    const char *drain;
     const char *proved; /* the policy whose jail --self-test proves; NULL: default, briefly */
-    bool self_test;
-    bool learn; /* workers write down what is refused; of `cloche policy learn` alone */
+    const char *self_test;
+    const char *learn; /* workers write down what is refused; of `cloche policy learn` alone */
+    const char *version, *help;
+    uint64_t drain_ms;
 };
 
 struct cl_daemon {
@@ -47,6 +45,7 @@ struct cl_daemon {
     uid_t uid_base;
     uint64_t spare_last; /* the highest id given so far */
     uint32_t spares_live, spares_max;
+    uint32_t cores;
     uint32_t pool_last;
     uint32_t generation; /* 0 until the first one is loaded */
     bool is_proved;      /* the jail holds: cloche-prover said so */

@@ -31,5 +31,5 @@ test_owned_SRC := sandbox/load/owned.c
 test_edits_SRC := sandbox/load/edits.c sandbox/loop.c
 test_loop_SRC := sandbox/loop.c
 test_cgroup_SRC := sandbox/cgroup.c sandbox/cgroup_v1.c sandbox/cgroup_v2.c
-test_sweep_SRC := sandbox/sweep.c
+test_sweep_SRC := sandbox/sweep.c sandbox/shed.c
 test_sweep_LIBS := -lcap

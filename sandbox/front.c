@@ -11,15 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
 #include "sandbox/pool.h"
 #include "sandbox/reap.h"
-#include "sandbox/zygote.h"
 
-enum { QUEUE_MAX = 16384, STABLE_US = 10000000 };
+enum { QUEUE_MAX = 16384 };
 
 struct queued {
     struct cl_list node;
@@ -38,6 +36,33 @@ static void drop(struct cl_front *front, struct queued *queued)
     front->queued--;
 }
 
+/* By itself. */
+static bool is_leaving(const struct cl_daemon *daemon)
+{
+    return daemon->is_draining || !daemon->is_proved;
+}
+
+static void hang_up(struct cl_front *front)
+{
+    front->is_greeted = false;
+    cl_peer_hang_up(&front->peer);
+    cl_list_each (node, keep, &front->queue)
+        drop(front, cl_list_entry(node, struct queued, node));
+    cl_load_pace(front->peer.daemon, true);
+}
+
+/* It broke the protocol, or hangs: another one is started. */
+static void end(struct cl_peer *peer, const char *why)
+{
+    struct cl_front *front = cl_list_entry(peer, struct cl_front, peer);
+
+    cl_log(is_leaving(peer->daemon) ? CL_INFO : CL_ERROR, "api.end", "why=\"%s\"",
+           why ? why : "it closed its control socket");
+    hang_up(front);
+    if (!is_leaving(peer->daemon))
+        cl_child_kill(&peer->child);
+}
+
 static void flush(struct cl_front *front)
 {
     struct cl_peer *peer = &front->peer;
@@ -47,7 +72,7 @@ static void flush(struct cl_front *front)
         if (cl_msg_send(peer->watch.fd, queued->type, queued->bytes, &queued->fd,
                         queued->fd >= 0, &err) < 0) {
             if (err.kind != CL_E_BUSY)
-                cl_front_end(front, err.text);
+                end(peer, err.text);
             break;
         }
         drop(front, queued);
@@ -60,16 +85,14 @@ static void flush(struct cl_front *front)
 void cl_front_send(struct cl_front *front, enum cl_msg_type type, const void *msg, int *fd)
 {
     size_t size = cl_msg_size(type);
-    struct queued *queued;
 
     if (!front->is_greeted)
         return;
     if (front->queued == QUEUE_MAX) {
-        cl_front_end(front, "it does not read, and too many messages wait");
+        end(&front->peer, "it does not read, and too many messages wait");
         return;
     }
-    queued = calloc(1, sizeof(*queued) + size);
-    CL_CHECK(queued);
+    struct queued *queued = cl_own_new(sizeof(*queued) + size);
     queued->type = type;
     queued->fd = fd ? cl_take_fd(fd) : -1;
     memcpy(queued->bytes, msg, size);
@@ -123,24 +146,12 @@ void cl_front_tell(struct cl_front *front)
     cl_front_send(front, CL_M_LOADED, &loaded, NULL);
     if (daemon->refused.count > 0)
         cl_front_send(front, CL_M_PROBLEM, &daemon->refused, NULL);
-    cl_pool_offer_all(daemon);
-    cl_load_show(daemon);
+    cl_spare_each(daemon, cl_pool_offer);
+    cl_load_tell(daemon, CL_M_SHOW, -1);
     cl_daemon_check_ready(daemon);
 }
 
 /* -------------------------------------------------------------------------------- receiving */
-
-static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, struct cl_err *err)
-{
-    (void)fds; /* no message of the API has one */
-    return cl_monitor_on_message(peer->daemon, msg, err);
-}
-
-static void on_lost(struct cl_peer *peer, const char *why)
-{
-    cl_front_end(cl_list_entry(peer, struct cl_front, peer),
-                 why ? why : "it closed its control socket");
-}
 
 static void on_control(struct cl_watch *watch, uint32_t events)
 {
@@ -148,8 +159,7 @@ static void on_control(struct cl_watch *watch, uint32_t events)
 
     if (events & EPOLLOUT)
         flush(front);
-    if (events & ~(uint32_t)EPOLLOUT)
-        cl_peer_on_event(watch, events);
+    cl_peer_on_event(watch, events);
 }
 
 /* -------------------------------------------------------------------------------- life, death */
@@ -162,26 +172,6 @@ static void kill_offered(struct cl_spare *spare)
     spare->is_offered = false;
     cl_pool_uncount(spare);
     cl_reap_kill(spare, CL_END_LOST, CL_LIMIT_NONE, 0);
-}
-
-static void hang_up(struct cl_front *front)
-{
-    front->is_greeted = false;
-    cl_peer_hang_up(&front->peer);
-    cl_list_each (node, keep, &front->queue)
-        drop(front, cl_list_entry(node, struct queued, node));
-    cl_load_pace(front->peer.daemon, true);
-}
-
-void cl_front_end(struct cl_front *front, const char *why)
-{
-    const struct cl_daemon *daemon = front->peer.daemon;
-    const bool is_leaving = daemon->is_draining || !daemon->is_proved; /* by itself */
-
-    cl_log(is_leaving ? CL_INFO : CL_ERROR, "api.end", "why=\"%s\"", why);
-    hang_up(front);
-    if (!is_leaving)
-        cl_child_kill(&front->peer.child);
 }
 
 /* The self-test is over: nobody but cloche-prover had a worker until now. */
@@ -205,38 +195,30 @@ static void on_exit_api(struct cl_child *child, const struct cl_exit *how)
 {
     struct cl_front *front = cl_list_entry(child, struct cl_front, peer.child);
     struct cl_daemon *daemon = front->peer.daemon;
-    uint64_t now = cl_clock_us();
-    struct cl_err err = CL_ERR_INIT;
 
     hang_up(front);
     cl_spare_each(daemon, kill_offered);
-    if (!daemon->is_proved) {
+    cl_log(is_leaving(daemon) ? CL_INFO : CL_ERROR, "api.exit", "code=%d status=%d", how->code,
+           how->status);
+    if (!daemon->is_proved)
         on_proved(front, how);
-        return;
-    }
-    if (daemon->is_draining) {
+    else if (daemon->is_draining)
         cl_daemon_stop(daemon, NULL);
-        return;
-    }
-    cl_log(CL_ERROR, "api.exit", "code=%d status=%d", how->code, how->status);
-    if (!daemon->is_ready) {
-        cl_fail(&err, CL_E_LOST, "cloche-api ended with status %d", how->status);
-        cl_daemon_stop(daemon, err.text);
-        return;
-    }
-    front->failures = now - front->started_us > STABLE_US ? 0 : front->failures;
-    cl_timer_start(&daemon->loop, &front->restart, now + cl_timer_patience(front->failures++));
+    else if (!daemon->is_ready)
+        cl_daemon_stop(daemon, "cloche-api ended before the service was ready");
+    else
+        cl_retry_later(&daemon->loop, &front->restart);
 }
 
 static void on_restart(struct cl_timer *timer)
 {
-    struct cl_front *front = cl_list_entry(timer, struct cl_front, restart);
+    struct cl_front *front = cl_list_entry(timer, struct cl_front, restart.timer);
     struct cl_err err = CL_ERR_INIT;
 
     if (cl_front_start(front, &err) == 0)
         return;
     cl_log(CL_ERROR, "api.start", "error=\"%s\"", err.text);
-    cl_timer_start(&front->peer.daemon->loop, timer, cl_clock_us() + CL_TIMER_PATIENCE_US);
+    cl_retry_later(&front->peer.daemon->loop, &front->restart);
 }
 
 void cl_front_init(struct cl_front *front, struct cl_daemon *daemon)
@@ -246,59 +228,35 @@ void cl_front_init(struct cl_front *front, struct cl_daemon *daemon)
             .daemon = daemon,
             .child.on_exit = on_exit_api,
             .watch = { -1, 0, on_control },
-            .way = CL_WAY_API_TO_CLOCHED,
-            .on_message = on_message,
-            .on_lost = on_lost,
+            .on_message = cl_monitor_on_message,
+            .on_lost = end,
         },
     };
     cl_list_init(&front->queue);
-    cl_timer_init(&front->restart, on_restart);
-}
-
-static int start_prover(struct cl_front *front, struct cl_err *err)
-{
-    const struct cl_options *options = &front->peer.daemon->options;
-    const char *tells = options->self_test ? "list" : "quiet";
-    const char *const arguments[] = { "cloche-prover",
-                                      options->proved ? options->proved : "default",
-                                      options->proved ? "every" : tells, NULL };
-    const struct cl_start start = {
-        .program = CL_PROGRAM_PROVER,
-        .arguments = arguments,
-        .fd = options->self_test ? STDOUT_FILENO : STDERR_FILENO,
-        .uid = front->peer.daemon->uid_base + 1,
-    };
-
-    return cl_peer_start(&front->peer, &start, err);
+    cl_timer_init(&front->restart.timer, on_restart);
 }
 
 int cl_front_start(struct cl_front *front, struct cl_err *err)
 {
     const struct cl_daemon *daemon = front->peer.daemon;
+    const struct cl_options *options = &daemon->options;
     char spares[16];
-    const char *const arguments[] = { "cloche-api",
-                                      "--log",
-                                      daemon->options.log,
-                                      "--buffers",
-                                      daemon->options.buffers,
-                                      "--keep",
-                                      daemon->options.keep,
-                                      "--store",
-                                      daemon->options.store,
-                                      "--spares",
-                                      spares,
-                                      NULL };
+    const char *const api[] = { "cloche-api",  "--spares",  spares,           "--log",
+                                options->log,  "--buffers", options->buffers, "--keep",
+                                options->keep, "--store",   options->store,   NULL };
+    const char *const tells = options->self_test ? "list" : "quiet";
+    const char *const prover[] = { "cloche-prover",
+                                   options->proved ? options->proved : "default",
+                                   options->proved ? "every" : tells, NULL };
+    const bool is_proved = daemon->is_proved;
+    const int output = options->self_test ? STDOUT_FILENO : STDERR_FILENO;
     const struct cl_start start = {
-        .program = CL_PROGRAM_API,
-        .arguments = arguments,
-        .fd = daemon->state.listener,
-        .store = daemon->state.store,
-        .uid = daemon->uid_base + 1,
+        .program = is_proved ? CL_PROGRAM_API : CL_PROGRAM_PROVER,
+        .arguments = is_proved ? api : prover,
+        .fd = is_proved ? daemon->state.listener : output,
+        .store = is_proved ? daemon->state.store : 0,
     };
 
-    if (!daemon->is_proved)
-        return start_prover(front, err);
     snprintf(spares, sizeof(spares), "%u", daemon->spares_max);
-    front->started_us = cl_clock_us();
     return cl_peer_start(&front->peer, &start, err);
 }

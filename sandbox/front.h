@@ -11,11 +11,9 @@
 
 struct cl_front {
     struct cl_peer peer; /* watch.fd -1 while there is no API */
-    struct cl_timer restart;
+    struct cl_retry restart;
     struct cl_list queue;
     uint32_t queued;
-    uint32_t failures; /* in a row */
-    uint64_t started_us;
     bool is_greeted; /* HELLO came: it may be told */
 };
 
@@ -25,12 +23,10 @@ int cl_front_start(struct cl_front *front, struct cl_err *err);
 void cl_front_send(struct cl_front *front, enum cl_msg_type type, const void *msg, int *fd);
 /* Tells tenants and policies of the generation in force. */
 void cl_front_tell(struct cl_front *front);
-/* Ends this API: it broke the protocol, or hangs. Another one is started. */
-void cl_front_end(struct cl_front *front, const char *why);
 
 /* One checked message of the API, in monitor.c: what it may ask, and when. -1: the violation in
  * words, and the end of that API. */
-int cl_monitor_on_message(struct cl_daemon *daemon, const union cl_msg_any *msg,
+int cl_monitor_on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds,
                           struct cl_err *err);
 
 #endif

@@ -12,17 +12,14 @@
 #include "sandbox/peer.h"
 #include "sandbox/tenant.h"
 
-enum {
-    CL_LOAD_POLICIES_MAX = 60,
-    CL_LOAD_POOLS_MAX = 4096, /* tenants times their policies; the API's bound, too */
-};
+enum { CL_LOAD_POLICIES_MAX = 60 };
 
 struct cl_load {
     struct cl_daemon *daemon;
     struct cl_peer loader;
     struct cl_peer compiler; /* policyc; it talks with the loader */
-    struct cl_timer late, restart;
-    uint32_t failures; /* of the loader, in a row */
+    struct cl_timer late;
+    struct cl_retry restart; /* of the loader */
     /* Of the generation on its way: */
     struct cl_ruling *rulings[CL_LOAD_POLICIES_MAX];
     size_t count;
@@ -38,8 +35,8 @@ int cl_load_open(struct cl_daemon *daemon, struct cl_err *err);
 /* Starts; the outcome comes through the loop. A generation that is refused stops a starting
  * cloched and leaves a running one as it is. A second start while one runs is remembered. */
 void cl_load_start(struct cl_daemon *daemon);
-/* The files of every functions_dir, to the API that is there now. */
-void cl_load_show(struct cl_daemon *daemon);
+/* A message to the loader; fd -1: none goes along. Harmless while there is no loader. */
+void cl_load_tell(struct cl_daemon *daemon, enum cl_msg_type type, int fd);
 /* Whether the loader may say more now: what it shows waits for the API to read. */
 void cl_load_pace(struct cl_daemon *daemon, bool may_talk);
 

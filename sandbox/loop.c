@@ -13,6 +13,8 @@
 
 #include "sandbox/base/clock.h"
 
+enum { FORGIVE_US = 10000000 };
+
 /* Fires what is due. The time is read once: a handler that arms its timer again for later does
  * not keep the loop here. */
 static void on_clock(struct cl_watch *watch, uint32_t events)
@@ -107,6 +109,18 @@ void cl_timer_start(struct cl_loop *loop, struct cl_timer *timer, uint64_t at_us
 void cl_timer_stop(struct cl_timer *timer)
 {
     cl_list_unlink(&timer->node);
+}
+
+uint64_t cl_retry_later(struct cl_loop *loop, struct cl_retry *retry)
+{
+    const uint64_t now = cl_clock_us();
+    const uint32_t before = now - retry->failed_us > FORGIVE_US ? 0 : retry->failures;
+    const uint64_t delay = before < 7 ? UINT64_C(50000) << before : CL_TIMER_PATIENCE_US;
+
+    retry->failures = before + 1;
+    retry->failed_us = now;
+    cl_timer_start(loop, &retry->timer, now + delay);
+    return delay;
 }
 
 /* Only an earlier deadline moves the timerfd; one that became later costs an idle wake-up. */

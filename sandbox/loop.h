@@ -55,11 +55,16 @@ void cl_timer_start(struct cl_loop *loop, struct cl_timer *timer, uint64_t at_us
 void cl_timer_stop(struct cl_timer *timer); /* harmless when it is not armed */
 
 enum { CL_TIMER_PATIENCE_US = 5000000 };
-/* How long to wait before the next try: twice as long after each failure in a row. */
-static inline uint64_t cl_timer_patience(uint32_t failures)
-{
-    return failures < 7 ? UINT64_C(50000) << failures : CL_TIMER_PATIENCE_US;
-}
+
+/* What is tried again after a failure: twice as long after each one in a row. */
+struct cl_retry {
+    struct cl_timer timer;
+    uint32_t failures; /* in a row */
+    uint64_t failed_us;
+};
+
+/* Arms its timer; returns how long it waits. */
+uint64_t cl_retry_later(struct cl_loop *loop, struct cl_retry *retry);
 
 /* Until loop->stop. */
 int cl_loop_run(struct cl_loop *loop, struct cl_err *err);

@@ -12,7 +12,6 @@
 #include "sandbox/daemon.h"
 #include "sandbox/pool.h"
 #include "sandbox/reap.h"
-#include "sandbox/zygote.h"
 
 /* ------------------------------------------------------------- messages that name no spare */
 
@@ -167,9 +166,12 @@ static int apply(struct cl_daemon *daemon, const struct rule *rule, const union 
     return rule->on_spare(spare, msg, err);
 }
 
-int cl_monitor_on_message(struct cl_daemon *daemon, const union cl_msg_any *msg,
+int cl_monitor_on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds,
                           struct cl_err *err)
 {
+    struct cl_daemon *daemon = peer->daemon;
+
+    (void)fds; /* no message of the API has one */
     if (!daemon->front.is_greeted && msg->head.type != CL_M_HELLO)
         return cl_fail(err, CL_E_LOST, "%s before HELLO", cl_msg_name(msg->head.type));
     for (size_t i = 0; i < CL_COUNT(rules); i++) {

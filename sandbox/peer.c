@@ -11,7 +11,6 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -19,18 +18,26 @@
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
+#include "sandbox/shed.h"
 
-enum { MESSAGES_PER_EVENT = 64, FDS_FREE = 16 };
+enum { MESSAGES_PER_EVENT = 64 };
 
 static const struct program {
     const char *name;
+    enum cl_msg_way way; /* of what it says to cloched */
+    uid_t uid; /* among those of the instance; 0: root, of the user namespace it is in */
     const char *environment[5];
 } programs[CL_PROGRAM_COUNT] = {
-    [CL_PROGRAM_API] = { "cloche-api", { "LC_ALL=C.UTF-8" } },
-    [CL_PROGRAM_PROVER] = { "cloche-prover", { "LC_ALL=C.UTF-8" } },
-    [CL_PROGRAM_LOADER] = { "cloche-loader", { "LC_ALL=C.UTF-8" } },
-    [CL_PROGRAM_POLICYC] = { "cloche-policyc", { "LC_ALL=C.UTF-8" } },
+    [CL_PROGRAM_API] = { "cloche-api", CL_WAY_API_TO_CLOCHED, 1, { "LC_ALL=C.UTF-8" } },
+    [CL_PROGRAM_PROVER] = { "cloche-prover", CL_WAY_API_TO_CLOCHED, 1, { "LC_ALL=C.UTF-8" } },
+    [CL_PROGRAM_LOADER] = { "cloche-loader",
+                            CL_WAY_LOADER_TO_CLOCHED,
+                            0,
+                            { "LC_ALL=C.UTF-8" } },
+    [CL_PROGRAM_POLICYC] = { "cloche-policyc", 0, 2, { "LC_ALL=C.UTF-8" } },
     [CL_PROGRAM_ZYGOTE] = { "cloche-zygote",
+                            CL_WAY_ZYGOTE_TO_CLOCHED,
+                            0,
                             /* Lazy binding would dirty pages in every worker anew. */
                             { "LC_ALL=C.UTF-8", "LD_BIND_NOW=1", "OPENBLAS_NUM_THREADS=1",
                               "OMP_NUM_THREADS=1" } },
@@ -68,43 +75,25 @@ int cl_program_open(int fds[CL_PROGRAM_COUNT], struct cl_err *err)
 }
 
 /* /dev/null at 0 and 1, 2 kept for log lines, `control` and what the start names from 3 on; the
- * rest is marked to close on exec: the program itself has to stay open until then. */
+ * program itself, which may lie where one of them belongs, has to stay open until exec. */
 static int place_fds(int *program, int control, const struct cl_start *start,
                      struct cl_err *err)
 {
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    const int wanted[] = { null, null, STDERR_FILENO, control, start->fd, start->store };
-    const int count = start->fd < 0 ? 4 : start->store <= 0 ? 5 : 6;
-    int high[CL_COUNT(wanted)];
-    bool is_placed = (*program = fcntl(*program, F_DUPFD_CLOEXEC, FDS_FREE)) >= 0;
+    int wanted[] = { null, null, STDERR_FILENO, control, start->fd, start->store };
 
-    for (int i = 0; i < count; i++)
-        is_placed &= (high[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, FDS_FREE)) >= 0;
-    for (int i = 0; i < count; i++)
-        is_placed = is_placed && dup2(high[i], i) == i;
-    if (!is_placed || close_range((unsigned)count, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
-        return cl_fail(err, CL_E_SYS, "place descriptors");
-    return 0;
-}
-
-/* Needs SETPCAP, which is then gone with the change of ids. */
-static int empty_bounding_set(struct cl_err *err)
-{
-    static const cap_value_t needed = CAP_SETPCAP;
-    cap_t held = cap_get_proc();
-    int failed = !held || cap_set_flag(held, CAP_EFFECTIVE, 1, &needed, CAP_SET) < 0 ||
-                 cap_set_proc(held) < 0;
-
-    for (cap_value_t cap = 0; !failed && cap_get_bound(cap) >= 0; cap++)
-        failed = cap_drop_bound(cap) < 0;
-    cap_free(held);
-    return failed ? cl_fail(err, CL_E_SYS, "empty the bounding set") : 0;
+    *program = fcntl(*program, F_DUPFD_CLOEXEC, CL_COUNT(wanted));
+    return cl_shed_fds(wanted,
+                       start->fd < 0       ? 4
+                       : start->store <= 0 ? 5
+                                           : 6,
+                       CLOSE_RANGE_CLOEXEC, err);
 }
 
 /* A user namespace of its own has no groups to drop: setgroups is denied there. */
 static int change_ids(uid_t uid, bool is_outside, struct cl_err *err)
 {
-    if (is_outside && empty_bounding_set(err) < 0)
+    if (is_outside && cl_shed_capabilities("cap_setuid,cap_setgid=ep", "=", err) < 0)
         return -1;
     if (is_outside && setgroups(0, NULL) < 0)
         return cl_fail(err, CL_E_SYS, "drop groups");
@@ -114,14 +103,16 @@ static int change_ids(uid_t uid, bool is_outside, struct cl_err *err)
 }
 
 /* Returns only if it failed. */
-static int become(const struct cl_start *start, int program, int control, pid_t parent,
-                  struct cl_err *err)
+static int become(const struct cl_daemon *daemon, const struct cl_start *start, int control,
+                  pid_t parent, struct cl_err *err)
 {
+    const struct program *as = &programs[start->program];
+    int program = daemon->programs[start->program];
     sigset_t none;
 
     sigemptyset(&none);
     if (place_fds(&program, control, start, err) < 0 ||
-        change_ids(start->uid, !start->enter, err) < 0)
+        change_ids(as->uid ? daemon->uid_base + as->uid : 0, !start->enter, err) < 0)
         return -1;
     /* After the change of ids, which clears it. A parent that died before it was set is seen by
      * its pid: nobody else's can be ours. */
@@ -133,7 +124,7 @@ static int become(const struct cl_start *start, int program, int control, pid_t 
         return cl_fail(err, CL_E_SYS, "reset signals");
 
     execveat(program, "", (char *const *)(uintptr_t)start->arguments,
-             (char *const *)(uintptr_t)programs[start->program].environment, AT_EMPTY_PATH);
+             (char *const *)(uintptr_t)as->environment, AT_EMPTY_PATH);
     return cl_fail(err, CL_E_SYS, "exec %s", start->arguments[0]);
 }
 
@@ -147,7 +138,7 @@ static _Noreturn void run_child(const struct cl_peer *peer, const struct cl_star
     /* Its own copy of cloched's end would keep it waiting for a cloched that is gone. */
     close(peer->watch.fd);
     if (!start->enter || start->enter(peer, control, &failed.err) == 0)
-        become(start, peer->daemon->programs[start->program], control, parent, &failed.err);
+        become(peer->daemon, start, control, parent, &failed.err);
     if (start->enter)
         cl_msg_send(control, CL_M_FAILED, &failed, NULL, 0, &ignored);
     else
@@ -190,6 +181,7 @@ int cl_peer_start(struct cl_peer *peer, const struct cl_start *start, struct cl_
         cl_peer_hang_up(peer);
         return -1;
     }
+    peer->program = start->program;
     cl_child_add(&peer->daemon->children, &peer->child, pid);
     return 0;
 }
@@ -204,7 +196,8 @@ void cl_peer_on_event(struct cl_watch *watch, uint32_t events)
     (void)events;
     for (int i = 0; i < MESSAGES_PER_EVENT && peer->watch.fd >= 0; i++) {
         struct cl_err err = CL_ERR_INIT;
-        int got = cl_msg_recv(peer->watch.fd, peer->way, &msg, fds, &fd_count, &err);
+        int got = cl_msg_recv(peer->watch.fd, programs[peer->program].way, &msg, fds, &fd_count,
+                              &err);
         if (got < 0 && err.kind == CL_E_BUSY)
             return;
         int done = got == 1 ? peer->on_message(peer, &msg, fds, &err) : 0;
@@ -213,10 +206,19 @@ void cl_peer_on_event(struct cl_watch *watch, uint32_t events)
         if (done > 0)
             return;
         if (got <= 0 || done < 0) {
-            peer->on_lost(peer, got == 0 ? NULL : err.text);
+            (peer->on_lost ? peer->on_lost : cl_peer_end)(peer, got == 0 ? NULL : err.text);
             return;
         }
     }
+}
+
+void cl_peer_end(struct cl_peer *peer, const char *why)
+{
+    if (why)
+        cl_log(CL_ERROR, "peer.protocol", "program=%s pid=%d error=\"%s\"",
+               programs[peer->program].name, (int)peer->child.pid, why);
+    cl_peer_hang_up(peer);
+    cl_child_kill(&peer->child);
 }
 
 void cl_peer_hang_up(struct cl_peer *peer)

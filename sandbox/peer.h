@@ -25,12 +25,12 @@ enum cl_program {
 struct cl_peer {
     struct cl_daemon *daemon;
     struct cl_child child;
-    struct cl_watch watch; /* the control socket, owned; -1 when there is none */
-    enum cl_msg_way way;
+    struct cl_watch watch;   /* the control socket, owned; -1 when there is none */
+    enum cl_program program; /* once started */
     /* Descriptors that it does not take are closed. 1: the last one, `peer` may be freed. */
     int (*on_message)(struct cl_peer *peer, union cl_msg_any *msg, int *fds,
                       struct cl_err *err);
-    /* It broke the protocol, or (`why` NULL) hung up. May free `peer`. */
+    /* It broke the protocol, or (`why` NULL) hung up. May free `peer`. NULL: cl_peer_end. */
     void (*on_lost)(struct cl_peer *peer, const char *why);
 };
 
@@ -39,7 +39,6 @@ struct cl_start {
     const char *const *arguments; /* its name first, NULL last */
     int fd;                       /* becomes 4, beside the control socket at 3; -1: none */
     int store;                    /* becomes 5; 0: none */
-    uid_t uid;                    /* uid and gid, in the user namespace it is in by then */
     /* In the child, before it becomes the program: its failure is sent as FAILED. NULL: nothing
      * to do, and a failure is logged. */
     int (*enter)(const struct cl_peer *peer, int control, struct cl_err *err);
@@ -54,6 +53,8 @@ int cl_peer_start(struct cl_peer *peer, const struct cl_start *start, struct cl_
 int cl_peer_adopt(struct cl_peer *peer, int *control, struct cl_err *err);
 /* For watch.on_event: serves what has arrived. */
 void cl_peer_on_event(struct cl_watch *watch, uint32_t events);
+/* Ends it, with a line in the log if there is a reason. Its on_exit follows. */
+void cl_peer_end(struct cl_peer *peer, const char *why);
 void cl_peer_hang_up(struct cl_peer *peer); /* twice is harmless */
 
 #endif

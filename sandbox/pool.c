@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "sandbox/base/clock.h"
-#include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
 #include "sandbox/reap.h"
@@ -96,7 +95,7 @@ void cl_pool_turn(struct cl_pool *pool)
 
 /* ----------------------------------------------------------------------------------- spares */
 
-static void offer(struct cl_spare *spare)
+void cl_pool_offer(struct cl_spare *spare)
 {
     struct cl_daemon *daemon = spare->daemon;
     struct cl_msg_offer msg = {
@@ -106,21 +105,10 @@ static void offer(struct cl_spare *spare)
         .slot = spare->slot->number,
     };
 
-    if (!daemon->front.is_greeted)
-        return; /* kept for the API that is on its way */
+    if (!daemon->front.is_greeted || spare->state != CL_SPARE_OFFERED || spare->job < 0)
+        return; /* one that is ready is kept for the API that is on its way */
     spare->is_offered = true;
     cl_front_send(&daemon->front, CL_M_SPARE, &msg, &spare->job);
-}
-
-static void offer_kept(struct cl_spare *spare)
-{
-    if (spare->state == CL_SPARE_OFFERED && spare->job >= 0)
-        offer(spare);
-}
-
-void cl_pool_offer_all(struct cl_daemon *daemon)
-{
-    cl_spare_each(daemon, offer_kept);
 }
 
 static void retire_from(const struct cl_pool *pool, const struct cl_zygote *except)
@@ -139,7 +127,7 @@ void cl_pool_on_spawned(struct cl_pool *pool, struct cl_spare *spare)
     pool->demand.refill_us = (pool->demand.refill_us * 7 + cl_clock_us() - spare->spawn_us) / 8;
     if (pool->demand.queued > 0)
         pool->demand.queued--;
-    offer(spare);
+    cl_pool_offer(spare);
     if (spare->zygote->state == CL_ZYGOTE_DRY)
         cl_spare_retire(spare->zygote, pool, UINT32_MAX);
     cl_pool_refill(pool);
@@ -232,7 +220,7 @@ static void on_later(struct cl_timer *timer)
 
 void cl_pool_on_take(struct cl_pool *pool)
 {
-    pool->brood->failures = 0;
+    pool->brood->start.failures = 0;
     use(pool);
     update_rate(pool, true);
     /* A refill takes as long as a small call runs, and cores are few: the answer goes first. */
@@ -253,18 +241,13 @@ void cl_pool_want(struct cl_pool *pool, uint32_t queued)
 
 /* ----------------------------------------------------------------------------- life of a pool */
 
-static bool is_same(const struct cl_policy *a, const struct cl_policy *b)
-{
-    return strcmp(a->name, b->name) == 0 &&
-           memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
-}
-
 static struct cl_brood *find_shared(struct cl_daemon *daemon, const struct cl_policy *policy)
 {
     if (!(policy->flags & CL_POLICY_SHARED_ZYGOTE))
         return NULL;
     cl_list_for (struct cl_pool, pool, node, &daemon->pools) {
-        if (!pool->is_retired && is_same(pool->policy, policy))
+        if (!pool->is_retired && strcmp(pool->policy->name, policy->name) == 0 &&
+            memcmp(pool->policy->digest, policy->digest, sizeof(policy->digest)) == 0)
             return pool->brood;
     }
     return NULL;
@@ -274,18 +257,15 @@ struct cl_pool *cl_pool_new(struct cl_daemon *daemon, const char *tenant,
                             struct cl_ruling *ruling)
 {
     struct cl_brood *shared = find_shared(daemon, ruling->policy);
-    struct cl_pool *pool = calloc(1, sizeof(*pool));
+    struct cl_pool *pool = cl_own_new(sizeof(*pool));
 
-    CL_CHECK(pool);
     pool->daemon = daemon;
     pool->brood = shared ? shared : cl_brood_new(daemon, ruling);
     pool->policy = pool->brood->ruling->policy;
     pool->index = ++daemon->pool_last;
     pool->demand.refill_us = FIRST_REFILL_US;
     snprintf(pool->tenant, sizeof(pool->tenant), "%s", tenant);
-    cl_list_init(&pool->node);
     cl_list_append(&daemon->pools, &pool->node);
-    cl_list_init(&pool->in_brood);
     cl_list_append(&pool->brood->pools, &pool->in_brood);
     cl_timer_init(&pool->later, on_later);
     cl_timer_init(&pool->calm, on_calm);

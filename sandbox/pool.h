@@ -67,7 +67,7 @@ void cl_pool_on_spawned(struct cl_pool *pool, struct cl_spare *spare);
 void cl_pool_on_take(struct cl_pool *pool);
 /* The slot of one of its spares is free again. */
 void cl_pool_on_put(struct cl_pool *pool);
-/* Every spare that no API was told of yet, to the one that is there now. */
-void cl_pool_offer_all(struct cl_daemon *daemon);
+/* To the API that is there now, if it is ready and no API was told of it. */
+void cl_pool_offer(struct cl_spare *spare);
 
 #endif

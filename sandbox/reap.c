@@ -6,12 +6,8 @@
  */
 #include "sandbox/reap.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <linux/types.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "sandbox/base/clock.h"
@@ -19,7 +15,6 @@
 #include "sandbox/base/own.h"
 #include "sandbox/daemon.h"
 #include "sandbox/pool.h"
-#include "sandbox/zygote.h"
 
 enum { EXIT_US = 200000, CPU_STEP_US = 1000, PARK_US = 50000, PARK_STEPS = 64 };
 
@@ -81,7 +76,7 @@ static void count(const struct cl_spare *spare, uint64_t cpu_us, struct cl_msg_e
 {
     struct cl_cgroup_usage usage = { 0, 0, 0 };
 
-    cl_cgroup_slot_usage(&spare->daemon->cgroups, spare->slot, &usage);
+    cl_cgroup_slot_usage(spare->slot, &usage);
     end->spare = spare->id;
     end->memory_peak_bytes = usage.memory_peak_bytes;
     end->pids_refused = usage.pids_refused;
@@ -102,11 +97,8 @@ static void tell(struct cl_spare *spare, struct cl_msg_end *end)
     cl_pool_tally(spare)->active--;
     cl_pool_tally(spare)->spawning -= spare->state == CL_SPARE_SPAWNING;
     spare->state = CL_SPARE_ENDED;
-    cl_log(CL_DEBUG, "spare.end",
-           "spare=%" PRIu64 " cause=%u status=%d limit=%u wall_us=%" PRIu64 " cpu_us=%" PRIu64
-           " peak=%" PRIu64,
-           spare->id, end->cause, end->status, end->limit, end->wall_us, end->cpu_us,
-           end->memory_peak_bytes);
+    cl_log(CL_DEBUG, "spare.end", "spare=%" PRIu64 " cause=%u status=%d limit=%u", spare->id,
+           end->cause, end->status, end->limit);
     if (spare->is_offered)
         cl_front_send(&spare->daemon->front, CL_M_END, end, NULL);
     spare->is_offered = false;
@@ -151,11 +143,11 @@ static void on_exit_worker(struct cl_child *child, const struct cl_exit *how)
 
 /* ------------------------------------------------------------------------------------ kill */
 
-static void strike(const struct cl_spare *spare)
+static void strike(struct cl_spare *spare)
 {
     /* The worker is init of its pid namespace: what is in there dies with it. */
-    if (spare->daemon->cgroups.ops->kill(&spare->slot->group) < 0)
-        syscall(SYS_pidfd_send_signal, spare->pidfd, SIGKILL, NULL, 0);
+    if (cl_cgroup_kill(&spare->slot->group) < 0)
+        cl_child_kill(&spare->child);
 }
 
 void cl_reap_kill(struct cl_spare *spare, enum cl_end_cause cause, enum cl_limit limit,
@@ -167,83 +159,66 @@ void cl_reap_kill(struct cl_spare *spare, enum cl_end_cause cause, enum cl_limit
     }
     if (spare->child.pid == 0)
         return; /* abandoned: its timer waits for the slot to be empty */
-    if (spare->verdict.cause == 0) {
-        spare->verdict.cause = cause;
-        spare->verdict.limit = limit;
-        spare->verdict.reason = reason;
-    }
+    if (spare->verdict.cause == 0)
+        spare->verdict =
+            (struct cl_msg_end){ .cause = cause, .limit = limit, .reason = reason };
     cl_timer_stop(&spare->timer);
-    if (spare->child.pid > 0)
-        strike(spare);
+    strike(spare);
 }
 
-int cl_reap_adopt(struct cl_spare *spare, pid_t pid, int *pidfd, struct cl_err *err)
+int cl_reap_adopt(struct cl_spare *spare, pid_t pid, int pidfd, struct cl_err *err)
 {
-    siginfo_t how = { .si_pid = 0 };
-
-    /* A zygote can open a pidfd of any process; only of its workers are we the parent, and those
-     * that others made are in the table already. */
-    if (waitid(P_PIDFD, (id_t)*pidfd, &how, WEXITED | WNOHANG | WNOWAIT) < 0)
-        return cl_fail(err, CL_E_LOST, "a pidfd that is no child of cloched, or ended already");
-    if (cl_child_adopt(&spare->daemon->children, &spare->child, pid, *pidfd, err) < 0)
-        return -1;
     spare->child.on_exit = on_exit_worker;
-    spare->pidfd = cl_take_fd(pidfd);
-    return 0;
+    return cl_child_adopt(&spare->daemon->children, &spare->child, pid, pidfd, err);
 }
 
 /* -------------------------------------------------------------------------------- deadline */
 
 static uint32_t cores_of(const struct cl_spare *spare)
 {
-    static long online; /* asking costs reading a file */
-    uint32_t processes = spare->pool->policy->processes;
+    const uint32_t processes = spare->pool->policy->processes;
 
-    if (processes == 1)
-        return 1;
-    if (online == 0)
-        online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 && (uint32_t)online < processes ? (uint32_t)online : processes;
+    return processes < spare->daemon->cores ? processes : spare->daemon->cores;
 }
 
-/* When a session's jail is over whatever its calls may still do. */
-static uint64_t stays_until(const struct cl_spare *spare)
-{
-    return spare->calls == 0 && spare->idle_at_us < spare->max_at_us ? spare->idle_at_us
-                                                                     : spare->max_at_us;
-}
-
+/* Ends it if one of its deadlines is reached, else waits for the next. */
 static void arm(struct cl_spare *spare, uint64_t cpu_us)
 {
-    uint64_t at = stays_until(spare);
-    uint64_t wall_at = spare->taken_us + spare->limits.wall_ms * 1000;
-    uint64_t used = cpu_us > spare->cpu_base_us ? cpu_us - spare->cpu_base_us : 0;
-    uint64_t cpu_at =
-        cl_reap_cpu_check(cl_clock_us(), used, spare->limits.cpu_ms, cores_of(spare));
+    const uint64_t now = cl_clock_us(), never = UINT64_MAX;
+    const uint64_t used = cpu_us > spare->cpu_base_us ? cpu_us - spare->cpu_base_us : 0;
+    const bool is_spent = used >= spare->limits.cpu_ms * 1000, is_idle = spare->calls == 0;
+    const uint64_t wall_at = spare->taken_us + spare->limits.wall_ms * 1000;
+    const uint64_t cpu_at =
+        is_spent ? now : cl_reap_cpu_check(now, used, spare->limits.cpu_ms, cores_of(spare));
+    const struct deadline {
+        uint64_t at_us;
+        enum cl_end_cause cause;
+        enum cl_limit limit;
+        enum cl_expiry expiry;
+    } deadlines[] = {
+        { spare->max_at_us, CL_END_EXPIRED, CL_LIMIT_NONE, CL_EXPIRY_MAX },
+        { is_idle ? spare->idle_at_us : never, CL_END_EXPIRED, CL_LIMIT_NONE, CL_EXPIRY_IDLE },
+        { is_idle ? never : wall_at, CL_END_LIMIT, CL_LIMIT_WALL, 0 },
+        { is_idle ? never : cpu_at, CL_END_LIMIT, CL_LIMIT_CPU, 0 },
+    };
+    uint64_t next = never;
 
-    if (spare->calls > 0) {
-        at = wall_at < at ? wall_at : at;
-        at = cpu_at < at ? cpu_at : at;
+    for (size_t i = 0; i < CL_COUNT(deadlines); i++) {
+        const struct deadline *at = &deadlines[i];
+        if (at->at_us <= now) {
+            cl_reap_kill(spare, at->cause, at->limit, at->expiry);
+            return;
+        }
+        next = at->at_us < next ? at->at_us : next;
     }
-    cl_timer_start(&spare->daemon->loop, &spare->timer, at);
+    cl_timer_start(&spare->daemon->loop, &spare->timer, next);
 }
 
 static void on_deadline(struct cl_timer *timer)
 {
     struct cl_spare *spare = cl_list_entry(timer, struct cl_spare, timer);
-    uint64_t cpu_us = cpu_now(spare), now = cl_clock_us();
 
-    if (now >= stays_until(spare))
-        cl_reap_kill(spare, CL_END_EXPIRED, CL_LIMIT_NONE,
-                     now < spare->max_at_us ? CL_EXPIRY_IDLE : CL_EXPIRY_MAX);
-    else if (spare->calls == 0)
-        arm(spare, cpu_us);
-    else if (now >= spare->taken_us + spare->limits.wall_ms * 1000)
-        cl_reap_kill(spare, CL_END_LIMIT, CL_LIMIT_WALL, 0);
-    else if (cpu_us >= spare->cpu_base_us + spare->limits.cpu_ms * 1000)
-        cl_reap_kill(spare, CL_END_LIMIT, CL_LIMIT_CPU, 0);
-    else
-        arm(spare, cpu_us);
+    arm(spare, cpu_now(spare));
 }
 
 static void on_overdue(struct cl_timer *timer)
@@ -353,21 +328,19 @@ void cl_reap_next(struct cl_spare *spare, const struct cl_msg_next *next)
 
 void cl_reap_rest(struct cl_spare *spare, struct cl_msg_usage *usage)
 {
-    const struct cl_policy *policy = spare->pool->policy;
-    const struct cl_cgroup_host *host = &spare->daemon->cgroups;
     struct cl_cgroup_usage used = { 0, 0, 0 };
     uint64_t cpu_us = cpu_now(spare);
 
-    cl_cgroup_slot_usage(host, spare->slot, &used);
+    cl_cgroup_slot_usage(spare->slot, &used);
     *usage = (struct cl_msg_usage){
         .spare = spare->id,
         .cpu_us = cpu_us > spare->cpu_take_us ? cpu_us - spare->cpu_take_us : 0,
-        .memory_bytes = cl_cgroup_slot_memory(host, spare->slot),
+        .memory_bytes = cl_cgroup_slot_memory(&spare->daemon->cgroups, spare->slot),
         .memory_peak_bytes = used.memory_peak_bytes,
         .calls = --spare->calls,
         .pids_refused = used.pids_refused,
     };
-    spare->idle_at_us = cl_clock_us() + policy->session_idle_ms * 1000;
+    spare->idle_at_us = cl_clock_us() + spare->pool->policy->session_idle_ms * 1000;
     if (spare->verdict.cause == 0)
         arm(spare, cpu_us);
 }

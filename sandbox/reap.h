@@ -9,9 +9,9 @@
 
 #include "sandbox/spare.h"
 
-/* The process exists: the table of children knows it from now on. Fails if `pidfd` (taken) is no
- * child of ours or has ended already. */
-int cl_reap_adopt(struct cl_spare *spare, pid_t pid, int *pidfd, struct cl_err *err);
+/* The process exists: the table of children knows it from now on. Fails if `pidfd` is not that of
+ * `pid`, no child of ours or known already. */
+int cl_reap_adopt(struct cl_spare *spare, pid_t pid, int pidfd, struct cl_err *err);
 
 /* It is ready: once it has parked, what it used until then is read, so that a call which is over
  * before cloched hears of it is counted right. */

@@ -34,14 +34,12 @@ int cl_idmap_claim(uid_t *base, struct cl_err *err)
         snprintf(name, sizeof(name), "range-%u", n);
         cl_close_auto int lock =
             openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (lock < 0)
-            return cl_fail(err, CL_E_SYS, "cannot write /run/cloche/%s", name);
-        if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
+        if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0) {
             *base = (uid_t)BASE + n * CL_IDMAP_INSTANCE_IDS;
             return cl_take_fd(&lock);
         }
-        if (errno != EWOULDBLOCK)
-            return cl_fail(err, CL_E_SYS, "lock /run/cloche/%s", name);
+        if (lock < 0 || errno != EWOULDBLOCK)
+            return cl_fail(err, CL_E_SYS, "cannot write or lock /run/cloche/%s", name);
     }
     return cl_fail(err, CL_E_BUSY, "all %d uid ranges are in use", INSTANCES_MAX);
 }

@@ -6,6 +6,7 @@
  */
 #include "sandbox/spare.h"
 
+#include <string.h>
 #include <sys/socket.h>
 
 #include "sandbox/base/clock.h"
@@ -30,11 +31,9 @@ struct cl_spare *cl_spare_find(struct cl_daemon *daemon, uint64_t id)
 
 void cl_spare_each(struct cl_daemon *daemon, void (*visit)(struct cl_spare *spare))
 {
-    for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
-        if (!daemon->zygotes[k])
-            continue;
-        cl_list_each (node, keep, &daemon->zygotes[k]->spares)
-            visit(cl_list_entry(node, struct cl_spare, in_zygote));
+    for (size_t i = 0; i < CL_INDEX_BUCKETS; i++) {
+        cl_list_for (struct cl_spare, spare, by_id, &daemon->spares.buckets[i])
+            visit(spare);
     }
 }
 
@@ -42,10 +41,8 @@ void cl_spare_each(struct cl_daemon *daemon, void (*visit)(struct cl_spare *spar
 
 static struct cl_slot *make_slot(struct cl_zygote *zygote, struct cl_err *err)
 {
-    const struct cl_policy *policy = zygote->brood->ruling->policy;
-    cl_free_auto struct cl_slot *slot = calloc(1, sizeof(*slot));
+    cl_free_auto struct cl_slot *slot = cl_own_new(sizeof(*slot));
 
-    CL_CHECK(slot);
     if (zygote->slots == CL_POLICY_SLOTS_MAX) {
         cl_fail(err, CL_E_BUSY, "all slots of the zygote are in use");
         return NULL;
@@ -53,12 +50,7 @@ static struct cl_slot *make_slot(struct cl_zygote *zygote, struct cl_err *err)
     cl_list_init(&slot->node);
     slot->number = zygote->slots;
     slot->owner = cl_idmap_zygote(zygote->peer.daemon->uid_base, zygote->k);
-    slot->limits = (struct cl_cgroup_limits){
-        .memory_bytes = policy->memory_bytes,
-        .processes = policy->processes,
-        .cpu_weight = policy->cpu_weight,
-        .cpu_max_milli = policy->cpu_max_milli,
-    };
+    slot->policy = zygote->brood->ruling->policy;
     if (cl_cgroup_slot_open(&zygote->peer.daemon->cgroups, &zygote->cgroup, slot, err) < 0)
         return NULL;
     zygote->slots++;
@@ -98,30 +90,28 @@ static void free_slot(struct cl_zygote *zygote, struct cl_slot *slot)
 
 /* --------------------------------------------------------------------------------- spares */
 
-static int send_spawn(struct cl_zygote *zygote, const struct cl_spare *spare, int job,
+static int send_spawn(const struct cl_zygote *zygote, const struct cl_slot *slot, int job,
                       struct cl_err *err)
 {
-    const struct cl_slot *slot = spare->slot;
-    bool is_v2 = zygote->peer.daemon->cgroups.ops == &cl_cgroup_v2;
+    const struct cl_daemon *daemon = zygote->peer.daemon;
+    const bool is_v2 = daemon->cgroups.ops == &cl_cgroup_v2;
     const struct cl_cgroup *group = is_v2 ? &slot->group : &slot->procs;
-    struct cl_msg_spawn spawn = { .spare = spare->id,
+    struct cl_msg_spawn spawn = { .spare = daemon->spare_last + 1,
                                   .slot = slot->number,
                                   .cgroup_v2 = is_v2 };
     int fds[1 + CL_CG_COUNT] = { job };
-    size_t fd_count = 1;
 
-    for (size_t i = 0; i < zygote->peer.daemon->cgroups.dir_count; i++)
-        fds[fd_count++] = group->dirs[i];
-    return cl_msg_send(zygote->peer.watch.fd, CL_M_SPAWN, &spawn, fds, fd_count, err);
+    memcpy(&fds[1], group->dirs, sizeof(group->dirs));
+    return cl_msg_send(zygote->peer.watch.fd, CL_M_SPAWN, &spawn, fds,
+                       1 + daemon->cgroups.dir_count, err);
 }
 
 static struct cl_spare *new_spare(struct cl_pool *pool, struct cl_slot *slot, int job)
 {
     struct cl_zygote *zygote = pool->brood->zygote;
     struct cl_daemon *daemon = pool->daemon;
-    struct cl_spare *spare = calloc(1, sizeof(*spare));
+    struct cl_spare *spare = cl_own_new(sizeof(*spare));
 
-    CL_CHECK(spare);
     spare->daemon = daemon;
     spare->zygote = zygote;
     spare->pool = pool;
@@ -129,12 +119,9 @@ static struct cl_spare *new_spare(struct cl_pool *pool, struct cl_slot *slot, in
     spare->id = ++daemon->spare_last;
     spare->state = CL_SPARE_SPAWNING;
     spare->is_counted = true;
-    spare->pidfd = -1;
     spare->job = job;
     spare->spawn_us = cl_clock_us();
     cl_timer_init(&spare->timer, NULL);
-    cl_list_init(&spare->by_id);
-    cl_list_init(&spare->in_zygote);
     cl_list_append(cl_index_bucket(&daemon->spares, spare->id), &spare->by_id);
     cl_list_append(&zygote->spares, &spare->in_zygote);
     pool->now.ready++, pool->now.spawning++, pool->now.active++, pool->now.live++;
@@ -151,7 +138,6 @@ static void free_spare(struct cl_spare *spare)
     cl_timer_stop(&spare->timer);
     cl_list_unlink(&spare->by_id);
     cl_list_unlink(&spare->in_zygote);
-    cl_own_close(&spare->pidfd);
     cl_own_close(&spare->job);
     cl_pool_tally(spare)->live--;
     zygote->live--;
@@ -163,24 +149,20 @@ struct cl_spare *cl_spare_spawn(struct cl_pool *pool, struct cl_err *err)
 {
     struct cl_zygote *zygote = pool->brood->zygote;
     int pair[2];
-    struct cl_slot *slot = take_slot(zygote, err);
 
+    if (cl_fdpass_pair(SOCK_STREAM, pair, err) < 0)
+        return NULL;
+    cl_close_auto int near = pair[0];
+    cl_close_auto int far = pair[1];
+    struct cl_slot *slot = take_slot(zygote, err);
     if (!slot)
         return NULL;
-    if (cl_fdpass_pair(SOCK_STREAM, pair, err) < 0) {
-        free_slot(zygote, slot);
-        return NULL;
-    }
-    cl_close_auto int far = pair[1];
-    struct cl_spare *spare = new_spare(pool, slot, pair[0]);
-    if (send_spawn(zygote, spare, far, err) < 0) {
-        pool->now.spawning--, pool->now.active--;
-        free_spare(spare);
+    if (send_spawn(zygote, slot, far, err) < 0) {
         free_slot(zygote, slot);
         return NULL;
     }
     zygote->spawned++;
-    return spare;
+    return new_spare(pool, slot, cl_take_fd(&near));
 }
 
 static void on_retry(struct cl_timer *timer)
@@ -193,12 +175,11 @@ void cl_spare_put(struct cl_spare *spare)
     struct cl_zygote *zygote = spare->zygote;
     struct cl_pool *pool = spare->pool;
     struct cl_slot *slot = spare->slot;
-    const struct cl_cgroup_ops *ops = zygote->peer.daemon->cgroups.ops;
 
     CL_CHECK(spare->state == CL_SPARE_ENDED && spare->child.pid == 0);
     if (zygote->state != CL_ZYGOTE_DEAD && !cl_cgroup_slot_is_empty(slot)) {
         /* Only a worker that failed on its way in gets here: it was never adopted. */
-        ops->kill(&slot->group);
+        cl_cgroup_kill(&slot->group);
         spare->timer.on_fire = on_retry;
         cl_timer_start(&spare->daemon->loop, &spare->timer, cl_clock_us() + EMPTY_RETRY_US);
         return;

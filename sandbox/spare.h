@@ -43,8 +43,7 @@ struct cl_spare {
     bool is_counted; /* among the pool's ready ones */
     bool is_offered; /* this API knows it, and is owed an END */
     bool is_retired; /* RETIRE was sent */
-    int pidfd;
-    int job; /* the API's end until it is offered */
+    int job;         /* the API's end until it is offered */
     uint64_t spawn_us;
     uint64_t taken_us;
     uint64_t cpu_base_us; /* what the worker had used when it parked; 0: not read yet */

@@ -10,14 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -28,11 +26,15 @@
 
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
+#include "sandbox/shed.h"
+
+#define CAPABILITIES "cap_sys_admin,cap_setuid,cap_setgid,cap_kill,cap_net_admin,cap_chown"
 
 enum { BACKLOG = 1024, LOCK_RETRY_MS = 20, LOCK_WAIT_MS = 4000 };
 
 static char notify_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
+/* Whatever was closed of the standard streams is not left to what is opened next. */
 static int open_null(void)
 {
     int fd;
@@ -40,9 +42,7 @@ static int open_null(void)
     do {
         fd = open("/dev/null", O_RDWR);
     } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
-    return fd < 0 ? -1 : 0;
+    return fd;
 }
 
 static int set_limits(struct cl_err *err)
@@ -89,20 +89,20 @@ static void name_instance(struct cl_state *state, const char *path)
     snprintf(state->instance, sizeof(state->instance), "%08x", hash);
 }
 
-/* A dead predecessor's sweeper holds the lock until its cgroups, which have our name, are gone.
- * That one is waited for; a living cloched has a record lock besides, which no child shares. */
+/* A living cloched has a record lock, which no child shares. A dead one's sweeper holds the other
+ * until its cgroups, which have our name, are gone: that one is waited for. */
 static int take_lock(int lock)
 {
     struct flock own = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
+    if (fcntl(lock, F_SETLK, &own) < 0)
+        return -1;
     for (int waited_ms = 0; flock(lock, LOCK_EX | LOCK_NB) < 0; waited_ms += LOCK_RETRY_MS) {
-        struct flock other = own;
-        if (errno != EWOULDBLOCK || waited_ms >= LOCK_WAIT_MS ||
-            fcntl(lock, F_GETLK, &other) < 0 || other.l_type != F_UNLCK)
+        if (errno != EWOULDBLOCK || waited_ms >= LOCK_WAIT_MS)
             return -1;
         poll(NULL, 0, LOCK_RETRY_MS);
     }
-    return fcntl(lock, F_SETLK, &own);
+    return 0;
 }
 
 int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err)
@@ -114,12 +114,10 @@ int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err)
         return cl_fail(err, CL_E_SYS, "cannot make the state directory %s", path);
     full = realpath(path, NULL);
     state->dir = full ? cl_file_dir(AT_FDCWD, full, 0, err) : -1;
-    if (state->dir < 0 || fstat(state->dir, &found) < 0)
+    if (state->dir < 0)
         return cl_fail(err, CL_E_SYS, "open the state directory %s", path);
-    if (found.st_uid != 0 || (found.st_mode & 022))
-        return cl_fail(err, CL_E_DENIED,
-                       "the state directory %s has to be root's and writable by nobody else",
-                       path);
+    if (cl_file_check_owner(state->dir, full, false, &found, err) < 0)
+        return cl_err_context(err, "the state directory");
     name_instance(state, full);
 
     state->lock = openat(state->dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -193,9 +191,8 @@ union address {
     struct sockaddr_in6 v6;
 };
 
-/* "127.0.0.1:8420" or "[::1]:8420"; `host` is all before the last colon. */
-static int parse_address(const char *text, union address *address, char host[64],
-                         struct cl_err *err)
+/* "127.0.0.1:8420" or "[::1]:8420" */
+static int parse_address(const char *text, union address *address, struct cl_err *err)
 {
     char plain[64] = "", port[8] = "";
     bool is_v6 = text[0] == '[';
@@ -210,7 +207,6 @@ static int parse_address(const char *text, union address *address, char host[64]
                        "--listen %s: an address like 127.0.0.1:8420 or [::1]:8420 is wanted",
                        text);
     address->v4.sin_port = htons((uint16_t)atoi(port)); /* the same place in both */
-    snprintf(host, 64, is_v6 ? "[%s]" : "%s", plain);
     return 0;
 }
 
@@ -219,9 +215,8 @@ int cl_state_listen(struct cl_state *state, const char *address, struct cl_err *
     union address bound = { 0 };
     socklen_t size = sizeof(bound);
     const int one = 1;
-    char host[64];
 
-    if (parse_address(address, &bound, host, err) < 0)
+    if (parse_address(address, &bound, err) < 0)
         return -1;
     state->listener =
         socket(bound.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -234,28 +229,15 @@ int cl_state_listen(struct cl_state *state, const char *address, struct cl_err *
                        errno == EADDRINUSE ? "%s is in use by another program"
                                            : "cannot listen on %s",
                        address);
-    snprintf(state->address, sizeof(state->address), "%s:%u", host, ntohs(bound.v4.sin_port));
+    snprintf(state->address, sizeof(state->address), "%.*s:%u",
+             (int)(strrchr(address, ':') - address), address, ntohs(bound.v4.sin_port));
     return 0;
 }
 
 int cl_state_confine(struct cl_err *err)
 {
     /* SETPCAP is never effective here: a child raises it to empty its own bounding set. */
-    cap_t wanted = cap_from_text("cap_sys_admin,cap_setuid,cap_setgid,cap_kill,cap_net_admin,"
-                                 "cap_chown=ep cap_setpcap=p");
-    int failed = 0;
-
-    CL_CHECK(wanted);
-    for (cap_value_t cap = 0; CAP_IS_SUPPORTED(cap); cap++) {
-        cap_flag_value_t is_kept = CAP_CLEAR;
-        cap_get_flag(wanted, cap, CAP_EFFECTIVE, &is_kept);
-        if (is_kept == CAP_CLEAR && cap_get_bound(cap) > 0)
-            failed |= cap_drop_bound(cap);
-    }
-    failed |= prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    failed |= cap_set_proc(wanted);
-    cap_free(wanted);
-    if (failed)
+    if (cl_shed_capabilities(CAPABILITIES "=ep cap_setpcap=p", CAPABILITIES "=p", err) < 0)
         return cl_fail(err, CL_E_SYS,
                        "cloched needs the capabilities SYS_ADMIN SETUID SETGID KILL "
                        "NET_ADMIN CHOWN, and SETPCAP to drop the rest");

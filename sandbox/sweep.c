@@ -9,42 +9,52 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
+#include "sandbox/shed.h"
 
-enum { DEPTH_MAX = 4, PROCS_MAX = 65536, RETRY_MS = 5, SWEEPER_WAIT_MS = 10000 };
+enum { DEPTH_MAX = 5, PROCS_MAX = 65536, RETRY_MS = 5, SWEEPER_WAIT_MS = 10000 };
 
 static void kill_inside(int dir)
 {
-    cl_free_auto char *text = malloc(PROCS_MAX);
+    cl_free_auto char *text = cl_own_new(PROCS_MAX);
     struct cl_err err;
-    char *next;
 
-    CL_CHECK(text);
     if (cl_file_put(dir, "cgroup.kill", "1", &err) == 0 ||
         cl_file_get(dir, "cgroup.procs", text, PROCS_MAX, &err) < 0)
         return;
-    for (char *at = text; *at; at = next) {
-        long pid = strtol(at, &next, 10);
-        if (next == at)
-            break;
+    for (char *at = strtok(text, "\n"); at; at = strtok(NULL, "\n")) {
+        const pid_t pid = atoi(at);
         if (pid > 1 && pid != getpid())
-            kill((pid_t)pid, SIGKILL);
-        next += *next == '\n';
+            kill(pid, SIGKILL);
     }
 }
 
-static int sweep(int dir, const char *name, unsigned depth)
+/* The root of a hierarchy is read-only even to root, its owner, and who sweeps has no right to pass
+ * by modes; but an owner may change them. */
+static int remove_empty(int dir, const char *name)
+{
+    struct stat above;
+
+    if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EACCES || fstat(dir, &above) < 0 || fchmod(dir, above.st_mode | S_IWUSR) < 0)
+        return -1;
+    int removed = unlinkat(dir, name, AT_REMOVEDIR);
+    fchmod(dir, above.st_mode & ~(mode_t)S_IWUSR);
+    return removed;
+}
+
+int cl_sweep_tree(int dir, const char *name, unsigned depth)
 {
     cl_close_auto int group =
         openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -52,25 +62,14 @@ static int sweep(int dir, const char *name, unsigned depth)
     struct dirent *entry;
     int left = 0;
 
-    if (!folder || depth > DEPTH_MAX)
+    if (!folder || depth == 0)
         return group < 0 && errno == ENOENT ? 0 : -1;
     kill_inside(group);
     while ((entry = readdir(folder))) {
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-            left |= sweep(group, entry->d_name, depth + 1);
+            left |= cl_sweep_tree(group, entry->d_name, depth - 1);
     }
-    /* EACCES: the outermost group, for who may not write above it. It is empty; that is enough. */
-    if (left == 0 && unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT &&
-        errno != EACCES)
-        left = -1;
-    return left;
-}
-
-int cl_sweep_tree(int dir, const char *name, struct cl_err *err)
-{
-    if (sweep(dir, name, 0) < 0)
-        return cl_fail(err, CL_E_SYS, "cgroup %s is not empty yet", name);
-    return 0;
+    return left < 0 ? -1 : remove_empty(dir, name);
 }
 
 int cl_sweep_group(const struct cl_cgroup_host *host, const struct cl_cgroup *above,
@@ -79,8 +78,8 @@ int cl_sweep_group(const struct cl_cgroup_host *host, const struct cl_cgroup *ab
     int left = 0;
 
     for (size_t i = 0; i < host->dir_count; i++)
-        left |= cl_sweep_tree(above->dirs[i], name, err);
-    return left;
+        left |= cl_sweep_tree(above->dirs[i], name, DEPTH_MAX);
+    return left < 0 ? cl_fail(err, CL_E_SYS, "cgroup %s is not empty yet", name) : 0;
 }
 
 int cl_sweep_base(const struct cl_cgroup_host *host, unsigned wait_ms, struct cl_err *err)
@@ -96,48 +95,14 @@ int cl_sweep_base(const struct cl_cgroup_host *host, unsigned wait_ms, struct cl
     return 0;
 }
 
-/* KILL for the workers, whose uids are not root's; DAC_OVERRIDE because the root of a hierarchy
- * is writable to nobody else. One that is started anew by a confined cloched has only the first:
- * it leaves the outermost group, empty. */
-static void drop_capabilities(void)
-{
-    static const cap_value_t kept[] = { CAP_KILL, CAP_DAC_OVERRIDE };
-    cap_t wanted = cap_init(), held = cap_get_proc();
-
-    CL_CHECK(wanted && held);
-    for (size_t i = 0; i < CL_COUNT(kept); i++) {
-        cap_flag_value_t has = CAP_CLEAR;
-        cap_get_flag(held, kept[i], CAP_PERMITTED, &has);
-        cap_set_flag(wanted, CAP_PERMITTED, 1, &kept[i], has);
-        cap_set_flag(wanted, CAP_EFFECTIVE, 1, &kept[i], has);
-    }
-    CL_CHECK(cap_set_proc(wanted) == 0);
-    cap_free(wanted);
-    cap_free(held);
-}
-
-/* Keeps the pipe, the locks and the groups' directories, at 3 and up; the rest closes. The locks
- * are shared with cloched by being open: a successor of the same name, or one that would use the
- * same uids, waits until the sweep is over. */
-static void keep_fds(struct cl_cgroup_host *host, int *pipe_end, int *state_lock,
-                     int *range_lock)
-{
-    int *const kept[] = { pipe_end,           &host->own.dirs[0], &host->own.dirs[1],
-                          &host->own.dirs[2], state_lock,         range_lock };
-    int next = 3;
-
-    for (size_t i = 0; i < CL_COUNT(kept); i++)
-        *kept[i] = *kept[i] < 0 ? -1 : fcntl(*kept[i], F_DUPFD, 64);
-    for (size_t i = 0; i < CL_COUNT(kept); i++) {
-        if (*kept[i] >= 0)
-            *kept[i] = dup2(*kept[i], next++);
-    }
-    close_range((unsigned)next, ~0u, 0);
-}
-
+/* Keeps its end of the pipe, the locks and the groups' directories. The locks are shared with cloched
+ * by being open: a successor of the same name, or one that would use the same uids, waits until the
+ * sweep is over. KILL is for the workers, whose uids are not root's. */
 static _Noreturn void wait_and_sweep(struct cl_cgroup_host host, int pipe_end, int state_lock,
                                      int range_lock)
 {
+    enum { OTHERS = 6 };
+    int fds[OTHERS + CL_CG_COUNT] = { 0, 1, 2, pipe_end, state_lock, range_lock };
     struct cl_err err = CL_ERR_INIT;
     sigset_t all;
     char byte;
@@ -145,9 +110,11 @@ static _Noreturn void wait_and_sweep(struct cl_cgroup_host host, int pipe_end, i
     setsid();
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
-    keep_fds(&host, &pipe_end, &state_lock, &range_lock);
-    drop_capabilities();
-    while (read(pipe_end, &byte, 1) < 0 && errno == EINTR)
+    memcpy(&fds[OTHERS], host.own.dirs, sizeof(host.own.dirs));
+    CL_CHECK(cl_shed_fds(fds, OTHERS + host.dir_count, 0, &err) == 0 &&
+             cl_shed_capabilities("cap_kill=ep", "=", &err) == 0);
+    memcpy(host.own.dirs, &fds[OTHERS], sizeof(host.own.dirs));
+    while (read(fds[3], &byte, 1) < 0 && errno == EINTR)
         ;
     _exit(cl_sweep_base(&host, SWEEPER_WAIT_MS, &err) < 0);
 }

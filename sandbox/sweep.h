@@ -12,8 +12,9 @@
 #include "sandbox/cgroup.h"
 
 /* Kills what is inside `name` below `dir` and removes it, deepest first. -1 when something is
- * still there (try again: what is killed takes a moment to go); 0 also if it never existed. */
-int cl_sweep_tree(int dir, const char *name, struct cl_err *err);
+ * still there (try again: what is killed takes a moment to go); 0 also if it never existed. Of more
+ * than `depth` groups inside each other it removes none. */
+int cl_sweep_tree(int dir, const char *name, unsigned depth);
 /* The same in every hierarchy. */
 int cl_sweep_group(const struct cl_cgroup_host *host, const struct cl_cgroup *above,
                    const char *name, struct cl_err *err);

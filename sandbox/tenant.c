@@ -14,11 +14,9 @@
 void cl_tenants_add(struct cl_list *tenants, uint32_t number, const struct cl_tenant_file *file,
                     int fd)
 {
-    struct cl_tenant *tenant = calloc(1, sizeof(*tenant));
+    struct cl_tenant *tenant = cl_own_new(sizeof(*tenant));
 
-    CL_CHECK(tenant);
     *tenant = (struct cl_tenant){ .file = file, .fd = fd, .number = number };
-    cl_list_init(&tenant->node);
     cl_list_append(tenants, &tenant->node);
 }
 

@@ -6,13 +6,9 @@
  */
 #include "sandbox/zygote.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
@@ -35,7 +31,8 @@ static int enter(const struct cl_peer *peer, int control, struct cl_err *err)
     const int spaces =
         CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
     const struct cl_zygote *zygote = cl_list_entry(peer, struct cl_zygote, peer);
-    char byte = 'M';
+    struct cl_msg_up up = { 0 };
+    char byte;
 
     if (cl_cgroup_zygote_enter(&peer->daemon->cgroups, &zygote->cgroup, err) < 0)
         return -1;
@@ -45,7 +42,9 @@ static int enter(const struct cl_peer *peer, int control, struct cl_err *err)
     if (unshare(spaces) < 0)
         return cl_fail(err, CL_E_SYS, "make the jail's namespaces");
     /* Its ids are mapped from outside. */
-    if (send(control, &byte, 1, MSG_NOSIGNAL) != 1 || recv(control, &byte, 1, 0) != 1)
+    if (cl_msg_send(control, CL_M_UP, &up, NULL, 0, err) < 0)
+        return -1;
+    if (recv(control, &byte, 1, 0) != 1)
         return cl_fail(err, CL_E_LOST, "cloched is gone");
     return 0;
 }
@@ -54,22 +53,20 @@ static int enter(const struct cl_peer *peer, int control, struct cl_err *err)
 
 static void on_failed(struct cl_zygote *zygote, struct cl_msg_failed *failed)
 {
-    struct cl_spare *spare =
-        failed->spare ? cl_spare_find(zygote->peer.daemon, failed->spare) : NULL;
+    struct cl_spare *spare = cl_spare_find(zygote->peer.daemon, failed->spare);
 
     cl_err_distrust(&failed->err);
     cl_log(CL_ERROR, "zygote.failed", "zygote=%u policy=%s error=\"%s\" errno=%d", zygote->k,
            zygote->brood->ruling->policy->name, failed->err.text, failed->err.sys);
-    if (spare && spare->zygote == zygote && spare->state == CL_SPARE_SPAWNING) {
+    const bool is_known = spare && spare->zygote == zygote && spare->state == CL_SPARE_SPAWNING;
+    if (is_known)
         cl_reap_abandon(spare);
+    if (is_known || failed->spare == 0)
         cl_brood_on_failure(zygote->brood, failed->err.text);
-    } else if (!failed->spare) {
-        cl_brood_on_failure(zygote->brood, failed->err.text);
-    }
 }
 
 static void on_spawned(struct cl_zygote *zygote, const struct cl_msg_spawned *spawned,
-                       int *pidfd)
+                       int pidfd)
 {
     struct cl_spare *spare = cl_spare_find(zygote->peer.daemon, spawned->spare);
     struct cl_err err = CL_ERR_INIT;
@@ -79,8 +76,6 @@ static void on_spawned(struct cl_zygote *zygote, const struct cl_msg_spawned *sp
     if (cl_reap_adopt(spare, spawned->pid, pidfd, &err) < 0) {
         cl_log(CL_WARN, "zygote.spawned", "spare=%llu error=\"%s\"",
                (unsigned long long)spawned->spare, err.text);
-        if (err.kind != CL_E_LOST) /* a worker of ours all the same */
-            syscall(SYS_pidfd_send_signal, *pidfd, SIGKILL, NULL, 0);
         cl_reap_abandon(spare);
         cl_brood_on_failure(zygote->brood, err.text);
         return;
@@ -101,64 +96,42 @@ static void on_up(struct cl_zygote *zygote, const struct cl_msg_up *up)
     cl_brood_on_up(zygote->brood, zygote);
 }
 
-static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, struct cl_err *err)
-{
-    struct cl_zygote *zygote = cl_list_entry(peer, struct cl_zygote, peer);
-
-    switch (msg->head.type) {
-    case CL_M_UP:
-        if (zygote->state != CL_ZYGOTE_STARTING)
-            return cl_fail(err, CL_E_LOST, "UP out of turn");
-        on_up(zygote, &msg->up);
-        return 0;
-    case CL_M_SPAWNED:
-        on_spawned(zygote, &msg->spawned, &fds[0]);
-        return 0;
-    default:
-        on_failed(zygote, &msg->failed);
-        return 0;
-    }
-}
-
-static void on_lost(struct cl_peer *peer, const char *why)
-{
-    if (why)
-        cl_log(CL_ERROR, "zygote.protocol", "zygote=%u error=\"%s\"",
-               cl_list_entry(peer, struct cl_zygote, peer)->k, why);
-    cl_peer_hang_up(peer);
-    cl_child_kill(&peer->child);
-}
-
 /* The child is in its namespaces and waits for its ids. */
 static int settle(struct cl_zygote *zygote, struct cl_err *err)
 {
     struct cl_daemon *daemon = zygote->peer.daemon;
     uid_t first = cl_idmap_zygote(daemon->uid_base, zygote->k);
     pid_t pid = zygote->peer.child.pid;
-    char byte;
 
     if (cl_idmap_write(pid, first, err) < 0 ||
         daemon->cgroups.ops->zygote_settle(&zygote->cgroup, pid, first, zygote_memory_bytes,
                                            err) < 0)
         return -1;
-    if (recv(zygote->peer.watch.fd, &byte, 1, 0) != 1 ||
-        send(zygote->peer.watch.fd, "G", 1, MSG_NOSIGNAL) != 1)
+    if (send(zygote->peer.watch.fd, "G", 1, MSG_NOSIGNAL) != 1)
         return cl_fail(err, CL_E_LOST, "it is gone");
     zygote->state = CL_ZYGOTE_STARTING;
     return 0;
 }
 
-static void on_control(struct cl_watch *watch, uint32_t events)
+static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, struct cl_err *err)
 {
-    struct cl_zygote *zygote = cl_list_entry(watch, struct cl_zygote, peer.watch);
-    struct cl_err err = CL_ERR_INIT;
-    char byte;
+    struct cl_zygote *zygote = cl_list_entry(peer, struct cl_zygote, peer);
 
-    if (zygote->state != CL_ZYGOTE_MAPPING ||
-        recv(watch->fd, &byte, 1, MSG_PEEK | MSG_TRUNC) != 1)
-        cl_peer_on_event(watch, events);
-    else if (settle(zygote, &err) < 0)
-        on_lost(&zygote->peer, err.text);
+    switch (msg->head.type) {
+    case CL_M_UP:
+        if (zygote->state == CL_ZYGOTE_MAPPING)
+            return settle(zygote, err);
+        if (zygote->state != CL_ZYGOTE_STARTING)
+            return cl_fail(err, CL_E_LOST, "UP out of turn");
+        on_up(zygote, &msg->up);
+        return 0;
+    case CL_M_SPAWNED:
+        on_spawned(zygote, &msg->spawned, fds[0]);
+        return 0;
+    default:
+        on_failed(zygote, &msg->failed);
+        return 0;
+    }
 }
 
 /* ---------------------------------------------------------------------------- start and end */
@@ -194,7 +167,7 @@ static void on_timer(struct cl_timer *timer)
     if (zygote->state == CL_ZYGOTE_DEAD)
         bury(zygote);
     else
-        on_lost(&zygote->peer, "did not come up within 60 s");
+        cl_peer_end(&zygote->peer, "it did not come up within 60 s");
 }
 
 static void free_slots(struct cl_zygote *zygote)
@@ -215,7 +188,7 @@ static void on_exit_zygote(struct cl_child *child, const struct cl_exit *how)
            zygote->k, how->code, how->status);
     /* What it still said comes first: a spare it told of is adopted before it is killed. */
     if (zygote->peer.watch.fd >= 0)
-        on_control(&zygote->peer.watch, EPOLLIN);
+        cl_peer_on_event(&zygote->peer.watch, EPOLLIN);
     cl_peer_hang_up(&zygote->peer);
     zygote->state = CL_ZYGOTE_DEAD;
     cl_timer_stop(&zygote->timer);
@@ -257,19 +230,15 @@ struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_brood *bro
         .program = CL_PROGRAM_ZYGOTE,
         .arguments = arguments,
         .fd = brood->ruling->fd,
-        .uid = 0, /* inside */
         .enter = enter,
     };
-    CL_AUTO(free_zygote) struct cl_zygote *zygote = calloc(1, sizeof(*zygote));
+    CL_AUTO(free_zygote) struct cl_zygote *zygote = cl_own_new(sizeof(*zygote));
 
-    CL_CHECK(zygote);
     zygote->peer = (struct cl_peer){
         .daemon = daemon,
         .child.on_exit = on_exit_zygote,
-        .watch = { -1, 0, on_control },
-        .way = CL_WAY_ZYGOTE_TO_CLOCHED,
+        .watch = { -1, 0, cl_peer_on_event },
         .on_message = on_message,
-        .on_lost = on_lost,
     };
     zygote->brood = brood;
     zygote->state = CL_ZYGOTE_MAPPING;
@@ -287,10 +256,10 @@ struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_brood *bro
 
 void cl_zygote_dry(struct cl_zygote *zygote)
 {
-    if (zygote->state != CL_ZYGOTE_DEAD)
-        zygote->state = CL_ZYGOTE_DRY;
-    if (zygote->live == 0)
-        cl_child_kill(&zygote->peer.child);
+    if (zygote->state == CL_ZYGOTE_DEAD)
+        return;
+    zygote->state = CL_ZYGOTE_DRY;
+    cl_zygote_on_put(zygote);
 }
 
 void cl_zygote_on_put(struct cl_zygote *zygote)

@@ -12,6 +12,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sandbox/base/err.h"
+
+/* Zeroed, and of a fixed size: when there is no room for it, nothing can go on. */
+static inline void *cl_own_new(size_t size)
+{
+    void *made = calloc(1, size);
+
+    CL_CHECK(made);
+    return made;
+}
+
 static inline void cl_own_close(int *fd)
 {
     if (*fd >= 0)

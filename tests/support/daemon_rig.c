@@ -48,19 +48,22 @@ static int slot_limit(struct cl_slot *slot, uint64_t memory, uint32_t processes,
 static int slot_prepare(struct cl_slot *slot, struct cl_err *err)
 {
     (void)err;
-    slot->counters[CL_CG_TASKS] = dup(rig.tasks);
+    for (size_t i = 0; i < CL_CG_COUNTERS; i++)
+        slot->counters[i] = dup(rig.counters[i]);
     return 0;
+}
+
+void rig_count(enum cl_cgroup_counter counter, const char *text)
+{
+    const ssize_t length = (ssize_t)strlen(text);
+
+    assert_int_equal(ftruncate(rig.counters[counter], 0), 0);
+    assert_int_equal(pwrite(rig.counters[counter], text, (size_t)length, 0), length);
 }
 
 void rig_fill_slots(bool is_empty)
 {
-    assert_int_equal(pwrite(rig.tasks, is_empty ? "0\n" : "1\n", 2, 0), 2);
-}
-
-static void slot_read(const struct cl_slot *slot, struct cl_cgroup_usage *raw)
-{
-    (void)slot;
-    *raw = rig.usage;
+    rig_count(CL_CG_TASKS, is_empty ? "0\n" : "1\n");
 }
 
 static int slot_reset(struct cl_slot *slot)
@@ -69,19 +72,10 @@ static int slot_reset(struct cl_slot *slot)
     return 0;
 }
 
-static int kill_group(const struct cl_cgroup *group)
-{
-    (void)group;
-    return -1;
-}
-
 static const struct cl_cgroup_ops air = {
-    .name = "air",
     .slot_prepare = slot_prepare,
     .slot_limit = slot_limit,
-    .slot_read = slot_read,
     .slot_reset = slot_reset,
-    .kill = kill_group,
 };
 
 /* --------------------------------------------------------------------------------- the rest */
@@ -123,7 +117,7 @@ static void setup_pool(struct cl_err *err)
     strcpy(rig.policy.name, "test");
     rig.ruling = (struct cl_ruling){ &rig.policy, -1, 1 };
     rig.pool = cl_pool_new(&rig.daemon, "local", &rig.ruling);
-    rig.pool->is_kept = true;
+    rig.pool->is_kept = rig.pool->brood->is_kept = true;
     assert_works(cl_fdpass_pair(SOCK_SEQPACKET, pair, err), err);
     rig.zygote_end = pair[1];
     *zygote = (struct cl_zygote){
@@ -147,7 +141,8 @@ int rig_setup(void **state)
 
     (void)state;
     memset(&rig, 0, sizeof(rig));
-    rig.tasks = memfd_create("tasks", 0);
+    for (size_t i = 0; i < CL_CG_COUNTERS; i++)
+        rig.counters[i] = memfd_create("counter", 0);
     rig_fill_slots(true);
     sigemptyset(&mask);
     sigaddset(&mask, SIGCHLD);
@@ -165,6 +160,7 @@ int rig_setup(void **state)
         .base = CL_CGROUP_INIT,
     };
     daemon->spares_max = 64;
+    daemon->cores = 2;
     daemon->generation = 1;
     daemon->is_ready = true;
     daemon->is_proved = true;
@@ -180,7 +176,7 @@ static void end_spares(void)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    rig.pool->is_kept = false; /* no new ones meanwhile */
+    rig.pool->is_kept = rig.pool->brood->is_kept = false; /* no new ones meanwhile */
     rig.daemon.spares_max = 0;
     rig_fill_slots(true);
     for (size_t k = 0; k < CL_IDMAP_ZYGOTES_MAX; k++) {
@@ -205,7 +201,8 @@ int rig_teardown(void **state)
     (void)state;
     end_spares();
     close(rig.api);
-    close(rig.tasks);
+    for (size_t i = 0; i < CL_CG_COUNTERS; i++)
+        close(rig.counters[i]);
     close(rig.zygote_end);
     close(rig.zygote.peer.watch.fd);
     if (rig.daemon.front.peer.watch.fd >= 0)
@@ -250,7 +247,8 @@ uint64_t rig_spare(void (*work)(void))
         _exit(0);
     }
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    assert_works(cl_reap_adopt(spare, pid, &pidfd, &err), &err);
+    assert_works(cl_reap_adopt(spare, pid, pidfd, &err), &err);
+    close(pidfd);
     rig.pool->now.spawning--;
     cl_pool_on_spawned(rig.pool, spare);
     assert_int_equal(rig_next(&msg), CL_M_SPARE);

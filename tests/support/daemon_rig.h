@@ -19,8 +19,7 @@ struct rig {
     struct cl_zygote zygote;
     int api; /* the test speaks as the API here */
     int zygote_end;
-    int tasks;                    /* pids.current of every slot */
-    struct cl_cgroup_usage usage; /* what the slot's counters say */
+    int counters[CL_CG_COUNTERS]; /* of every slot */
     uint64_t limit_memory;        /* last limits written to a slot */
     uint32_t limit_processes;
     uint32_t stops; /* calls of cl_daemon_stop */
@@ -37,6 +36,7 @@ uint64_t rig_spare(void (*work)(void));
 uint32_t rig_next(union cl_msg_any *msg);
 /* Sends as the API and serves what follows. */
 void rig_send(enum cl_msg_type type, void *msg);
+void rig_count(enum cl_cgroup_counter counter, const char *text); /* what it says from now on */
 void rig_fill_slots(bool is_empty); /* whether their groups hold no process */
 void rig_sleep(void);               /* a worker that waits */
 void rig_spin(void);                /* a worker that computes */

@@ -16,7 +16,7 @@ static int ask(enum cl_msg_type type, union cl_msg_any *msg)
 {
     err = (struct cl_err)CL_ERR_INIT;
     msg->head.type = type;
-    return cl_monitor_on_message(&rig.daemon, msg, &err);
+    return cl_monitor_on_message(&rig.daemon.front.peer, msg, NULL, &err);
 }
 
 static int ask_spare(enum cl_msg_type type, uint64_t id)
@@ -57,8 +57,8 @@ static void take_finish_ends_with_counters(void **state)
 
     (void)state;
     assert_works(ask_spare(CL_M_TAKE, id), &err);
-    rig.usage.memory_peak_bytes = 4096;
-    rig.usage.pids_refused = 3;
+    rig_count(CL_CG_PEAK, "4096\n");
+    rig_count(CL_CG_PIDS_EVENTS, "max 3\n");
     assert_works(ask_spare(CL_M_FINISH, id), &err);
     assert_int_equal(rig_next(&msg), CL_M_END);
     assert_int_equal(msg.end.cause, CL_END_FINISHED);

@@ -17,7 +17,7 @@ static int ask(enum cl_msg_type type, union cl_msg_any *msg)
 {
     err = (struct cl_err)CL_ERR_INIT;
     msg->head.type = type;
-    return cl_monitor_on_message(&rig.daemon, msg, &err);
+    return cl_monitor_on_message(&rig.daemon.front.peer, msg, NULL, &err);
 }
 
 static int take(uint64_t id, uint64_t wall_ms, uint32_t session)
@@ -95,7 +95,7 @@ static void rest_answers_usage_once_for_each_call(void **state)
 
     (void)state;
     assert_works(next(id, 0, 0), &err);
-    rig.usage.memory_peak_bytes = 4096;
+    rig_count(CL_CG_PEAK, "4096\n");
     assert_works(rest(id), &err);
     assert_int_equal(rig_next(&msg), CL_M_USAGE);
     assert_int_equal(msg.usage.spare, id);

@@ -88,7 +88,7 @@ static void failures_wait_longer_each_time_and_stop_refills(void **state)
     for (int i = 0; i < 10; i++) {
         uint64_t now = cl_clock_us();
         cl_brood_on_failure(rig.pool->brood, "it failed");
-        uint64_t wait = rig.pool->brood->start.at_us - now;
+        uint64_t wait = rig.pool->brood->start.timer.at_us - now;
         assert_true(wait + 1000 > before);
         assert_true(wait <= 5001000);
         before = wait;
@@ -121,7 +121,7 @@ static void worker_that_dies_parked_is_a_failure(void **state)
     assert_int_equal(rig_next(&msg), CL_M_END);
     assert_int_equal(msg.end.cause, CL_END_EXITED);
     assert_int_equal(msg.end.status, 66);
-    assert_int_equal(rig.pool->brood->failures, 1);
+    assert_int_equal(rig.pool->brood->start.failures, 1);
 }
 
 static void spares_wait_for_an_api_to_come(void **state)
@@ -133,7 +133,7 @@ static void spares_wait_for_an_api_to_come(void **state)
     (void)state;
     spare->is_offered = false;
     spare->job = dup(rig.api);
-    cl_pool_offer_all(&rig.daemon);
+    cl_spare_each(&rig.daemon, cl_pool_offer);
     assert_int_equal(rig_next(&msg), CL_M_SPARE);
     assert_true(msg.offer.spare == id && spare->is_offered && spare->job < 0);
 }

@@ -210,7 +210,7 @@ static void a_pidfd_of_no_child_is_refused(void **state)
     int foreign = (int)syscall(SYS_pidfd_open, getppid(), 0);
 
     (void)state;
-    assert_fails(cl_reap_adopt(spare, getppid(), &foreign, &err), &err, CL_E_LOST);
+    assert_fails(cl_reap_adopt(spare, getppid(), foreign, &err), &err, CL_E_LOST);
     close(foreign);
     assert_true(spare->child.pid == 0);
 }
@@ -224,8 +224,8 @@ static void a_pidfd_of_another_child_is_refused(void **state)
     int other = (int)syscall(SYS_pidfd_open, pid, 0);
 
     (void)state;
-    assert_fails(cl_reap_adopt(spare, pid, &other, &err), &err, CL_E_LOST);
-    assert_fails(cl_reap_adopt(spare, pid + 1, &other, &err), &err, CL_E_LOST);
+    assert_fails(cl_reap_adopt(spare, pid, other, &err), &err, CL_E_LOST);
+    assert_fails(cl_reap_adopt(spare, pid + 1, other, &err), &err, CL_E_LOST);
     close(other);
 }
 
