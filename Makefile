@@ -201,7 +201,7 @@ cover:  ## branch coverage of the unit tests; base must stay above 90 %
 	gcovr --root . --filter 'sandbox/base/' --branches --fail-under-branch 90 build/cover/obj
 
 .PHONY: lint
-lint: all  ## layers, sizes, links, hardening, words, format, cppcheck, shellcheck, codespell
+lint: all  ## layers, sizes, names in docs, links, hardening, words, format, cppcheck, shellcheck, codespell
 	@BIN=$(BIN) BUILD=$(BUILD) tests/lint/run.sh
 
 .PHONY: tidy
