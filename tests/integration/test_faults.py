@@ -153,6 +153,33 @@ def test_orderly_stop_leaves_nothing(config, tmp_path):
     assert names and not any(cgroups_named(name) for name in names)
 
 
+def sweepers(service):
+    return [pid for pid in children(service.pid) if status(pid).get("Name", "").strip() == "cloched"]
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_sweeper_that_took_the_place_of_a_killed_one_leaves_nothing(config, tmp_path, end):
+    """It is started by a confined cloched, and has to remove groups from a directory that nobody may write to."""
+    service = Service(config=config, state=tmp_path / "state").start()
+    try:
+        names = instance_cgroups(service)
+        [first] = sweepers(service)
+        modes = {path: os.stat(os.path.dirname(path)).st_mode for name in names for path in cgroups_named(name)}
+        assert modes
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: sweepers(service) not in ([], [first]), what="another sweeper")
+        [second] = sweepers(service)
+        wait_until(lambda: int(status(second).get("CapEff", "0"), 16) == 1 << 5,
+                   what="its having KILL alone")
+        assert service.call("def main(): return 1")["verdict"] == "ok"
+        service.process.send_signal(end)
+        service.process.wait(20)
+    finally:
+        service.stop()
+    wait_until(lambda: not any(cgroups_named(name) for name in names), 3, "its cgroups to go")
+    assert modes == {path: os.stat(os.path.dirname(path)).st_mode for path in modes}
+
+
 def test_sigterm_lets_running_calls_finish(config, tmp_path):
     service = Service(config=config, state=tmp_path / "state").start()
     got = {}
