@@ -21,12 +21,15 @@ static const char *const embedded[] = { "default", "strict" };
 
 int cl_sources_check_name(const char *name, size_t length)
 {
-    static const char allowed[] = "_-abcdefghijklmnopqrstuvwxyz0123456789";
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+    const size_t first = sizeof("abcdefghijklmnopqrstuvwxyz0123456789") - 1;
 
-    return length == 0 || length >= CL_NAME_MAX || strspn(name, allowed) < length ||
-                   name[0] == '_' || name[0] == '-'
-               ? -1
-               : 0;
+    if (length == 0 || length >= CL_NAME_MAX || !memchr(allowed, name[0], first))
+        return -1;
+    for (size_t i = 1; i < length; i++)
+        if (!memchr(allowed, name[i], sizeof(allowed) - 1))
+            return -1;
+    return 0;
 }
 
 /* fd -1: the shipped policy of that name. */
