@@ -242,7 +242,7 @@ struct cl_msg_functions {
     uint32_t count;   /* of FUNCTION before this; 0 also when the directory can't be read */
     uint32_t refused; /* files that were left out, or 1 for the directory */
     char tenant[CL_NAME_MAX];
-    char text[256]; /* why the first one was; "": none was */
+    char text[256]; /* why the last one was; "": none was */
 };
 
 struct cl_msg_spawn {

@@ -43,9 +43,8 @@ void cl_functions_forget(struct cl_list *tenants, struct cl_edits *edits)
 
 static void note(struct cl_msg_functions *set, const char *text)
 {
-    if (set->refused++ == 0)
-        snprintf(set->text, sizeof(set->text), "%s", text);
-    if (set->refused <= NAMED_MAX)
+    snprintf(set->text, sizeof(set->text), "%s", text);
+    if (set->refused++ < NAMED_MAX)
         cl_log(CL_WARN, "functions.left_out", "tenant=%s what=\"%s\"", set->tenant, text);
 }
 
