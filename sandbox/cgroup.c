@@ -131,9 +131,7 @@ static int settle_on(struct cl_cgroup_host *host, int v2, struct cl_err *err)
     }
     for (size_t i = 0; i < host->dir_count; i++) {
         if (host->own.dirs[i] < 0)
-            return cl_fail(err, CL_E_DENIED,
-                           "this host has no %s controller, neither on cgroup "
-                           "v2 nor on v1",
+            return cl_fail(err, CL_E_DENIED, "this host has no cgroup controller %s",
                            controllers[i]);
     }
     return host->ops->own_open ? host->ops->own_open(host, err) : 0;

@@ -49,8 +49,8 @@ static int move_aside(struct cl_cgroup_host *host, struct cl_err *err)
         if (above < 0 || faccessat(above, "cgroup.procs", F_OK, 0) < 0) {
             cl_own_close(&above);
             return cl_fail(err, CL_E_DENIED,
-                           "cloched shares its cgroup with other processes and "
-                           "sees no root group: start it in one of its own (Delegate=yes)");
+                           "cloched shares its cgroup and sees no root group: "
+                           "start it in one of its own (Delegate=yes)");
         }
         close(*own);
         *own = above;

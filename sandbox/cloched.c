@@ -234,8 +234,7 @@ static int check_kernel(struct cl_err *err)
     if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
         return cl_fail(err, CL_E_DENIED, "this kernel has no seccomp filters");
     if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
-        cl_log(CL_WARN, "start.landlock",
-               "this kernel has no Landlock: a third layer is missing");
+        cl_log(CL_WARN, "start.landlock", "this kernel has none: a third layer is missing");
     return 0;
 }
 

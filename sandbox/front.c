@@ -244,10 +244,10 @@ int cl_front_start(struct cl_front *front, struct cl_err *err)
     const char *const api[] = { "cloche-api",  "--spares",  spares,           "--log",
                                 options->log,  "--buffers", options->buffers, "--keep",
                                 options->keep, "--store",   options->store,   NULL };
-    const char *const tells = options->self_test ? "list" : "quiet";
-    const char *const prover[] = { "cloche-prover",
-                                   options->proved ? options->proved : "default",
-                                   options->proved ? "every" : tells, NULL };
+    const char *const some[] = { "cloche-prover", "default",
+                                 options->self_test ? "list" : "quiet", NULL };
+    const char *const every[] = { "cloche-prover", options->proved, "every", NULL };
+    const char *const *prover = options->proved ? every : some;
     const bool is_proved = daemon->is_proved;
     const int output = options->self_test ? STDOUT_FILENO : STDERR_FILENO;
     const struct cl_start start = {

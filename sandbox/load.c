@@ -69,17 +69,19 @@ static void make_pools(struct cl_load *load, struct cl_tenant *tenant)
             cl_pool_new(load->daemon, cl_tenant_name(tenant), load->rulings[i]);
         pool->tenant_place = tenant->number;
         pool->is_kept = !tenant->file && strcmp(name, "default") == 0;
+        pool->brood->is_kept |= pool->is_kept;
     }
 }
 
-static void tell_loader(struct cl_load *load, enum cl_msg_type type, int fd)
+void cl_load_tell(struct cl_daemon *daemon, enum cl_msg_type type, int fd)
 {
+    struct cl_peer *loader = &daemon->load.loader;
     struct cl_msg msg;
     struct cl_err err = CL_ERR_INIT;
 
-    if (load->loader.watch.fd >= 0 &&
-        cl_msg_send(load->loader.watch.fd, type, &msg, &fd, fd >= 0, &err) < 0)
-        load->loader.on_lost(&load->loader, err.text);
+    if (loader->watch.fd >= 0 &&
+        cl_msg_send(loader->watch.fd, type, &msg, &fd, fd >= 0, &err) < 0)
+        cl_peer_end(loader, err.text);
 }
 
 /* All at once. */
@@ -105,7 +107,7 @@ static void put_in_force(struct cl_load *load)
     daemon->refused.count = 0;
     cl_log(CL_INFO, "load.done", "generation=%u policies=%zu tenants=%u unchanged=%u",
            daemon->generation, load->count, load->tenant_count, kept);
-    tell_loader(load, CL_M_IN_FORCE, -1);
+    cl_load_tell(daemon, CL_M_IN_FORCE, -1);
     cl_front_tell(&daemon->front);
     struct cl_pool *first = cl_pool_named(daemon, CL_TENANT_LOCAL_NAME, proved);
     if (first)
@@ -158,13 +160,11 @@ static int keep_policy(struct cl_load *load, const char *name, int *fd, struct c
     if (!policy)
         return cl_err_context(err, "a broken policy %s", name);
     if (load->count == CL_LOAD_POLICIES_MAX || find(load, policy->name) >= 0 ||
-        policy->pool_max > CL_POLICY_SLOTS_MAX ||
-        !(policy->flags & CL_POLICY_LEARN) == load->daemon->options.learn) {
+        !(policy->flags & CL_POLICY_LEARN) != !load->daemon->options.learn) {
         cl_policyview_close(policy);
         return cl_fail(err, CL_E_LOST, "an unfit policy %s", name);
     }
-    struct cl_ruling *ruling = malloc(sizeof(*ruling));
-    CL_CHECK(ruling);
+    struct cl_ruling *ruling = cl_own_new(sizeof(*ruling));
     *ruling = (struct cl_ruling){ policy, cl_take_fd(fd), 1 };
     load->rulings[load->count++] = ruling;
     return 0;
@@ -201,25 +201,6 @@ static int keep(struct cl_load *load, const struct cl_msg_compiled *made, int *f
     return 0;
 }
 
-/* The policies that tenants name are there, and not too many pools. */
-static int check_tenants(struct cl_load *load, struct cl_err *err)
-{
-    size_t pools = load->count;
-
-    cl_list_for (struct cl_tenant, tenant, node, &load->tenants) {
-        for (uint32_t i = 0; tenant->file && i < tenant->file->policy_count; i++, pools++) {
-            if (find(load, tenant->file->policies[i]) < 0)
-                return cl_fail(err, CL_E_INPUT,
-                               "tenants.yaml: tenant %s: no policy is named %s",
-                               tenant->file->name, tenant->file->policies[i]);
-        }
-    }
-    if (pools > CL_LOAD_POOLS_MAX)
-        return cl_fail(err, CL_E_LIMIT, "all tenants together have %zu policies, at most %d",
-                       pools, CL_LOAD_POOLS_MAX);
-    return 0;
-}
-
 static void note_problem(struct cl_load *load, const char *text)
 {
     if (load->problem.count++ == 0)
@@ -235,8 +216,6 @@ static void on_ready(struct cl_load *load, const struct cl_msg_ready *ready)
         cl_fail(&err, CL_E_INPUT, "%u problems in the policies", load->problem.count);
     else if (ready->why[0] || ready->made != load->count)
         cl_fail(&err, CL_E_LOST, "%s", ready->why);
-    else
-        check_tenants(load, &err);
     conclude(load, err.kind ? err.text : NULL);
 }
 
@@ -271,14 +250,6 @@ static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, str
 
 /* ------------------------------------------------------------------------------ the processes */
 
-static void on_lost(struct cl_peer *peer, const char *why)
-{
-    if (why)
-        cl_log(CL_ERROR, "loader.protocol", "error=\"%s\"", why);
-    cl_peer_hang_up(peer);
-    cl_child_kill(&peer->child);
-}
-
 static void on_exit_loader(struct cl_child *child, const struct cl_exit *how)
 {
     struct cl_load *load = cl_list_entry(child, struct cl_load, loader.child);
@@ -288,46 +259,38 @@ static void on_exit_loader(struct cl_child *child, const struct cl_exit *how)
     load->is_again = false;
     if (load->is_loading)
         conclude(load, "cloche-loader ended before it was done");
-    cl_timer_start(&load->daemon->loop, &load->restart,
-                   cl_clock_us() + cl_timer_patience(load->failures++));
+    cl_retry_later(&load->daemon->loop, &load->restart);
 }
 
+/* What changed while there was none was heard by nobody. */
 static int start_loader(struct cl_load *load, struct cl_err *err)
 {
     const char *const arguments[] = { "cloche-loader", load->daemon->options.config, NULL };
     const struct cl_start start = { .program = CL_PROGRAM_LOADER,
                                     .arguments = arguments,
-                                    .fd = load->daemon->state.dir,
-                                    .uid = 0 };
+                                    .fd = load->daemon->state.dir };
 
-    return cl_peer_start(&load->loader, &start, err);
+    if (cl_peer_start(&load->loader, &start, err) < 0)
+        return -1;
+    cl_load_start(load->daemon);
+    return 0;
 }
 
-/* What changed meanwhile was heard by nobody. */
 static void on_restart(struct cl_timer *timer)
 {
-    struct cl_load *load = cl_list_entry(timer, struct cl_load, restart);
+    struct cl_load *load = cl_list_entry(timer, struct cl_load, restart.timer);
     struct cl_err err = CL_ERR_INIT;
 
-    if (start_loader(load, &err) == 0) {
-        cl_load_start(load->daemon);
+    if (start_loader(load, &err) == 0)
         return;
-    }
     cl_log(CL_ERROR, "loader.start", "error=\"%s\"", err.text);
-    cl_timer_start(&load->daemon->loop, timer, cl_clock_us() + CL_TIMER_PATIENCE_US);
+    cl_retry_later(&load->daemon->loop, &load->restart);
 }
 
 static void on_late(struct cl_timer *timer)
 {
-    on_lost(&cl_list_entry(timer, struct cl_load, late)->loader, "it took longer than 10 s");
-}
-
-/* It has only to be waited for. */
-static void on_exit_policyc(struct cl_child *child, const struct cl_exit *how)
-{
-    (void)child;
-    if (how->status != 0)
-        cl_log(CL_WARN, "load.exit", "code=%d status=%d", how->code, how->status);
+    cl_peer_end(&cl_list_entry(timer, struct cl_load, late)->loader,
+                "it took longer than 10 s");
 }
 
 void cl_load_start(struct cl_daemon *daemon)
@@ -339,7 +302,6 @@ void cl_load_start(struct cl_daemon *daemon)
         .program = CL_PROGRAM_POLICYC,
         .arguments = arguments,
         .fd = -1,
-        .uid = daemon->uid_base + 2,
     };
     struct cl_err err = CL_ERR_INIT;
 
@@ -352,13 +314,8 @@ void cl_load_start(struct cl_daemon *daemon)
     }
     load->is_loading = true;
     cl_timer_start(&daemon->loop, &load->late, cl_clock_us() + LATE_US);
-    tell_loader(load, CL_M_LOAD, load->compiler.watch.fd);
+    cl_load_tell(daemon, CL_M_LOAD, load->compiler.watch.fd);
     cl_peer_hang_up(&load->compiler); /* the loader has that end now */
-}
-
-void cl_load_show(struct cl_daemon *daemon)
-{
-    tell_loader(&daemon->load, CL_M_SHOW, -1);
 }
 
 void cl_load_pace(struct cl_daemon *daemon, bool may_talk)
@@ -376,22 +333,13 @@ int cl_load_open(struct cl_daemon *daemon, struct cl_err *err)
             .daemon = daemon,
             .child.on_exit = on_exit_loader,
             .watch = { -1, 0, cl_peer_on_event },
-            .way = CL_WAY_LOADER_TO_CLOCHED,
             .on_message = on_message,
-            .on_lost = on_lost,
         },
-        .compiler = {
-            .daemon = daemon,
-            .child.on_exit = on_exit_policyc,
-            .watch = { -1, 0, NULL },
-        },
+        .compiler = { .daemon = daemon, .watch = { -1, 0, NULL } },
     };
     cl_list_init(&load->tenants);
     cl_list_init(&load->compiler.child.node);
     cl_timer_init(&load->late, on_late);
-    cl_timer_init(&load->restart, on_restart);
-    if (start_loader(load, err) < 0)
-        return -1;
-    cl_load_start(daemon);
-    return 0;
+    cl_timer_init(&load->restart.timer, on_restart);
+    return start_loader(load, err);
 }

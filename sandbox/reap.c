@@ -116,9 +116,8 @@ void cl_reap_abandon(struct cl_spare *spare)
 /* A worker that nobody took and nobody ended: the jail or the warm-up is broken. */
 static bool is_failure(const struct cl_spare *spare, const struct cl_msg_end *end)
 {
-    return spare->state == CL_SPARE_OFFERED && !spare->is_retired &&
-           (end->cause == CL_END_SIGNALLED ||
-            (end->cause == CL_END_EXITED && end->status != 0));
+    return spare->state == CL_SPARE_OFFERED && !spare->is_retired && end->status != 0 &&
+           (end->cause == CL_END_SIGNALLED || end->cause == CL_END_EXITED);
 }
 
 static void on_exit_worker(struct cl_child *child, const struct cl_exit *how)

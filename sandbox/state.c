@@ -238,9 +238,7 @@ int cl_state_confine(struct cl_err *err)
 {
     /* SETPCAP is never effective here: a child raises it to empty its own bounding set. */
     if (cl_shed_capabilities(CAPABILITIES "=ep cap_setpcap=p", CAPABILITIES "=p", err) < 0)
-        return cl_fail(err, CL_E_SYS,
-                       "cloched needs the capabilities SYS_ADMIN SETUID SETGID KILL "
-                       "NET_ADMIN CHOWN, and SETPCAP to drop the rest");
+        return cl_err_context(err, "cloched needs SETPCAP and all the capabilities it keeps");
     return 0;
 }
 
