@@ -19,16 +19,12 @@ enum { FILE_BYTES_MAX = 1 << 20, NAMED_MAX = 50 /* lines of the log for one set 
 
 void cl_functions_add(struct cl_loader *loader, const struct cl_tenant_file *file)
 {
-    struct cl_loader_tenant *tenant;
-
     if (!file->functions_dir[0])
         return;
-    tenant = calloc(1, sizeof(*tenant));
-    CL_CHECK(tenant);
+    struct cl_loader_tenant *tenant = cl_own_new(sizeof(*tenant));
     memcpy(tenant->name, file->name, sizeof(tenant->name));
     memcpy(tenant->path, file->functions_dir, sizeof(tenant->path));
     tenant->place = -1;
-    cl_list_init(&tenant->node);
     cl_list_append(&loader->loaded, &tenant->node);
 }
 

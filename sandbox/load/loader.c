@@ -7,8 +7,6 @@
  * Trusts: cloched; owner and mode of what it opens; of policyc nothing but what passes the checks of
  * policyview and tenantview, which cloched makes again.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
