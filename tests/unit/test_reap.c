@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "sandbox/base/clock.h"
+#include "sandbox/base/own.h"
 #include "sandbox/reap.h"
 #include "tests/support/daemon_rig.h"
 
@@ -169,6 +170,25 @@ static void call_that_was_over_before_take_is_counted(void **state)
     assert_in_range(msg.end.cpu_us, 29000, 2000000);
 }
 
+/* What it used until it parked may have been read as more than all that it ever used. */
+static void taken_worker_that_is_lost_ends_with_what_it_used_or_nothing(void **state)
+{
+    static const uint64_t bases[] = { 1, UINT64_MAX / 2 };
+    union cl_msg_any msg;
+
+    (void)state;
+    for (size_t i = 0; i < CL_COUNT(bases); i++) {
+        struct cl_spare *spare = cl_spare_find(&rig.daemon, rig_spare(rig_spin));
+        take(spare->id, 0, 0);
+        spare->cpu_base_us = bases[i];
+        cl_reap_kill(spare, CL_END_LOST, CL_LIMIT_NONE, 0);
+        assert_int_equal(rig_next(&msg), CL_M_END);
+        assert_int_equal(msg.end.cause, CL_END_LOST);
+        assert_in_range(msg.end.cpu_us, 0, i == 0 ? 5000000 : 0);
+        assert_in_range(msg.end.wall_us, 0, 5000000);
+    }
+}
+
 static void finished_worker_that_stays_is_killed_and_ends_once(void **state)
 {
     union cl_msg_any msg;
@@ -244,6 +264,7 @@ int main(void)
         CASE(wall_deadline_kills_a_sleeping_worker),
         CASE(cpu_deadline_kills_a_computing_worker),
         CASE(call_that_was_over_before_take_is_counted),
+        CASE(taken_worker_that_is_lost_ends_with_what_it_used_or_nothing),
         CASE(finished_worker_that_stays_is_killed_and_ends_once),
         CASE(slot_is_not_free_before_its_cgroup_is_empty),
         CASE(a_pidfd_of_no_child_is_refused),
