@@ -53,7 +53,10 @@ struct cl_session {
     char policy[CL_NAME_MAX];
     bool is_default;
     bool is_ending;
-    bool is_stored;        /* registrations of it are in the store */
+    bool outlives_key;
+    bool is_orphan;      /* its token is no more: nobody finds it, and it ends with its calls */
+    uint32_t generation; /* in force when it was opened */
+    bool is_stored;      /* registrations of it are in the store */
     uint64_t memory_bytes; /* asked for its jail, 0: the policy's */
     uint32_t processes;
 

@@ -56,7 +56,7 @@ uint64_t cl_session_idles_us(const struct cl_session *session)
 
     if (!policy || session->running_count + session->waiting_count > 0 || session->opener)
         return UINT64_MAX;
-    return session->rested_us + policy->session_idle_ms * 1000;
+    return session->rested_us + (session->is_orphan ? 0 : policy->session_idle_ms * 1000);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -238,6 +238,8 @@ static struct cl_session *new_session(struct cl_app *app, const struct cl_sessio
     snprintf(session->policy, sizeof(session->policy), "%s", policy->name);
     session->memory_bytes = ask->memory_bytes;
     session->processes = ask->processes;
+    session->outlives_key = ask->outlives_key;
+    session->generation = cl_tenancy_generation(app->tenancy);
     cl_list_init(&session->waiting);
     cl_list_init(&session->running);
     cl_list_init(&session->resting);
@@ -272,7 +274,8 @@ struct cl_session *cl_session_open(struct cl_app *app, const struct cl_session_a
 static bool is_of(const struct cl_session *session, const struct cl_tenant *tenant,
                   const char *key)
 {
-    return session->tenant == tenant && !session->is_ending && strcmp(session->key, key) == 0;
+    return session->tenant == tenant && !session->is_ending && !session->is_orphan &&
+           strcmp(session->key, key) == 0;
 }
 
 struct cl_session *cl_session_find(struct cl_app *app, const struct cl_tenant *tenant,
@@ -335,6 +338,16 @@ struct cl_session *cl_session_default(struct cl_app *app, struct cl_tenant *tena
 
 /* -------------------------------------------------------------------------------- a reload, the end */
 
+/* Whether the token is revoked, or another one has its id. */
+static bool has_lost_key(const struct cl_session *session)
+{
+    const struct cl_key *key = session->tenant->keys;
+
+    while (key && strcmp(key->id, session->key) != 0)
+        key = key->next;
+    return key && (!key->is_live || key->since > session->generation);
+}
+
 void cl_sessions_on_loaded(struct cl_app *app)
 {
     cl_list_each (node, keep, &sessions_of(app)->all) {
@@ -343,6 +356,10 @@ void cl_sessions_on_loaded(struct cl_app *app)
         if (!session->tenant->is_live ||
             !cl_tenancy_find(app->tenancy, session->tenant, session->policy))
             cl_session_end(session);
+        if (!session->outlives_key && has_lost_key(session)) {
+            session->is_orphan = true;
+            cl_session_wake(session);
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 #ifndef CL_API_SESSION_H
 #define CL_API_SESSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "api/calls/request.h"
@@ -32,6 +33,8 @@ struct cl_session_ask {
     /* Of the jail, 0: the policy's. Calls in a session may not narrow these two any more. */
     uint64_t memory_bytes;
     uint32_t processes;
+    bool
+        outlives_key; /* else its key's end is its own: a token of the same id is another one's */
 };
 
 /* A new one; its jail is made by the first call. NULL: not permitted by the policy (403), wider

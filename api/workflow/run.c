@@ -252,9 +252,9 @@ enum opened { OPENED_AGAIN = 0, OPENED_ANEW, OPENED_LATER };
 
 static enum opened open_session(struct cl_run *run)
 {
-    const struct cl_session_ask ask = { .tenant = run->tenant,
-                                        .key = run->key,
-                                        .policy = run->policy };
+    const struct cl_session_ask ask = {
+        .tenant = run->tenant, .key = run->key, .policy = run->policy, .outlives_key = true
+    };
     struct cl_app *app = run->runs->app;
     struct cl_refusal refusal = CL_REFUSAL_INIT;
 

@@ -5,6 +5,7 @@ nothing happens to it."""
 import contextlib
 import json
 import subprocess
+import threading
 
 import httpx
 import pytest
@@ -116,3 +117,43 @@ def test_all_of_it_is_as_it_was(two, ids):
     assert owner.get("/v1/workflows/" + ids["workflow"]).json()["status"] == "running"
     assert owner.get("/v1/tasks/" + ids["task"]).json()["status"] in ("queued", "executing")
     assert owner.get("/v1/modules/mine").status_code == 200
+
+
+def test_who_gets_a_new_token_gets_no_interpreter_of_the_old_one(tmp_path):
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/kept.yaml").write_text(POLICY.replace("allow: true", "allow: true, default: token"))
+    file = tmp_path / "tenants.yaml"
+    file.write_text(TENANTS)
+    request = {"jsonrpc": "2.0", "id": 1, "method": "python/execute",
+             "params": {"code": "result = 1"}}
+    nap = {"source": "import time\ndef main():\n    time.sleep(3)\n    return 1"}
+
+    def made(*words):
+        return subprocess.run([BIN / "cloche", "token", *words, "--tenant", "owner", "--file", file],
+                              capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+    old = made("create", "--id", "ci")
+    with Service(config=tmp_path) as service:
+        def own(token):
+            """Ids of the sessions that a call makes, or finds."""
+            head = {"Authorization": f"Bearer {token}"}
+            httpx.post(service.url + "/v1/rpc", json=request, timeout=30 * SLOW, headers=head)
+            answer = httpx.get(service.url + "/v1/sessions", headers=head)
+            return {s["session"] for s in answer.json()["sessions"]} if answer.status_code == 200 else None
+        before = own(old)
+        assert len(before) == 1 and own(old) == before
+        head = {"Authorization": f"Bearer {old}"}
+        session = httpx.post(service.url + "/v1/sessions", json={}, headers=head).json()["session"]
+        runs = []
+        running = threading.Thread(target=lambda: runs.append(httpx.post(
+            service.url + "/v1/calls", json=nap, headers={**head, "Cloche-Session": session}, timeout=30 * SLOW)))
+        running.start()
+        wait_until(lambda: httpx.get(f"{service.url}/v1/sessions/{session}", headers=head).json()["running"] == 1)
+        made("revoke", "--id", "ci")
+        new = made("create", "--id", "ci")
+        wait_until(lambda: own(new), what="an interpreter of its own")
+        assert own(old) is None and len(own(new)) == 1 and not own(new) & {*before, session}
+        head = {"Authorization": f"Bearer {new}"}
+        assert httpx.get(f"{service.url}/v1/sessions/{session}", headers=head).status_code == 404
+        running.join()
+        assert runs[0].json()["result"] == 1  # what ran ends well, and its session with it
+        wait_until(lambda: any(f"session.end session={session}" in line for line in service.log), what="its end")
