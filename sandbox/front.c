@@ -198,11 +198,13 @@ static void on_exit_api(struct cl_child *child, const struct cl_exit *how)
 
     hang_up(front);
     cl_spare_each(daemon, kill_offered);
+    if (!daemon->is_proved) {
+        on_proved(front, how);
+        return;
+    }
     cl_log(is_leaving(daemon) ? CL_INFO : CL_ERROR, "api.exit", "code=%d status=%d", how->code,
            how->status);
-    if (!daemon->is_proved)
-        on_proved(front, how);
-    else if (daemon->is_draining)
+    if (daemon->is_draining)
         cl_daemon_stop(daemon, NULL);
     else if (!daemon->is_ready)
         cl_daemon_stop(daemon, "cloche-api ended before the service was ready");
