@@ -56,7 +56,8 @@ static void end(struct cl_peer *peer, const char *why)
 {
     struct cl_front *front = cl_list_entry(peer, struct cl_front, peer);
 
-    cl_log(is_leaving(peer->daemon) ? CL_INFO : CL_ERROR, "api.end", "why=\"%s\"",
+    cl_log(is_leaving(peer->daemon) ? CL_INFO : CL_ERROR,
+           peer->daemon->is_proved ? "api.end" : "prover.end", "why=\"%s\"",
            why ? why : "it closed its control socket");
     hang_up(front);
     if (!is_leaving(peer->daemon))
