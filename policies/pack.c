@@ -24,7 +24,7 @@
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
 
-enum { ALIGNMENT = 8 };
+enum { ALIGNMENT = 8, SEAL_TRIES = 20 };
 
 static void pack_numbers(const struct cl_spec *spec, struct cl_policy *policy)
 {
@@ -240,9 +240,22 @@ int cl_pack_make(const struct cl_spec *spec, struct cl_buf *buf, struct cl_err *
     return 0;
 }
 
-int cl_pack_seal(const struct cl_buf *buf, struct cl_err *err)
+/* EBUSY while anything in the kernel holds one of its pages (migration, DAMON); each try waits a
+ * sixth of a second for that to end. */
+static int seal(int file)
 {
     const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+
+    for (int tries = 0; tries < SEAL_TRIES; tries++)
+        if (fcntl(file, F_ADD_SEALS, seals) == 0)
+            return 0;
+        else if (errno != EBUSY)
+            break;
+    return -1;
+}
+
+int cl_pack_seal(const struct cl_buf *buf, struct cl_err *err)
+{
     const unsigned flags = MFD_ALLOW_SEALING | MFD_CLOEXEC;
     cl_close_auto int file = memfd_create("policy", flags | MFD_NOEXEC_SEAL);
 
@@ -252,7 +265,7 @@ int cl_pack_seal(const struct cl_buf *buf, struct cl_err *err)
         return cl_fail(err, CL_E_SYS, "make a file for the policy");
     if (cl_file_write_all(file, buf->bytes, buf->length, err) < 0)
         return -1;
-    if (fcntl(file, F_ADD_SEALS, seals) < 0)
+    if (seal(file) < 0)
         return cl_fail(err, CL_E_SYS, "seal the policy");
     return cl_take_fd(&file);
 }
