@@ -28,14 +28,12 @@ struct cl_call {
     struct cl_bytes args;
     struct cl_bytes kwargs;
     struct cl_bytes stdin_text;
-    size_t module_count; /* here, where every call looks: the arrays below stay untouched */
+    /* Here, where every call looks: of most calls the pages of the arrays stay untouched. */
+    size_t file_count, artifact_count, env_count, module_count;
     struct cl_bytes file_path[CL_CALL_FILES_MAX];
     struct cl_bytes file_content[CL_CALL_FILES_MAX];
-    size_t file_count;
     struct cl_bytes artifact[CL_CALL_ARTIFACTS_MAX];
-    size_t artifact_count;
     struct cl_bytes env[CL_CALL_ENV_MAX];
-    size_t env_count;
     struct cl_bytes module_name[CL_CALL_MODULES_MAX];
     struct cl_bytes module_source[CL_CALL_MODULES_MAX];
     struct cl_bytes module_code[CL_CALL_MODULES_MAX];
