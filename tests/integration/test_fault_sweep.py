@@ -139,7 +139,7 @@ def start_once(order, kind, at):
 @pytest.mark.parametrize("program", ["cloched", "cloche-api"])
 def test_start(order_of, program, kind):
     order = order_of(program)
-    for at in numbers(23):
+    for at in numbers(41):
         if not start_once(order, kind, at):
             break  # it makes fewer such calls
 
@@ -229,7 +229,7 @@ def one_reload(service):
 @pytest.mark.parametrize("program", ["cloched", "cloche-api"])
 def test_while_it_serves(sweep, program, kind, act):
     one = sweep(program)
-    for at in numbers(7):
+    for at in numbers(11):
         if not one.once(kind, at, act):
             break
 
