@@ -240,7 +240,7 @@ int cl_pack_make(const struct cl_spec *spec, struct cl_buf *buf, struct cl_err *
     return 0;
 }
 
-/* EBUSY while anything in the kernel holds one of its pages (migration, DAMON); each try waits a
+/* EBUSY while anything in the kernel holds one of its pages (migration, a memory monitor); each try waits a
  * sixth of a second for that to end. */
 static int seal(int file)
 {
