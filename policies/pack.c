@@ -240,8 +240,8 @@ int cl_pack_make(const struct cl_spec *spec, struct cl_buf *buf, struct cl_err *
     return 0;
 }
 
-/* EBUSY while anything in the kernel holds one of its pages (migration, a memory monitor); each try waits a
- * sixth of a second for that to end. */
+/* EBUSY while anything in the kernel holds one of its pages (migration, a memory monitor); each
+ * try waits a sixth of a second for that to end. */
 static int seal(int file)
 {
     const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;

@@ -57,15 +57,24 @@ static const char *caught_event(void)
     return strlen(line) > 25 ? line + 25 : line;
 }
 
+/* Not time(2): its clock is some milliseconds behind. */
+static time_t now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_REALTIME, &time);
+    return time.tv_sec;
+}
+
 static void line_has_time_level_process_event_and_pairs(void **state)
 {
     struct tm parts = { 0 };
 
     (void)state;
     cl_log_open("api", CL_INFO);
-    time_t before = time(NULL);
+    time_t before = now();
     cl_log(CL_WARN, "pool.refill", "policy=%s ready=%d", "default", 3);
-    time_t after = time(NULL);
+    time_t after = now();
     char *line = caught();
 
     char *rest = strptime(line, "%Y-%m-%dT%H:%M:%S.", &parts);
