@@ -15,7 +15,7 @@
 static int run_help(const struct cl_args *args);
 
 static const struct cl_verb verb_help = {
-    .name = "help", .operands = "[VERB]", .summary = "how to use it", .run = run_help
+    .name = "help", .operands = "[VERB]", .summary = "Tell how to use a verb.", .run = run_help
 };
 
 static const struct cl_verb *const verbs[] = {

@@ -296,8 +296,8 @@ def test_keys_that_cannot_be(cloche):
 
 
 def test_high_goes_before_low(own):
-    """While all places are taken, ten of each are queued; the first to start are the high ones."""
-    blockers = [submit(own, SLEEPY, kwargs={"s": 2}, limits={"wall": "5s"}) for _ in range(30)]
+    """While all places are taken, eight of each are queued; places get free one by one, most of them for high ones."""
+    blockers = [submit(own, SLEEPY, kwargs={"s": 1.5 + i / 20}, limits={"wall": "5s"}) for i in range(30)]
     low = [submit(own, "def main(): pass", priority="low") for _ in range(8)]
     high = [submit(own, "def main(): pass", priority="high") for _ in range(8)]
     starts = {call: ended(own, call)["started"] for call in low + high}
