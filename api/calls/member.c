@@ -30,6 +30,13 @@ int cl_member_malformed(struct cl_member_parse *parse, const char *format, ...)
     return cl_refusal_set(parse->refusal, CL_R_MALFORMED, "%s", text);
 }
 
+int cl_member_failed(struct cl_member_parse *parse, const struct cl_err *err)
+{
+    const enum cl_refusal_kind kind = err->kind == CL_E_SYS ? CL_R_NO_MEMORY : CL_R_MALFORMED;
+
+    return cl_refusal_set(parse->refusal, kind, "%s", err->text);
+}
+
 static const struct cl_member *find_row(const struct cl_member *table, size_t count,
                                         struct cl_json key)
 {
@@ -147,7 +154,7 @@ int cl_member_put_text(struct cl_member_parse *parse, enum cl_frame_type type,
     if (start < 0)
         return -1;
     if (cl_json_string(value, &parse->request->frames, &err) < 0)
-        return cl_member_malformed(parse, "%s", err.text);
+        return cl_member_failed(parse, &err);
     return cl_member_close(parse, start, type);
 }
 
@@ -161,7 +168,7 @@ int cl_member_short(struct cl_member_parse *parse, struct cl_json value, char *t
         return cl_member_malformed(parse, "expected a string, found %s",
                                    kind_words[cl_json_kind(value)]);
     if (cl_json_string(value, &plain, &err) < 0)
-        return cl_member_malformed(parse, "%s", err.text);
+        return cl_member_failed(parse, &err);
     if (plain.length >= size)
         return cl_member_malformed(parse, "longer than %zu bytes", size - 1);
     if (plain.length && memchr(plain.bytes, '\0', plain.length))

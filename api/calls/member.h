@@ -37,6 +37,9 @@ int cl_member_walk(struct cl_member_parse *parse, struct cl_json object,
 int cl_member_malformed(struct cl_member_parse *parse, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What went wrong while it was taken over: malformed, or that there was no memory for it. -1. */
+int cl_member_failed(struct cl_member_parse *parse, const struct cl_err *err);
+
 /* A frame whose length is known when it ends. open returns where it begins, or -1. */
 ssize_t cl_member_open(struct cl_member_parse *parse, enum cl_frame_type type);
 int cl_member_close(struct cl_member_parse *parse, ssize_t start, enum cl_frame_type type);

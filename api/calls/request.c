@@ -196,7 +196,7 @@ int cl_member_body(struct cl_member_parse *parse, const char *text, size_t lengt
         return -1;
     if (cl_buf_put(&request->frames, &head, sizeof(head), &err) < 0 ||
         !cl_buf_room(&request->frames, sizeof(struct cl_frame_call), &err))
-        return cl_refusal_set(parse->refusal, CL_R_MALFORMED, "%s", err.text);
+        return cl_member_failed(parse, &err);
     memset(request->frames.bytes + sizeof(head), 0, sizeof(struct cl_frame_call));
     request->frames.length += sizeof(struct cl_frame_call);
     return cl_member_walk(parse, body, table, count);

@@ -47,7 +47,7 @@ static int check_name(struct cl_member_parse *parse, struct cl_json key)
     struct cl_err err = CL_ERR_INIT;
 
     if (cl_json_string(key, &name, &err) < 0)
-        return cl_member_malformed(parse, "%s", err.text);
+        return cl_member_failed(parse, &err);
     if (is_context_name(&name))
         return 0;
     cl_refusal_point(parse->refusal, (const char *)name.bytes, name.length);

@@ -37,12 +37,12 @@ static int put_base64(struct cl_member_parse *parse, struct cl_json value)
     uint8_t *room;
 
     if (cl_json_string(value, &text, &err) < 0)
-        return cl_member_malformed(parse, "%s", err.text);
+        return cl_member_failed(parse, &err);
     if (text.length == 0)
         return 0;
     room = cl_buf_room(frames, text.length, &err);
     if (!room)
-        return cl_member_malformed(parse, "%s", err.text);
+        return cl_member_failed(parse, &err);
     if (sodium_base642bin(room, text.length, (const char *)text.bytes, text.length, NULL,
                           &length, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
         return cl_member_malformed(parse, "is not base64 (RFC 4648, with padding)");
@@ -62,7 +62,7 @@ static int put_content(struct cl_member_parse *parse, const struct file *file)
     if (!is_text)
         return put_base64(parse, value);
     if (cl_json_string(value, &parse->request->frames, &err) < 0)
-        return cl_member_malformed(parse, "%s", err.text);
+        return cl_member_failed(parse, &err);
     return 0;
 }
 
@@ -114,7 +114,7 @@ static int put_file(struct cl_member_parse *parse, const struct file *file)
         return -1;
     if (cl_buf_put(frames, &head, sizeof(head), &err) < 0 ||
         cl_buf_put(frames, path, head.path_length, &err) < 0)
-        return cl_member_malformed(parse, "%s", err.text);
+        return cl_member_failed(parse, &err);
     content = frames->length;
     if (put_content(parse, file) < 0)
         return -1;

@@ -29,7 +29,7 @@ static int read_quantity(struct cl_member_parse *parse, struct cl_json value,
     if (cl_member_short(parse, value, text, sizeof(text)) < 0)
         return -1;
     if (parse_text(text, strlen(text), &number, &err) < 0)
-        return cl_member_malformed(parse, "%s", err.text);
+        return cl_member_failed(parse, &err);
     return ask(parse, limit, number);
 }
 
