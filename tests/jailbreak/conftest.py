@@ -8,11 +8,19 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from attack import Attack  # noqa: E402
 from escapes import PYTHON, SEEN  # noqa: E402
+from left import LeftSlot  # noqa: E402
 
 
-@pytest.fixture
-def attack(cloche):
-    return Attack(cloche)
+@pytest.fixture(scope="session")
+def left_slot(tmp_path_factory):
+    with LeftSlot(tmp_path_factory.mktemp("left")) as left:
+        yield left
+
+
+@pytest.fixture(params=["own", "left"])
+def attack(request):
+    """Each attack twice: in a slot of the tenant's own, and in one that another tenant's attack has just left."""
+    return Attack(request.getfixturevalue("cloche" if request.param == "own" else "left_slot"))
 
 
 def pytest_terminal_summary(terminalreporter):
