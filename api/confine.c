@@ -86,8 +86,10 @@ static int landlock(int store, struct cl_err *err)
     const long known = abi > ABI_KNOWN ? ABI_KNOWN : abi;
     cl_close_auto int ruleset = -1;
 
-    if (abi <= 0)
+    if (abi < 0 && (errno == ENOSYS || errno == EOPNOTSUPP))
         return 0; /* a kernel without Landlock: the filter and the uid are left */
+    if (abi < 1)
+        return cl_fail(err, CL_E_SYS, "ask for Landlock's version");
     ruleset = (int)syscall(SYS_landlock_create_ruleset, &rulesets[known].rights,
                            rulesets[known].size, 0);
     if (ruleset < 0)

@@ -55,11 +55,13 @@ static int landlock(struct cl_err *err)
 {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
-    if (abi < 1) {
+    if (abi < 0 && (errno == ENOSYS || errno == EOPNOTSUPP)) {
         /* Only this layer is missing; the uid, the limits and the parent's checks remain. */
         cl_log(CL_WARN, "policyc.landlock", "missing=1");
         return 0;
     }
+    if (abi < 1)
+        return cl_fail(err, CL_E_SYS, "ask for Landlock's version");
     if (abi >= (long)CL_COUNT(abis))
         abi = CL_COUNT(abis) - 1;
 

@@ -164,7 +164,7 @@ void cl_daemon_stop(struct cl_daemon *daemon, const char *why)
 
 /* --------------------------------------------------------------------------------- signals */
 
-static struct cl_timer drain_timer;
+static struct cl_timer drain_timer, sweeper_timer;
 
 static void on_drained(struct cl_timer *timer)
 {
@@ -207,21 +207,24 @@ static void on_signal(struct cl_watch *watch, uint32_t events)
 
 /* ----------------------------------------------------------------------------------- start */
 
-static void start_sweeper(struct cl_child *child)
+static void start_sweeper(struct cl_timer *again)
 {
     struct cl_err err = CL_ERR_INIT;
     pid_t pid = cl_sweep_start(&daemon_.cgroups, daemon_.state.lock, daemon_.state.range, &err);
 
-    if (pid > 0)
-        cl_child_add(&daemon_.children, child, pid);
-    else
-        cl_log(CL_ERROR, "sweeper.start", "error=\"%s\"", err.text);
+    if (pid > 0) {
+        cl_child_add(&daemon_.children, &daemon_.sweeper, pid);
+        return;
+    }
+    cl_log(CL_ERROR, "sweeper.start", "error=\"%s\"", err.text);
+    cl_timer_start(&daemon_.loop, again, cl_clock_us() + CL_TIMER_PATIENCE_US);
 }
 
 static void on_exit_sweeper(struct cl_child *child, const struct cl_exit *how)
 {
+    (void)child;
     cl_log(CL_WARN, "sweeper.exit", "code=%d status=%d", how->code, how->status);
-    start_sweeper(child);
+    start_sweeper(&sweeper_timer);
 }
 
 static int check_kernel(struct cl_err *err)
@@ -317,15 +320,17 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
         return -1;
 
     daemon->sweeper.on_exit = on_exit_sweeper;
-    start_sweeper(&daemon->sweeper);
+    cl_timer_init(&sweeper_timer, start_sweeper);
+    start_sweeper(&sweeper_timer);
     if (cl_state_confine(err) < 0 || cl_load_open(daemon, err) < 0)
         return -1;
     return daemon->loop.stop ? 0 : cl_front_start(&daemon->front, err);
 }
 
-/* Workers die with their cgroups, which the sweeper removes; it gives up by itself. A child that has
- * not become its program yet is in no cgroup, and holds what the sweeper waits on. */
-static void end(struct cl_daemon *daemon)
+/* Workers die with their cgroups, which the sweeper removes; it gives up by itself. What it left, or
+ * all when there is none just now, is removed here. A child that has not become its program yet is
+ * in no cgroup, and holds what the sweeper waits on. */
+static void end(struct cl_daemon *daemon, struct cl_err *err)
 {
     struct cl_child *const waited[] = { &daemon->front.peer.child, &daemon->sweeper };
 
@@ -335,6 +340,7 @@ static void end(struct cl_daemon *daemon)
         if (waited[i]->pid > 0)
             waitpid(waited[i]->pid, NULL, 0);
     }
+    cl_sweep_base(&daemon->cgroups, LEFTOVER_WAIT_MS, err);
     while (waitpid(-1, NULL, WNOHANG) > 0)
         ; /* what the sweeper killed */
 }
@@ -362,6 +368,6 @@ int main(int count, char **args)
     if (prepare(daemon, &err) < 0 || start(daemon, &err) < 0 ||
         cl_loop_run(&daemon->loop, &err) < 0)
         cl_daemon_stop(daemon, err.text);
-    end(daemon);
+    end(daemon, &err);
     return daemon->exit_status;
 }

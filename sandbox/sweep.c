@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,11 +25,11 @@ enum { DEPTH_MAX = 5, PROCS_MAX = 65536, RETRY_MS = 5, SWEEPER_WAIT_MS = 10000 }
 
 static void kill_inside(int dir)
 {
-    cl_free_auto char *text = cl_own_new(PROCS_MAX);
+    static char text[PROCS_MAX]; /* nothing here may fail for want of memory */
     struct cl_err err;
 
     if (cl_file_put(dir, "cgroup.kill", "1", &err) == 0 ||
-        cl_file_get(dir, "cgroup.procs", text, PROCS_MAX, &err) < 0)
+        cl_file_get(dir, "cgroup.procs", text, sizeof(text), &err) < 0)
         return;
     for (char *at = strtok(text, "\n"); at; at = strtok(NULL, "\n")) {
         const pid_t pid = atoi(at);
@@ -58,16 +57,17 @@ int cl_sweep_tree(int dir, const char *name, unsigned depth)
 {
     cl_close_auto int group =
         openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    cl_closedir_auto DIR *folder = group < 0 ? NULL : fdopendir(dup(group));
+    cl_closedir_auto DIR *folder = group < 0 || depth == 0 ? NULL : fdopendir(group);
     struct dirent *entry;
     int left = 0;
 
-    if (!folder || depth == 0)
+    if (!folder)
         return group < 0 && errno == ENOENT ? 0 : -1;
-    kill_inside(group);
+    const int inside = cl_take_fd(&group); /* the folder closes it */
+    kill_inside(inside);
     while ((entry = readdir(folder))) {
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-            left |= cl_sweep_tree(group, entry->d_name, depth - 1);
+            left |= cl_sweep_tree(inside, entry->d_name, depth - 1);
     }
     return left < 0 ? -1 : remove_empty(dir, name);
 }
@@ -114,8 +114,8 @@ static _Noreturn void wait_and_sweep(struct cl_cgroup_host host, int pipe_end, i
     CL_CHECK(cl_shed_fds(fds, OTHERS + host.dir_count, 0, &err) == 0 &&
              cl_shed_capabilities("cap_kill=ep", "=", &err) == 0);
     memcpy(host.own.dirs, &fds[OTHERS], sizeof(host.own.dirs));
-    while (read(fds[3], &byte, 1) < 0 && errno == EINTR)
-        ;
+    while (read(fds[3], &byte, 1) < 0)
+        ; /* only its end is one */
     _exit(cl_sweep_base(&host, SWEEPER_WAIT_MS, &err) < 0);
 }
 
@@ -137,11 +137,7 @@ pid_t cl_sweep_start(const struct cl_cgroup_host *host, int state_lock, int rang
     if (pid == 0)
         wait_and_sweep(*host, ends[0], state_lock, range_lock);
     close(ends[0]);
-    if (pid < 0) {
-        close(ends[1]);
-        return cl_fail(err, CL_E_SYS, "fork the sweeper");
-    }
     cl_own_close(&held);
     held = ends[1];
-    return pid;
+    return pid < 0 ? cl_fail(err, CL_E_SYS, "fork the sweeper") : pid;
 }
