@@ -4,7 +4,8 @@ STORE_SRC := $(wildcard api/store/*.c)
 API_ROOMS := calls dispatch tenants modules async sessions pythonv1 workflow json
 API_SRC := $(wildcard api/*.c) $(STORE_SRC) $(foreach room,$(API_ROOMS),$(wildcard api/$(room)/*.c))
 cloche-api_SRC := $(API_SRC) $(wildcard api/http1/*.c)
-cloche-api_LIBS := -levent_core -lsodium -lsqlite3 -lyaml
+HTTP_LIBS := -levent_openssl -levent_core -lssl -lcrypto
+cloche-api_LIBS := $(HTTP_LIBS) -lsodium -lsqlite3 -lyaml
 cloche_SRC := $(wildcard api/cli/*.c)
 cloche_LIBS := -lcurl -ljson-c -lsodium
 

@@ -73,8 +73,11 @@ void cl_conn_free(struct cl_conn *conn)
     cl_list_unlink(&conn->idle);
     cl_charge_release(conn);
     cl_http_server_forget(conn);
+    if (conn->state == CL_CONN_IDLE)
+        cl_secure_say_end(conn);
     if (conn->stream)
         bufferevent_free(conn->stream);
+    free(conn->certificate);
     cl_buf_fini(&conn->head_text);
     cl_buf_fini(&conn->body);
     cl_buf_fini(&conn->pending);
@@ -86,6 +89,7 @@ void cl_conn_free(struct cl_conn *conn)
  * RST, which may destroy the answer on its way. */
 static void linger(struct cl_conn *conn)
 {
+    cl_secure_say_end(conn);
     if (conn->saw_eof || shutdown(conn->fd, SHUT_WR) < 0) {
         cl_conn_free(conn);
         return;
@@ -209,6 +213,8 @@ static void on_event(struct bufferevent *stream, short what, void *user)
     struct cl_conn *conn = user;
 
     (void)stream;
+    if (conn->is_secure && cl_secure_on_event(conn, what))
+        return;
     if ((what & BEV_EVENT_EOF) && conn->exchange.answer == CL_ANSWER_DONE) {
         conn->saw_eof = true;
         return;
@@ -278,7 +284,10 @@ static int open_stream(struct cl_conn *conn, int fd, struct cl_err *err)
     struct timeval write_wait = { caps->write_ms / 1000, caps->write_ms % 1000 * 1000 };
 
     conn->fd = fd;
-    conn->stream = bufferevent_socket_new(conn->server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    conn->is_secure = conn->server->tls != NULL;
+    conn->stream = conn->is_secure
+                       ? cl_secure_open(conn, fd)
+                       : bufferevent_socket_new(conn->server->base, fd, BEV_OPT_CLOSE_ON_FREE);
     if (!conn->stream) {
         close(fd);
         return cl_fail(err, CL_E_SYS, "make a bufferevent");

@@ -24,11 +24,18 @@
 #include "api/http1/body.h"
 #include "api/http1/peers.h"
 #include "api/http1/server.h"
+#include "api/http1/tls.h"
 #include "sandbox/base/buf.h"
 #include "sandbox/base/list.h"
 
 struct bufferevent;
 struct evconnlistener;
+
+/* What a client showed and the handshake proved. */
+struct cl_conn_certificate {
+    uint8_t digest[CL_TLS_DIGEST];
+    int64_t until; /* seconds since 1970 */
+};
 
 enum {
     CL_INPUT_SPARE = 32 << 10,     /* bytes read ahead, over the cap of a head */
@@ -93,6 +100,8 @@ struct cl_conn {
     bool is_broken;        /* a write failed */
     bool is_paused;        /* the input is full, nothing is read */
     bool saw_eof;
+    bool is_secure; /* speaks TLS: bytes go through the bufferevent only */
+    struct cl_conn_certificate *certificate; /* owned; NULL: it showed none */
     struct cl_exchange exchange;
     char peer[INET6_ADDRSTRLEN];
     struct cl_http_field fields[CL_HEAD_FIELDS_MAX];
@@ -101,6 +110,7 @@ struct cl_conn {
 struct cl_http_server {
     struct event_base *base;         /* borrowed */
     struct evconnlistener *listener; /* owned; its fd is not */
+    struct cl_tls *tls;              /* owned, of new connections; NULL: plain text */
     struct event resume;             /* accepts again after descriptors ran out */
     struct cl_http_caps caps;
     struct cl_exchange_calls calls;
@@ -157,6 +167,13 @@ size_t cl_output_unsent(const struct cl_conn *conn);
 void cl_output_on_drained(struct cl_conn *conn);
 /* The unsent bytes' time is up. */
 void cl_output_on_late(evutil_socket_t fd, short what, void *conn);
+
+/* secure.c: TLS under a connection. NULL: no memory; then the fd is closed. */
+struct bufferevent *cl_secure_open(struct cl_conn *conn, int fd);
+/* The handshake is over (true), or failed: a client that speaks plain text is told so. */
+bool cl_secure_on_event(struct cl_conn *conn, short what);
+/* Tells the client that nothing follows. Where an answer is broken off it must not be. */
+void cl_secure_say_end(struct cl_conn *conn);
 
 /* exchange.c */
 void cl_exchange_reset(struct cl_exchange *x);

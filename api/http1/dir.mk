@@ -8,17 +8,17 @@ UNIT += test_jsonscan test_status
 test_head_SRC := $(HEAD_SRC)
 test_body_SRC := api/http1/body.c $(HEAD_SRC)
 test_conn_SRC := $(HTTP_SRC) tests/support/http_peer.c
-test_conn_LIBS := -levent_core
+test_conn_LIBS := $(HTTP_LIBS)
 test_connends_SRC := $(HTTP_SRC) tests/support/http_peer.c
-test_connends_LIBS := -levent_core
+test_connends_LIBS := $(HTTP_LIBS)
 test_server_SRC := $(HTTP_SRC) tests/support/http_peer.c
-test_server_LIBS := -levent_core
+test_server_LIBS := $(HTTP_LIBS)
 test_charge_SRC := $(HTTP_SRC) tests/support/http_peer.c
-test_charge_LIBS := -levent_core
+test_charge_LIBS := $(HTTP_LIBS)
 test_peers_SRC := api/http1/peers.c
 test_jsonscan_SRC := $(JSON_SRC)
 test_status_SRC := $(HTTP_SRC)
-test_status_LIBS := -levent_core
+test_status_LIBS := $(HTTP_LIBS)
 
 FUZZERS += fuzz_head fuzz_body fuzz_json
 fuzz_head_SRC := $(HEAD_SRC)
@@ -28,6 +28,6 @@ fuzz_json_SRC := $(JSON_SRC)
 # What this server understands of a request, for comparing it with another one.
 TOOLS += http-echo
 http-echo_SRC := tests/support/http_echo.c $(HTTP_SRC)
-http-echo_LIBS := -levent_core
+http-echo_LIBS := $(HTTP_LIBS)
 
 pytest: $(BIN)/http-echo

@@ -57,6 +57,8 @@ const struct cl_http_head *cl_exchange_head(const struct cl_exchange *x);
  * checked. */
 const char *cl_exchange_field(const struct cl_exchange *x, const char *name);
 const char *cl_exchange_peer(const struct cl_exchange *x); /* address text, for logs */
+/* SHA-256 of the certificate that the client showed, 32 bytes; NULL: none that is valid now. */
+const uint8_t *cl_exchange_certificate(const struct cl_exchange *x);
 uint64_t cl_exchange_id(const struct cl_exchange *x);
 
 void cl_exchange_want_body(struct cl_exchange *x, size_t most_bytes);

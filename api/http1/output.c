@@ -111,10 +111,11 @@ static void queue_rest(struct cl_conn *conn, const struct iovec *pieces, size_t 
     expect_drained(conn, rest);
 }
 
-/* How much the kernel took at once; 0 when something is queued before, or it is full. */
+/* How much the kernel took at once; 0 when something is queued before, it is full, or it is not
+ * to see the bytes as they are. */
 static size_t send_now(struct cl_conn *conn, struct iovec *pieces, size_t count)
 {
-    if (evbuffer_get_length(bufferevent_get_output(conn->stream)) > 0)
+    if (conn->is_secure || evbuffer_get_length(bufferevent_get_output(conn->stream)) > 0)
         return 0;
 
     ssize_t sent = writev(conn->fd, pieces, (int)count); /* non-blocking; SIGPIPE is ignored */
@@ -170,7 +171,7 @@ void cl_output_move(struct cl_conn *conn, struct evbuffer *bytes)
     cl_output_flush(conn);
     if (conn->is_broken)
         return;
-    if (evbuffer_get_length(bufferevent_get_output(conn->stream)) == 0 &&
+    if (!conn->is_secure && evbuffer_get_length(bufferevent_get_output(conn->stream)) == 0 &&
         evbuffer_write(bytes, conn->fd) < 0 && errno != EAGAIN && errno != EINTR) {
         mark_broken(conn);
         return;

@@ -56,7 +56,8 @@ static void turn_away(struct cl_http_server *server, int fd)
         "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
     server->counts.turned_away++;
-    send(fd, sorry, sizeof(sorry) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!server->tls) /* who speaks TLS would not understand it */
+        send(fd, sorry, sizeof(sorry) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (server->reserve < 0) {
         shutdown(fd, SHUT_RDWR);
         server->reserve = fd;
@@ -274,6 +275,12 @@ struct cl_http_server *cl_http_server_new(struct event_base *base, int listener,
     return server;
 }
 
+void cl_http_server_take_tls(struct cl_http_server *server, struct cl_tls **tls)
+{
+    cl_tls_free(server->tls);
+    server->tls = cl_take_ptr(tls);
+}
+
 void cl_http_server_drain(struct cl_http_server *server)
 {
     server->is_draining = true;
@@ -307,5 +314,6 @@ void cl_http_server_free(struct cl_http_server *server)
     event_del(&server->resume);
     cl_own_close(&server->reserve);
     cl_peers_fini(&server->peers);
+    cl_tls_free(server->tls);
     free(server);
 }

@@ -9,6 +9,7 @@
 
 struct event_base;
 struct cl_http_server;
+struct cl_tls;
 
 struct cl_http_caps {
     uint32_t connections;             /* open at once */
@@ -42,6 +43,8 @@ struct cl_http_server *cl_http_server_new(struct event_base *base, int listener,
                                           const struct cl_http_caps *caps,
                                           const struct cl_exchange_calls *calls,
                                           void *server_user, struct cl_err *err);
+/* Connections that come from now on speak TLS, with this pair. Takes `tls`. */
+void cl_http_server_take_tls(struct cl_http_server *server, struct cl_tls **tls);
 /* Stop accepting; idle connections close, busy ones after their answer ("Connection: close").
  */
 void cl_http_server_drain(struct cl_http_server *server);
