@@ -87,7 +87,8 @@ class Service:
             [str(part) for part in command + self.args], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
         ready = threading.Event()
-        threading.Thread(target=self._drain, args=(self.process.stderr, ready), daemon=True).start()
+        self.drained = threading.Thread(target=self._drain, args=(self.process.stderr, ready), daemon=True)
+        self.drained.start()
         if wait:
             ready.wait(30 * SLOW)
             assert self.url, "cloched did not become ready:\n" + "".join(self.log)
@@ -114,7 +115,8 @@ class Service:
     def pid(self):
         return self.process.pid
 
-    def stop(self):
+    def end(self):
+        """Asks it to end, and kills it when it does not."""
         if self.http:
             self.http.close()
         if self.process and self.process.poll() is None:
@@ -124,6 +126,9 @@ class Service:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+    def stop(self):
+        self.end()
         if self.own_state:
             shutil.rmtree(self.state, ignore_errors=True)
 

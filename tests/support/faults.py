@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is to fail (tests/support/faults.c), and whether a service under a fault is still itself: layers of its jails, confinement
+of its processes, nothing left behind."""
+
+import mmap
+import os
+import pathlib
+import struct
+
+from service import BIN, Service, cgroups_named, status, wait_until
+from test_jail import check_cgroup, check_worker, parked_default
+
+LIBRARY = BIN / "cloche-faults.so"
+KINDS = {"memory": 1, "fork": 2, "interrupted": 3, "short": 4, "full": 5, "descriptors": 6, "refused": 7, "broken": 8}
+ORDER = struct.Struct("32s I I Q Q Q Q q")  # struct order of tests/support/faults.c
+ARMED, CLOCK = 36, 72
+
+
+class Order:
+    """What is to fail, shared with the processes that it is for."""
+
+    def __init__(self, directory, program):
+        self.path = directory / "faults"
+        self.path.write_bytes(bytes(4096))
+        self.path.chmod(0o666)
+        for parent in (directory, *directory.parents[:-1]):
+            if parent.stat().st_mode & 0o011 != 0o011:
+                parent.chmod(parent.stat().st_mode | 0o011)  # the API has a uid of its own
+        self.program = program
+        with open(self.path, "r+b") as file:
+            self.page = mmap.mmap(file.fileno(), 4096)
+        self.disarm()
+
+    def arm(self, kind, at, every=0):
+        ORDER.pack_into(self.page, 0, self.program.encode(), KINDS[kind], 0, at, 0, 0, every, 0)
+        struct.pack_into("I", self.page, ARMED, 1)  # last: now it counts
+
+    def disarm(self):
+        ORDER.pack_into(self.page, 0, self.program.encode(), 0, 0, 0, 0, 0, 0, 0)
+
+    def move_clock(self, seconds):
+        """The real-time clock of all programs is so far ahead of the machine's."""
+        struct.pack_into("q", self.page, CLOCK, int(seconds * 1000))
+
+    @property
+    def struck(self):
+        return ORDER.unpack_from(self.page)[5]
+
+    def service(self, **kw):
+        return Service(wrap=["env", f"LD_PRELOAD={LIBRARY}", f"CLOCHE_FAULTS={self.path}"], **kw)
+
+
+def is_alive(pid):
+    return status(pid).get("State", "Z").strip()[:1] not in "ZX"
+
+
+def check_jail(service, pid):
+    """Every layer that can be seen from the host; a worker that ended meanwhile says nothing."""
+    try:
+        check_worker(service, pid)
+        check_cgroup(pid)
+    except (AssertionError, OSError, KeyError, ValueError):
+        if is_alive(pid):
+            raise
+
+
+def check_jails(service):
+    """All that are parked just now. How many."""
+    parked = [pid for pid in service.workers() if parked_default(pid)]
+    for pid in parked:
+        check_jail(service, pid)
+    return len(parked)
+
+
+def capabilities(pid, *names):
+    facts = status(pid)
+    return {int(facts[name], 16) for name in names} if facts else {0}
+
+
+def check_confined(service):
+    """The programs that cloched started, as the host sees them: no capability, no way to one."""
+    every = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+    for name in ("cloche-api", "cloche-loader"):
+        for pid in service.named(name):
+            wait_until(lambda p=pid: not is_alive(p) or capabilities(p, *every) == {0}, 5, what=f"{name} without capabilities")
+            facts = status(pid)
+            if not is_alive(pid):
+                continue
+            assert facts["NoNewPrivs"].strip() == "1", name
+            if name == "cloche-api":
+                assert int(facts["Uid"].split()[0]) >= 1879048192 and facts["Groups"].strip() == "", facts
+                wait_until(lambda p=pid: not is_alive(p) or status(p)["Seccomp"].strip() == "2", 5, what="the API's filter")
+    for pid in service.zygotes():
+        facts = status(pid)
+        assert not facts or os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user")
+
+
+def group_of(service):
+    """The name of its cgroups: FNV-1a of the state directory, as sandbox/state.c has it."""
+    value = 2166136261
+    for byte in str(pathlib.Path(service.state).resolve()).encode():
+        value = (value ^ byte) * 16777619 & 0xFFFFFFFF
+    return f"cloche.{value:08x}"
+
+
+def check_gone(service, what):
+    """Nothing of an instance that ended is left: no group in any hierarchy, hence no process of a jail."""
+    wait_until(lambda: not cgroups_named(group_of(service)), 20, what=f"the cgroups of {what} to be gone")
