@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verb `check`: policies, tenants with the policies beside them, profiles of containers.
+ * The verb `check`: policies, tenants with the policies beside them, settings, profiles of
+ * containers.
  * Runs in: cloche-policyc, as the admin.
  * Trusts: nothing of the files.
  */
@@ -11,6 +12,7 @@
 
 #include "policies/input.h"
 #include "policies/oci.h"
+#include "policies/settings.h"
 #include "policies/tenants.h"
 #include "policies/verbs.h"
 #include "sandbox/base/own.h"
@@ -21,6 +23,8 @@ struct check {
     struct cl_set *set;
     struct cl_tenants **tenants; /* owned, one for each file of tenants */
     size_t count;
+    struct cl_settings **settings; /* likewise */
+    size_t settings_count;
     struct cl_report report;
 };
 
@@ -75,7 +79,10 @@ static void add_file(struct check *check, const char *arg)
     cl_free_auto char *text = is_name ? NULL : cl_input_text(arg, &length, &err);
 
     /* What can't be read is said where policies are. */
-    if (!text || !cl_tenants_is(arg, text))
+    if (text && cl_settings_is(arg))
+        check->settings[check->settings_count++] =
+            cl_settings_read(arg, text, length, &check->report);
+    else if (!text || !cl_tenants_is(arg, text))
         cl_verb_input(check->set, arg, &check->report);
     else
         check->tenants[check->count++] = cl_tenants_read(arg, text, length, &check->report);
@@ -90,6 +97,9 @@ static int conclude(struct check *check)
     for (size_t i = 0; i < check->count; i++)
         cl_tenants_free(check->tenants[i]);
     free(check->tenants);
+    for (size_t i = 0; i < check->settings_count; i++)
+        cl_settings_free(check->settings[i]);
+    free(check->settings);
     cl_set_free(check->set);
     return status;
 }
@@ -104,7 +114,8 @@ int cl_verb_check(int count, char **args)
         return CL_VERB_USAGE;
     check.set = cl_set_new();
     check.tenants = calloc((size_t)count, sizeof(*check.tenants));
-    CL_CHECK(check.tenants);
+    check.settings = calloc((size_t)count, sizeof(*check.settings));
+    CL_CHECK(check.tenants && check.settings);
     for (int i = 0; i < count; i++)
         add_file(&check, args[i]);
     for (size_t i = 0; i < check.count; i++)

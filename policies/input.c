@@ -97,6 +97,15 @@ struct cl_tenants *cl_input_tenants(const char *path, int fd, struct cl_report *
     return text ? cl_tenants_read(path, text, length, report) : NULL;
 }
 
+struct cl_settings *cl_input_settings(const char *path, int fd, struct cl_report *report,
+                                      struct cl_err *err)
+{
+    size_t length = 0;
+    cl_free_auto char *text = take_text(path, fd, CL_LOAD_BYTES_MAX, &length, err);
+
+    return text ? cl_settings_read(path, text, length, report) : NULL;
+}
+
 struct cl_doc *cl_input_doc(const char *path, struct cl_report *report, struct cl_err *err)
 {
     cl_close_auto int fd = open_path(path, err);

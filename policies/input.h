@@ -5,6 +5,7 @@
 
 #include "policies/report.h"
 #include "policies/set.h"
+#include "policies/settings.h"
 #include "policies/tenants.h"
 #include "sandbox/base/err.h"
 
@@ -24,6 +25,10 @@ struct cl_doc *cl_input_doc(const char *path, struct cl_report *report, struct c
 /* tenants.yaml from an open file; NULL when it can't be read. */
 struct cl_tenants *cl_input_tenants(const char *path, int fd, struct cl_report *report,
                                     struct cl_err *err);
+
+/* cloche.yaml, likewise. */
+struct cl_settings *cl_input_settings(const char *path, int fd, struct cl_report *report,
+                                      struct cl_err *err);
 
 /* The text of any of them, owned by the caller, with a NUL behind it. */
 char *cl_input_text(const char *path, size_t *length, struct cl_err *err);

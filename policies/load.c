@@ -11,29 +11,13 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "policies/loadform.h"
 #include "policies/place.h"
 #include "policies/text.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/own.h"
 
 /* What is read, and how much of it. */
-struct form {
-    const char *noun;
-    const char *root;
-    const char *language;
-    size_t bytes_max;
-    size_t keys_max;
-};
-
-static const struct form policy_form = { "a policy", "a policy is a mapping of keys to values",
-                                         "YAML", CL_LOAD_BYTES_MAX, CL_LOAD_KEYS_MAX };
-static const struct form json_form = { "a profile", "expected an object {..}", "JSON",
-                                       CL_LOAD_BYTES_MAX, CL_LOAD_KEYS_MAX };
-static const struct form tenants_form = { "a tenants file",
-                                          "a tenants file is a mapping of keys to values",
-                                          "YAML", CL_LOAD_TENANTS_BYTES_MAX,
-                                          CL_LOAD_TENANTS_KEYS_MAX };
-
 struct text {
     const char *bytes;
     size_t length;
@@ -357,8 +341,7 @@ static int check_bytes(const struct form *form, struct cl_doc *doc, struct cl_re
     if (good == doc->length)
         return 0;
     doc->is_unreadable = true;
-    place.line = 1;
-    place.column = 1;
+    place.line = place.column = 1;
     for (const char *at = doc->text; at < doc->text + good;)
         cl_place_next(&at, &place);
     return cl_report_add(report, place, "byte 0x%02x: not UTF-8, or a control character",
@@ -395,4 +378,10 @@ struct cl_doc *cl_load_tenants(const char *path, const char *text, size_t length
                                struct cl_report *report)
 {
     return parse_as(&tenants_form, "tenants", path, (struct text){ text, length }, report);
+}
+
+struct cl_doc *cl_load_settings(const char *path, const char *text, size_t length,
+                                struct cl_report *report)
+{
+    return parse_as(&settings_form, "cloche", path, (struct text){ text, length }, report);
 }

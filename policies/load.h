@@ -34,5 +34,8 @@ struct cl_doc *cl_load_parse(const char *name, const char *path, const char *tex
 /* Likewise for tenants.yaml, which has larger caps. */
 struct cl_doc *cl_load_tenants(const char *path, const char *text, size_t length,
                                struct cl_report *report);
+/* And for cloche.yaml. */
+struct cl_doc *cl_load_settings(const char *path, const char *text, size_t length,
+                                struct cl_report *report);
 
 #endif

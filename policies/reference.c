@@ -10,6 +10,7 @@
 
 #include "policies/policy.h"
 #include "policies/rules.h"
+#include "policies/settings.h"
 #include "policies/table.h"
 #include "policies/tenanttable.h"
 #include "policies/tiers.h"
@@ -36,6 +37,16 @@ static const char tenants_intro[] =
     "refused together with them. A star stands for a name, or for an entry of a list. A "
     "number in a\n"
     "window is written with a slash and `s`, `m` or `h`.\n\n";
+
+static const char settings_intro[] =
+    "\n## The service\n\n"
+    "`cloche.yaml` in the directory of `--config`, read once at the start: each key stands for "
+    "the\n"
+    "option of the same name (`plain_text_beyond_loopback` for "
+    "`--plain-text-beyond-loopback`), and an\n"
+    "option of the command line wins. What is below `tls` is loaded together with policies and "
+    "tenants;\n"
+    "another change of the file is told in the log and waits for a restart.\n\n";
 
 static const char *const list_looks[] = {
     [CL_KEY_TEXT] = "one line of text",
@@ -92,6 +103,22 @@ static void print_tenants(void)
         print_tenant_key(&cl_tenanttable.rows[i]);
 }
 
+static void print_settings(void)
+{
+    char looks[512];
+
+    fputs(settings_intro, stdout);
+    for (size_t i = 0; i < cl_settings_table.count; i++) {
+        const struct cl_key *key = &cl_settings_table.rows[i];
+
+        cl_settings_expects(key, looks, sizeof(looks));
+        printf("- **`%s`**: %s\n  %s", key->path, key->doc, looks);
+        if (key->fallback)
+            printf("; default: `%s`", key->fallback);
+        printf(".\n");
+    }
+}
+
 static bool is_first(const struct cl_rule *rule, uint32_t tier)
 {
     for (const struct cl_rule *before = cl_rules; before < rule; before++) {
@@ -137,5 +164,6 @@ int cl_verb_reference(int count, char **args)
         print_key(&cl_table[i]);
     print_tiers();
     print_tenants();
+    print_settings();
     return CL_VERB_OK;
 }

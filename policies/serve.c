@@ -15,6 +15,7 @@
 #include "policies/policy.h"
 #include "policies/report.h"
 #include "policies/set.h"
+#include "policies/settings.h"
 #include "policies/tenants.h"
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/own.h"
@@ -25,8 +26,9 @@ enum { REFUSED_MAX = 512 }; /* what is told of one set, however much is wrong */
 
 struct serve {
     int socket;
-    struct cl_set *set;         /* owned */
-    struct cl_tenants *tenants; /* owned; NULL: none were sent */
+    struct cl_set *set;           /* owned */
+    struct cl_tenants *tenants;   /* owned; NULL: none were sent */
+    struct cl_settings *settings; /* likewise */
     struct cl_report report;
     uint32_t compiled, refused;
 };
@@ -53,6 +55,16 @@ static int take_tenants(struct serve *serve, int fd, struct cl_err *err)
     return serve->tenants ? 0 : send_refused(serve, "tenants", unread.text, err);
 }
 
+static int take_settings(struct serve *serve, int fd, struct cl_err *err)
+{
+    struct cl_err unread = CL_ERR_INIT;
+
+    if (fd < 0 || serve->settings)
+        return cl_fail(err, CL_E_LOST, "settings without a file, or twice");
+    serve->settings = cl_input_settings("cloche.yaml", fd, &serve->report, &unread);
+    return serve->settings ? 0 : send_refused(serve, "cloche", unread.text, err);
+}
+
 static int take_source(struct serve *serve, const struct cl_msg_source *source, int fd,
                        struct cl_err *err)
 {
@@ -61,6 +73,8 @@ static int take_source(struct serve *serve, const struct cl_msg_source *source, 
 
     if (source->kind == CL_SOURCE_TENANTS)
         return take_tenants(serve, fd, err);
+    if (source->kind == CL_SOURCE_SETTINGS)
+        return take_settings(serve, fd, err);
     if (source->embedded) {
         cl_set_add_embedded(serve->set, source->name, &serve->report);
         return 0;
@@ -122,6 +136,26 @@ static int send_tenants(struct serve *serve, struct cl_err *err)
     return 0;
 }
 
+static int send_settings(struct serve *serve, struct cl_err *err)
+{
+    CL_AUTO(cl_buf_fini) struct cl_buf buf = CL_BUF_INIT(sizeof(serve->settings->file));
+    struct cl_err fault = CL_ERR_INIT;
+    union cl_msg_any msg;
+    cl_close_auto int file = -1;
+
+    if (!serve->settings || serve->settings->is_refused)
+        return 0;
+    if (cl_buf_put(&buf, &serve->settings->file, sizeof(serve->settings->file), &fault) == 0)
+        file = cl_pack_seal(&buf, &fault);
+    if (file < 0)
+        return send_refused(serve, "cloche", fault.text, err);
+    memset(&msg, 0, sizeof(msg));
+    msg.compiled.kind = CL_SOURCE_SETTINGS;
+    snprintf(msg.compiled.name, sizeof(msg.compiled.name), "cloche");
+    serve->compiled++;
+    return cl_msg_send(serve->socket, CL_M_COMPILED, &msg, &file, 1, err);
+}
+
 static int send_problems(struct serve *serve, struct cl_err *err)
 {
     char text[sizeof(((struct cl_msg_refused *)0)->text)];
@@ -151,7 +185,7 @@ static int compile(struct serve *serve, struct cl_err *err)
         if (spec && send_compiled(serve, spec, err) < 0)
             return -1;
     }
-    if (send_tenants(serve, err) < 0)
+    if (send_tenants(serve, err) < 0 || send_settings(serve, err) < 0)
         return -1;
     cl_report_sort(&serve->report);
     if (send_problems(serve, err) < 0)
@@ -190,6 +224,7 @@ int cl_serve_run(int socket, struct cl_err *err)
         go_on = one_message(&serve, err);
     cl_set_free(serve.set);
     cl_tenants_free(serve.tenants);
+    cl_settings_free(serve.settings);
     cl_report_fini(&serve.report);
     return go_on;
 }

@@ -33,6 +33,11 @@ enum cl_key_type {
     CL_KEY_RATE,      /* a number in a window: 50/s */
     CL_KEY_TIME_RATE, /* a time in a window: 600s/m */
     CL_KEY_DIR,       /* an absolute path */
+    CL_KEY_PRINT,     /* sha256: and 64 digits */
+    /* of cloche.yaml only */
+    CL_KEY_ADDRESS, /* 127.0.0.1:8420 */
+    CL_KEY_KEEP,    /* a time and a number: 168h,100000 */
+    CL_KEY_STORE,   /* two sizes: 16Gi,4Gi */
 };
 
 enum cl_item_kind { CL_ITEM_MODULE = 1, CL_ITEM_IDENTIFIER, CL_ITEM_TIER, CL_ITEM_SYSCALL };

@@ -62,6 +62,7 @@ static const struct msg_rule msg_rules[] = {
       TEXTS(TEXT(cl_msg_function, tenant), TEXT(cl_msg_function, name)) },
     { "FUNCTIONS", CL_M_FUNCTIONS, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_functions), 0, 0,
       TEXTS(TEXT(cl_msg_functions, tenant), TEXT(cl_msg_functions, text)) },
+    { "TLS", CL_M_TLS, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_tls), 1, 1, NO_TEXT },
 
     { "SPAWN", CL_M_SPAWN, CL_WAY_CLOCHED_TO_ZYGOTE, SIZE(cl_msg_spawn), 1, CL_FDPASS_MAX,
       NO_TEXT },
@@ -93,6 +94,7 @@ static const struct msg_rule msg_rules[] = {
       TEXTS(TEXT(cl_msg_function, tenant), TEXT(cl_msg_function, name)) },
     { "FILES", CL_M_FILES, CL_WAY_LOADER_TO_CLOCHED, SIZE(cl_msg_functions), 0, 0,
       TEXTS(TEXT(cl_msg_functions, tenant), TEXT(cl_msg_functions, text)) },
+    { "PAIR", CL_M_PAIR, CL_WAY_LOADER_TO_CLOCHED, SIZE(cl_msg_tls), 1, 1, NO_TEXT },
 };
 /* clang-format on */
 

@@ -50,6 +50,7 @@ enum cl_msg_type {
 
     CL_M_FUNCTION = 42,  /* struct cl_msg_function + 1 fd: a file of a tenant's functions_dir */
     CL_M_FUNCTIONS = 43, /* struct cl_msg_functions: those were all of them */
+    CL_M_TLS = 45,       /* struct cl_msg_tls + 1 fd: the service's certificate and key */
 
     /* cloched -> zygote */
     CL_M_SPAWN = 64, /* struct cl_msg_spawn + fds: job socket, then the slot's cgroup fds */
@@ -80,6 +81,7 @@ enum cl_msg_type {
     CL_M_READY = 227,  /* struct cl_msg_ready: that was the answer to LOAD */
     CL_M_FILE = 228,   /* struct cl_msg_function + 1 fd: passed on as FUNCTION */
     CL_M_FILES = 229,  /* struct cl_msg_functions: passed on as FUNCTIONS */
+    CL_M_PAIR = 231,   /* struct cl_msg_tls + 1 fd: passed on as TLS */
 };
 
 struct cl_msg {
@@ -245,6 +247,15 @@ struct cl_msg_functions {
     char text[256]; /* why the last one was; "": none was */
 };
 
+/* The fd: a sealed memfd of the PEM files, one after the other in this order. */
+struct cl_msg_tls {
+    struct cl_msg head;
+    uint32_t certificate_bytes;
+    uint32_t key_bytes;
+    uint32_t client_ca_bytes; /* 0: clients are not asked for a certificate */
+    uint32_t reserved;
+};
+
 struct cl_msg_spawn {
     struct cl_msg head;
     uint64_t spare;
@@ -276,7 +287,8 @@ struct cl_msg_failed {
 enum cl_source_kind {
     CL_SOURCE_POLICY = 0,
     CL_SOURCE_TENANTS, /* tenants.yaml; at most one, and compiled to as many as it holds */
-    CL_SOURCE_LOCAL,   /* of MADE only: the token file of `local`, first */
+    CL_SOURCE_LOCAL,    /* of MADE only: the token file of `local`, first */
+    CL_SOURCE_SETTINGS, /* cloche.yaml; never of MADE */
 };
 
 struct cl_msg_source {
@@ -345,6 +357,7 @@ union cl_msg_any {
     struct cl_msg_problem problem;
     struct cl_msg_function function;
     struct cl_msg_functions functions;
+    struct cl_msg_tls tls;
     struct cl_msg_spawn spawn;
     struct cl_msg_up up;
     struct cl_msg_spawned spawned;
