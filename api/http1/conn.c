@@ -71,6 +71,7 @@ void cl_conn_free(struct cl_conn *conn)
     event_del(&conn->kick);
     event_del(&conn->late);
     cl_list_unlink(&conn->idle);
+    cl_list_unlink(&conn->behind);
     cl_charge_release(conn);
     cl_http_server_forget(conn);
     if (conn->state == CL_CONN_IDLE)
@@ -135,7 +136,9 @@ static void release_buffers(struct cl_conn *conn)
 static void end_exchange(struct cl_conn *conn)
 {
     struct cl_exchange *x = &conn->exchange;
-    bool keeps_alive = x->keeps_alive && !conn->saw_eof && !conn->server->is_draining;
+    const bool has_more = cl_behind_is_any(conn);
+    bool keeps_alive =
+        x->keeps_alive && (!conn->saw_eof || has_more) && !conn->server->is_draining;
 
     if (x->is_announced) {
         x->is_announced = false;
@@ -147,8 +150,22 @@ static void end_exchange(struct cl_conn *conn)
         linger(conn);
         return;
     }
+    if (has_more) {
+        cl_behind_wait(conn);
+        return;
+    }
     become_idle(conn, conn->server->caps.idle_ms);
     cl_input_resume(conn);
+}
+
+/* What came before the end of the input is answered, but for a call: that must not outlive its
+ * client, and nobody tells whether it is still there. */
+void cl_conn_take_turn(struct cl_conn *conn)
+{
+    become_idle(conn, conn->server->caps.idle_ms);
+    cl_input_resume(conn);
+    if (conn->saw_eof && conn->exchange.answer != CL_ANSWER_DONE)
+        cl_conn_free(conn);
 }
 
 static void on_kick(evutil_socket_t fd, short what, void *user)
@@ -215,7 +232,8 @@ static void on_event(struct bufferevent *stream, short what, void *user)
     (void)stream;
     if (conn->is_secure && cl_secure_on_event(conn, what))
         return;
-    if ((what & BEV_EVENT_EOF) && conn->exchange.answer == CL_ANSWER_DONE) {
+    if ((what & BEV_EVENT_EOF) &&
+        (conn->exchange.answer == CL_ANSWER_DONE || conn->state == CL_CONN_BEHIND)) {
         conn->saw_eof = true;
         return;
     }
@@ -238,6 +256,7 @@ static void on_deadline(struct cl_conn *conn, uint64_t now_us)
     case CL_CONN_BODY:
         cl_input_check_pace(conn, now_us);
         return;
+    case CL_CONN_BEHIND:
     case CL_CONN_CALL:
     case CL_CONN_FLUSH:
         cl_conn_clear_deadline(conn);
@@ -318,6 +337,7 @@ struct cl_conn *cl_conn_new(struct cl_http_server *server, int fd, struct cl_err
     conn->pending = (struct cl_buf)CL_BUF_INIT(PENDING_MAX);
     cl_list_init(&conn->link);
     cl_list_init(&conn->idle);
+    cl_list_init(&conn->behind);
     event_assign(&conn->timer, server->base, -1, 0, on_timer, conn);
     event_assign(&conn->kick, server->base, -1, 0, on_kick, conn);
     event_assign(&conn->late, server->base, -1, 0, cl_output_on_late, conn);

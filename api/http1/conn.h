@@ -44,6 +44,7 @@ enum {
 
 enum cl_conn_state {
     CL_CONN_IDLE = 1, /* no byte of a request yet */
+    CL_CONN_BEHIND,   /* bytes of the next one are there, others come first */
     CL_CONN_HEAD,
     CL_CONN_BODY,
     CL_CONN_CALL,   /* the handler has it all and is not done answering */
@@ -76,8 +77,9 @@ struct cl_exchange {
 };
 
 struct cl_conn {
-    struct cl_list link; /* server->conns */
-    struct cl_list idle; /* server->idle, while that is its state */
+    struct cl_list link;   /* server->conns */
+    struct cl_list idle;   /* server->idle, while that is its state */
+    struct cl_list behind; /* server->behind, the same */
     struct cl_http_server *server;
     struct bufferevent *stream; /* owned, owns fd */
     struct event timer;
@@ -116,7 +118,9 @@ struct cl_http_server {
     struct cl_exchange_calls calls;
     void *user;
     struct cl_list conns;
-    struct cl_list idle; /* those without a request, the longest idle first */
+    struct cl_list idle;   /* those without a request, the longest idle first */
+    struct cl_list behind; /* those whose next request came in with the last one */
+    struct event behind_turn;
     uint32_t conn_count;
     struct cl_peers peers;
     struct cl_http_counts counts;
@@ -140,6 +144,8 @@ void cl_conn_kick(struct cl_conn *conn);
 void cl_conn_kick_later(struct cl_conn *conn);
 /* Answers with a problem and closes behind it. */
 void cl_conn_refuse(struct cl_conn *conn, const struct cl_http_fault *fault);
+/* Goes on with the request that waited. May free the connection. */
+void cl_conn_take_turn(struct cl_conn *conn);
 void cl_conn_set_deadline(struct cl_conn *conn, uint64_t now_us, uint64_t after_ms);
 void cl_conn_clear_deadline(struct cl_conn *conn);
 
@@ -178,6 +184,12 @@ void cl_secure_say_end(struct cl_conn *conn);
 /* exchange.c */
 void cl_exchange_reset(struct cl_exchange *x);
 void cl_exchange_refuse(struct cl_exchange *x, const struct cl_http_fault *fault);
+
+/* behind.c: what is left of the input waits for its turn. */
+bool cl_behind_is_any(const struct cl_conn *conn);
+void cl_behind_wait(struct cl_conn *conn);
+void cl_behind_init(struct cl_http_server *server);
+void cl_behind_fini(struct cl_http_server *server);
 
 /* charge.c: bytes of bodies, answers and handlers, against server->caps.memory_bytes. Ask before
  * `more` bytes are kept, settle after whatever changed. */

@@ -148,8 +148,8 @@ static int put_head(struct cl_exchange *x, int status, const char *type, const u
     struct cl_buf *out = &x->conn->pending;
     struct cl_err err = CL_ERR_INIT;
 
-    x->keeps_alive =
-        x->head.keep_alive && x->body_is_in && !server->is_draining && !x->conn->saw_eof;
+    x->keeps_alive = x->head.keep_alive && x->body_is_in && !server->is_draining &&
+                     (!x->conn->saw_eof || cl_behind_is_any(x->conn));
     if (cl_buf_format(
             out, &err,
             "HTTP/1.1 %d %s\r\nServer: cloche\r\nDate: %s\r\nCache-Control: no-store\r\n"

@@ -250,6 +250,7 @@ void cl_input_read(struct cl_conn *conn)
     case CL_CONN_BODY:
         read_body(conn);
         return;
+    case CL_CONN_BEHIND:
     case CL_CONN_CALL:
     case CL_CONN_FLUSH:
         cl_input_watch_for_end(conn);

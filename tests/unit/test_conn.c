@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
+#include <event2/event.h>
 
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
@@ -88,6 +90,52 @@ static void conn_answers_pipelined_requests_in_order(void **state)
         assert_non_null(at);
         from = (size_t)(at - (char *)f->client.in.bytes);
     }
+}
+
+/* Whoever sends a thousand requests in one go does not keep others waiting for all the answers. */
+static void conn_with_many_requests_leaves_turns_to_others(void **state)
+{
+    struct peer_fixture *f = *state;
+    struct peer_client other = peer_connect(&f->peer);
+    static const char one[] = GET("/hello");
+    CL_AUTO(cl_buf_fini) struct cl_buf many = CL_BUF_INIT(1 << 20);
+    struct cl_err err = CL_ERR_INIT;
+
+    peer_say(&other, one);
+    peer_assert_hears(&other, "\r\n\r\nhello");
+    for (int i = 0; i < 1000; i++)
+        cl_buf_put_text(&many, one, &err);
+    assert_int_equal(send(f->client.fd, many.bytes, many.length, 0), (ssize_t)many.length);
+    assert_int_equal(send(other.fd, one, sizeof(one) - 1, 0), (ssize_t)sizeof(one) - 1);
+    for (int turns = 0; peer_count(&other, "\r\n\r\nhello") < 2 && turns < 1000; turns++) {
+        event_base_loop(f->peer.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        peer_read(&other);
+    }
+    assert_in_range(f->peer.heads, 3, 10);
+    assert_true(peer_hears(&f->client, "\r\n\r\nhello", 1000));
+    peer_hang_up(&other);
+}
+
+static void conn_answers_what_came_before_the_end_of_the_input(void **state)
+{
+    struct peer_fixture *f = *state;
+
+    for (int i = 0; i < 10; i++)
+        peer_say(&f->client, GET("/hello"));
+    shutdown(f->client.fd, SHUT_WR);
+    assert_true(peer_hears_end(&f->client));
+    assert_int_equal(peer_count(&f->client, "\r\n\r\nhello"), 10);
+}
+
+static void conn_whose_input_has_ended_begins_nothing_that_lasts(void **state)
+{
+    struct peer_fixture *f = *state;
+
+    peer_say(&f->client, GET("/hello") GET("/hello") GET("/hold") GET("/hello"));
+    shutdown(f->client.fd, SHUT_WR);
+    assert_true(peer_hears_end(&f->client));
+    assert_int_equal(peer_count(&f->client, "\r\n\r\nhello"), 2);
+    assert_null(f->peer.held);
 }
 
 static void conn_starts_a_request_only_when_the_one_before_is_answered(void **state)
@@ -421,6 +469,9 @@ int main(void)
         CASE(conn_is_reused),
         CASE(conn_takes_a_request_byte_by_byte),
         CASE(conn_answers_pipelined_requests_in_order),
+        CASE(conn_with_many_requests_leaves_turns_to_others),
+        CASE(conn_answers_what_came_before_the_end_of_the_input),
+        CASE(conn_whose_input_has_ended_begins_nothing_that_lasts),
         CASE(conn_starts_a_request_only_when_the_one_before_is_answered),
         CASE(conn_closes_when_asked),
         CASE(conn_of_http10_closes_unless_asked),
