@@ -4,12 +4,29 @@ must not have (a real module, a foreign namespace, a frame, a builtin that was t
 it got out of the Python guard. Which layer is to stop it: the GUARD, CPython itself (PYTHON: it would be stopped
 without the guard and the jail too), or only the JAIL behind them."""
 
+import functools
+import subprocess
+
+from service import BIN
+
 GUARD, PYTHON, JAIL = "guard", "python", "jail"
 
 # name -> (who stops it, source)
 ESCAPES = {}
 # name -> (who is to stop it, whether Python did alone, what was said), filled by the test
 SEEN = {}
+
+
+@functools.cache
+def has_guard():
+    """Whether the guard is in the build that is tested: `make jailbreak` leaves it out, so that the jail is alone."""
+    return "without the Python guard" not in subprocess.run([BIN / "cloche", "version"], text=True, check=True,
+                                                             stdout=subprocess.PIPE).stdout
+
+
+def stops(by):
+    """Whether an attempt that is listed so has to end within Python."""
+    return by == PYTHON or by == GUARD and has_guard()
 
 
 def escape(name, source, by=GUARD):

@@ -77,3 +77,15 @@ class LeftSlot:
         assert self.zygote in (None, zygote) and names == ["s0"], (self.zygote, zygote, names)
         self.zygote = zygote
         return envelope
+
+
+def uids_of_zygotes(service, least=3):
+    """{zygote: user ids of its workers on the host}, once there are `least` zygotes with workers at the same time."""
+    found = {}
+    for worker in service.workers():
+        try:
+            [zygote] = service.zygote_of(worker)
+            found.setdefault(zygote, []).append(status(worker)["Uid"].split()[0])
+        except (OSError, ValueError, KeyError):
+            return None  # one has just ended
+    return found if len(found) >= least else None

@@ -5,6 +5,10 @@ import statistics
 import threading
 import time
 
+import pytest
+from attack import Attack
+from service import status, wait_until
+
 
 def test_memory_by_raw_maps(attack):
     body = "while True:\n    a = sys(9, 0, 1 << 24, 3, 0x8022, -1, 0)[0]"
@@ -36,10 +40,69 @@ def test_deadline_with_signals_ignored(attack):
     assert time.monotonic() - start < 4
 
 
-def test_stopping_oneself_does_not_stop_the_clock(attack):
-    envelope = attack.run("sys(35, buffer(16, (3600).to_bytes(8, 'little')), 0)\nwhile True:\n    sys(230, 1, 0, buffer(16, (3600).to_bytes(8, 'little')), 0)",
-                          limits={"wall": "300ms"})
-    assert envelope["verdict"] in ("limit", "denied"), envelope
+def test_sleeping_does_not_stop_the_clock(attack):
+    body = "while True: sys(230, 1, 0, buffer(16, (3600).to_bytes(8, 'little')), 0)"
+    envelope = attack.run(body, limits={"wall": "300ms"})
+    assert envelope["verdict"] == "limit" and envelope["limit"]["name"] == "wall", envelope
+
+
+def test_it_can_not_stop_itself(attack):
+    """SIGSTOP and SIGTSTP to itself, by every call that sends signals politely."""
+    body = "return [sys(n, *args, sig) for n, args in ((62, [1]), (200, [1]), (234, [1, 1])) for sig in (19, 20)]"
+    assert attack.result(body) == [[-1, 1]] * 6
+
+
+# Memory of the kernel's, or that nobody wrote to, is memory.
+UNWRITTEN = {
+    "page tables of a terabyte that is only read":
+        "m = sys(9, 0, 1 << 40, 1, 0x4022, -1, 0)[0]\nfor i in range(1 << 19): ctypes.c_char.from_address(m + (i << 21)).value",
+    "heap by brk":
+        "b = sys(12, 0)[0]\nwhile sys(12, b + (1 << 22))[0] == b + (1 << 22):\n    ctypes.memset(b, 1, 1 << 22)\n    b += 1 << 22",
+    "growing by mremap":
+        "m, size = sys(9, 0, 4096, 3, 0x22, -1, 0)[0], 4096\nwhile True:\n    m = sys(25, m, size, size * 2, 1)[0]\n"
+        "    ctypes.memset(m + size, 1, size)\n    size *= 2",
+    "shared pages without a file": "while True: sys(9, 0, 1 << 22, 3, 0x8021, -1, 0)",
+}
+
+
+@pytest.mark.parametrize("name", UNWRITTEN)
+def test_memory_is_counted_however_it_is_taken(attack, name):
+    envelope = attack.run(UNWRITTEN[name])
+    assert envelope["verdict"] == "limit" and envelope["limit"]["name"] == "memory", envelope
+    assert envelope["usage"]["memory_peak_bytes"] <= 128 << 20
+
+
+def test_a_hundred_thousand_mappings_cost_the_host_little(attack):
+    """The kernel's own count of mappings ends it, and what it keeps for them is charged."""
+    body = "m, n = sys(9, 0, 1 << 30, 0, 0x4022, -1, 0)[0], 0\nwhile sys(10, m + n * 8192, 4096, 1)[0] == 0: n += 1\nreturn n"
+    envelope = attack.run(body)
+    assert envelope["verdict"] == "ok" and 1000 < envelope["result"] < 100_000, envelope
+    assert 4 << 20 < envelope["usage"]["memory_peak_bytes"] < 128 << 20
+
+
+def test_a_thread_bomb_ends_alone(cloche):
+    source = "import threading, time\ndef main():\n    while True:\n        threading.Thread(target=time.sleep, args=[60], daemon=True).start()"
+    envelope = cloche.call(source, policy="roomy")
+    assert envelope["verdict"] == "limit" and envelope["limit"]["name"] == "processes", envelope
+    assert cloche.call("def main(): return 1")["result"] == 1
+
+
+def test_a_fork_bomb_ends_alone_and_leaves_no_process(cloche):
+    """Under a policy that permits fork: no more of them than its limit, and all end with the call."""
+    def born():
+        """Those that a worker made: cloched is not their parent."""
+        return [pid for pid in cloche.workers() if status(pid).get("PPid", str(cloche.pid)).strip() != str(cloche.pid)]
+
+    envelopes = []
+    bomb = threading.Thread(target=lambda: envelopes.append(
+        Attack(cloche, "forking").run("while True: sys(57)", limits={"wall": "1s"})))
+    bomb.start()
+    wait_until(lambda: len(born()) == 7, what="the bomb")
+    bomb.join()
+    [envelope] = envelopes
+    assert envelope["verdict"] == "limit" and envelope["limit"]["name"] == "wall", envelope
+    wait_until(lambda: not born(), what="their ends")
+    assert cloche.call("def main(): return 1")["result"] == 1
 
 
 def test_a_neighbour_keeps_its_share(cloche):

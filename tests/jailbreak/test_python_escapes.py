@@ -7,7 +7,7 @@ import secrets
 import socket
 
 import pytest
-from escapes import ESCAPES, JAIL, SEEN
+from escapes import ESCAPES, JAIL, PYTHON, SEEN, has_guard, stops
 
 # What main() does with a prize: every road to the kernel that Python has, tried without mercy.
 HARNESS = """
@@ -90,16 +90,20 @@ def test_escape(cloche, host, name):
     stopped, said = column(envelope)
     SEEN[name] = by, stopped, said
     check_jail(envelope, host)
-    if by != JAIL:
+    if stops(by):
         assert stopped, f"the guard let it through: {said}"
     assert cloche.call("def main(): return 1")["result"] == 1
 
 
 def test_there_are_enough_and_the_list_is_honest():
-    """An attempt that is listed as the jail's alone, but that the guard stops by now, belongs to the guard."""
+    """An attempt that is listed as the jail's alone, but that the guard stops by now, belongs to the guard. Without
+    the guard nearly all get out of Python, so that it was the jail that held them."""
     assert len(ESCAPES) >= 80
     seen = [name for name in ESCAPES if name in SEEN]
-    if len(seen) == len(ESCAPES):
+    if len(seen) == len(ESCAPES) and not has_guard():
+        stopped = [name for name, (by, _) in ESCAPES.items() if by != PYTHON and SEEN[name][1]]
+        assert len(stopped) < 15, stopped
+    elif len(seen) == len(ESCAPES):
         late = [name for name, (by, _) in ESCAPES.items() if by == JAIL and SEEN[name][1]]
         assert not late, late
 
@@ -133,6 +137,7 @@ def main(names):
 """
 
 
+@pytest.mark.skipif("not has_guard()", reason="tells of the guard, which this build leaves out")
 def test_no_attribute_leads_to_a_real_module(cloche):
     """From every listed module, along every attribute and item that there is, six steps deep."""
     names = cloche.http.get("/v1/policies/default").json()["python"]["modules"]
