@@ -25,6 +25,7 @@ REPORT = os.environ.get("CLOCHE_FAULT_REPORT")
 ALWAYS = ("cloched", "cloche-api")
 PROGRAMS = (*ALWAYS, "cloche-zygote", "cloche-loader", "cloche-policyc", "cloche-prover") if STEP else ALWAYS
 WITHIN = 20  # seconds to be itself again
+POLICY = "version: 1\nlimits: {wall: 3s}\npool: {min: 1, max: 4}\n"
 # What a call may be told while something fails.
 EXCUSED = {"lost", "limit"}
 
@@ -36,16 +37,31 @@ def order_of(tmp_path):
     return lambda program: Order(tmp_path, program)
 
 
+@pytest.fixture
+def small(tmp_path):
+    """A configuration that starts quickly: one policy, and a spare of it."""
+    folder = tmp_path / "config"
+    (folder / "policies").mkdir(parents=True)
+    (folder / "policies/default.yaml").write_text(POLICY)
+    return folder
+
+
 def numbers(step):
     return range(FROM, MOST + 1, STEP or step)
 
 
 def run_rounds(what, step, once):
     """Calls `once` with each number until it is beyond what is ever reached; adds up the outcomes."""
-    outcomes = collections.Counter()
+    outcomes, faults = collections.Counter(), []
     missed = 0
     for at in numbers(step):
-        outcome = once(at)
+        try:
+            outcome = once(at)
+        except AssertionError as fault:
+            if not REPORT:
+                raise
+            outcome = "FAILED"
+            faults.append(str(fault))
         outcomes[outcome] += 1
         # A moment more or less makes some calls more or fewer: one that missed says nothing yet.
         missed = missed + 1 if outcome == "not reached" else 0
@@ -54,6 +70,7 @@ def run_rounds(what, step, once):
     if REPORT:
         with open(REPORT, "a") as file:
             file.write(json.dumps({"sweep": what, "outcomes": outcomes}) + "\n")
+    assert not faults, "\n\n".join(faults)
 
 
 def answers(service, order, within=WITHIN):
@@ -104,28 +121,29 @@ def check_stop(service, what):
 
 # ---------------------------------------------------------------------------------------------------- start
 
-def start_once(order, kind, at):
+def start_once(order, config, kind, at):
     """Starts with the fault ahead. What came of it."""
     what = f"start, {order.program}, {kind} {at}"
     order.arm(kind, at)
-    service = order.service()
+    service = order.service(config=config)
     try:
         service.start(wait=False)
         until = time.monotonic() + 30 * SLOW
         while service.url is None and service.process.poll() is None and time.monotonic() < until:
             time.sleep(0.005)
+        is_up = service.process.poll() is None
+        if is_up:
+            assert service.url, f"{what}: neither ready nor at an end\n" + "".join(service.log)
+            check_jails(service)
+            service.token = (service.state / "local.token").read_text().strip()
+            is_up = answers(service, order)
+        struck = order.struck
+        order.disarm()
         if service.process.poll() is not None:
-            struck = order.struck
-            order.disarm()
             assert struck, f"{what}: ended without a fault\n" + "".join(service.log)
             check_clean_end(service, what)
             return "ended with a sentence"
-        assert service.url, f"{what}: neither ready nor at an end\n" + "".join(service.log)
-        check_jails(service)
-        service.token = (service.state / "local.token").read_text().strip()
-        assert answers(service, order), f"{what}: ready, but no answer\n" + "".join(service.log)
-        struck = order.struck
-        order.disarm()
+        assert is_up, f"{what}: ready, but no answer\n" + "".join(service.log)
         check_layers(service)
         check_stop(service, what)
         return "serves" if struck else "not reached"
@@ -136,9 +154,9 @@ def start_once(order, kind, at):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_start(order_of, program, kind):
+def test_start(order_of, small, program, kind):
     order = order_of(program)
-    run_rounds(f"start {program} {kind}", 47, lambda at: start_once(order, kind, at))
+    run_rounds(f"start {program} {kind}", 47, lambda at: start_once(order, small, kind, at))
 
 
 # ------------------------------------------------------------------------------------- one call, one reload
@@ -161,6 +179,14 @@ class Sweep:
 
     def once(self, kind, at, act):
         """Does `act` with the fault ahead. What came of it."""
+        try:
+            return self.try_once(kind, at, act)
+        except AssertionError:
+            self.order.disarm()
+            self.service.stop()  # the next round has another one
+            raise
+
+    def try_once(self, kind, at, act):
         service = self.ready()
         what = f"{act.__name__}, {self.order.program}, {kind} {at}"
         assert answers(service, self.order), f"{what}: not even before"
@@ -186,14 +212,11 @@ class Sweep:
 
 
 @pytest.fixture
-def sweep(order_of, tmp_path):
+def sweep(order_of, small):
     made = []
 
     def make(program):
-        folder = tmp_path / "config"
-        (folder / "policies").mkdir(parents=True)
-        (folder / "policies/default.yaml").write_text("version: 1\nlimits: {wall: 3s}\n")
-        made.append(Sweep(order_of(program), folder))
+        made.append(Sweep(order_of(program), small))
         return made[-1]
 
     yield make
@@ -211,7 +234,7 @@ def one_call(service):
 
 def one_reload(service):
     file = service.config / "policies/default.yaml"
-    file.write_text(f"version: 1\nlimits: {{wall: 3s}}\n# {time.monotonic()}\n")
+    file.write_text(f"{POLICY}# {time.monotonic()}\n")
     before = len(service.log)
     if service.process.poll() is None:
         service.process.send_signal(signal.SIGHUP)
@@ -231,11 +254,11 @@ def test_while_it_serves(sweep, program, kind, act):
     run_rounds(f"{act.__name__} {program} {kind}", 13, lambda at: one.once(kind, at, act))
 
 
-def test_a_fault_does_strike(order_of, sweep):
+def test_a_fault_does_strike(order_of, small, sweep):
     """The sweep is not blind: the first of these calls are made, and fail."""
     # Whether the API writes anything before it is ready is a matter of moments; a call's answer it does write.
     assert sweep("cloche-api").once("short", 1, one_call) != "not reached"
     for program, kinds in (("cloched", KINDS), ("cloche-api", set(KINDS) - {"fork", "refused", "short"})):
         order = order_of(program)
         for kind in kinds:
-            assert start_once(order, kind, 1) != "not reached", f"{program} {kind}"
+            assert start_once(order, small, kind, 1) != "not reached", f"{program} {kind}"
