@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 
 #include "sandbox/base/own.h"
+#include "sandbox/base/wire.h"
 #include "tests/support/jailcase.h"
 
 enum { CAME_OUT = 98, CALLS_MAX = 400 };
@@ -31,6 +32,8 @@ static int made;
 static bool is_armed;
 /* Says that it worked, and was not made. */
 static long pretended = -1;
+/* A kernel that doesn't know Landlock says one of two things. */
+static int without_landlock;
 
 static bool is_due(void)
 {
@@ -85,6 +88,10 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
     if (is_armed && number == pretended)
         return 0;
+    if (without_landlock && number == SYS_landlock_create_ruleset) {
+        errno = without_landlock;
+        return -1;
+    }
     return is_due() ? -1 : __real_syscall(number, a, b, c, d, e, f);
 }
 
@@ -116,19 +123,72 @@ static void make_tree(void)
     EXPECT(cl_enter_tree(&policy.head, &err) == 0);
 }
 
-static void enter(void)
+static struct cl_jail job_jail(int *near)
 {
     struct cl_jail jail = jailcase_jail(&policy);
     int pair[2];
 
     EXPECT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
     jail.job_fd = pair[1];
+    *near = pair[0];
     fill_policy();
+    return jail;
+}
+
+static void enter_with(bool has_files)
+{
+    int near;
+    struct cl_jail jail = job_jail(&near);
+
+    if (!has_files) {
+        policy.head.binds.count = 0;
+        policy.head.tiers &= ~(uint32_t)CL_TIER_LATE_IMPORTS;
+        policy.head.files_bytes = 0;
+    }
     make_tree();
     is_armed = true;
     cl_enter(&jail);
     EXPECT(__real_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2);
     _exit(made < due ? 0 : CAME_OUT);
+}
+
+static void enter(void)
+{
+    enter_with(true);
+}
+
+static void enter_without_files(void)
+{
+    enter_with(false);
+}
+
+static void write_from_inside(const struct cl_jail_seen *seen)
+{
+    _exit(write(CL_JOB_FD, seen, sizeof(*seen)) == sizeof(*seen) ? 0 : 1);
+}
+
+static void clone_without_the_address(void)
+{
+    struct cl_err err = CL_ERR_INIT;
+    struct cl_jail_seen seen = { 0 };
+    int near;
+    struct cl_jail jail = job_jail(&near);
+
+    make_tree();
+    is_armed = true;
+    EXPECT(cl_enter_clone(&jail, write_from_inside, &err) >= 0 && made > due);
+    close(jail.job_fd);
+    EXPECT(read(near, &seen, sizeof(seen)) == sizeof(seen) && seen.uid == 5);
+}
+
+static void load_no_filter_of_the_zygotes(void)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    jailcase_jail(&policy);
+    policy.head.filter_zygote.count = 0;
+    EXPECT(cl_enter_seccomp_zygote(&policy.head, &err) == 0);
+    EXPECT(__real_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0);
 }
 
 static void enter_the_tree(void)
@@ -191,6 +251,7 @@ static void no_call_of_a_step_may_fail(void **state)
 {
     (void)state;
     assert_in_range(sweep(enter), 40, CALLS_MAX - 2);
+    assert_in_range(sweep(enter_without_files), 30, CALLS_MAX - 2);
 }
 
 static void no_call_that_makes_the_tree_may_fail(void **state)
@@ -209,6 +270,7 @@ static void the_zygotes_filter_may_not_fail(void **state)
 {
     (void)state;
     assert_int_equal(sweep(load_the_zygotes_filter), 1);
+    assert_int_equal(jailcase_run(load_no_filter_of_the_zygotes), 0);
 }
 
 static void what_only_claims_to_have_worked_is_noticed(void **state)
@@ -227,6 +289,31 @@ static void what_only_claims_to_have_worked_is_noticed(void **state)
     assert_int_equal(jailcase_run(enter), 0);
 }
 
+/* Its place in memory is only asked for: the worker's own id is wrong then, and nothing else. */
+static void worker_is_born_where_the_kernel_tells_no_address_of_its_id(void **state)
+{
+    (void)state;
+    jailcase_need_root();
+    due = 1;
+    assert_int_equal(jailcase_run(clone_without_the_address), 0);
+}
+
+static void kernel_without_landlock_leaves_the_other_layers(void **state)
+{
+    static const int answers[] = { ENOSYS, EOPNOTSUPP };
+
+    (void)state;
+    jailcase_need_root();
+    due = CALLS_MAX;
+    for (size_t i = 0; i < CL_COUNT(answers); i++) {
+        without_landlock = answers[i];
+        assert_int_equal(jailcase_run(enter), 0);
+    }
+    without_landlock = EACCES;
+    assert_string_equal(cl_enter_step_name(jailcase_run(enter)), "landlock");
+    without_landlock = 0;
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -234,6 +321,8 @@ int main(void)
         cmocka_unit_test(no_call_that_makes_the_tree_may_fail),
         cmocka_unit_test(no_capability_may_stay_in_the_bounding_set),
         cmocka_unit_test(the_zygotes_filter_may_not_fail),
+        cmocka_unit_test(worker_is_born_where_the_kernel_tells_no_address_of_its_id),
+        cmocka_unit_test(kernel_without_landlock_leaves_the_other_layers),
         cmocka_unit_test(what_only_claims_to_have_worked_is_noticed),
     };
 
