@@ -17,7 +17,7 @@ API_UNIT := test_refusal test_quantity test_ulid test_idtable test_path test_rou
 UNIT += $(API_UNIT)
 
 # All of the API but main, with exchanges that write down what is asked of them instead of HTTP.
-API_TEST_SRC := $(filter-out api/main.c,$(API_SRC)) tests/support/exchange_fake.c \
+API_TEST_SRC := $(filter-out api/main.c api/pair.c,$(API_SRC)) tests/support/exchange_fake.c \
                 tests/support/api_fake.c tests/support/job_case.c tests/support/policy_sample.c \
                 tests/support/tenant_sample.c \
                 tests/support/store_case.c
@@ -48,6 +48,11 @@ UNIT += test_sessionstream
 FUZZERS += fuzz_sessionframes
 test_sessionstream_SRC := api/sessions/stream.c $(fuzz_frames_SRC)
 fuzz_sessionframes_SRC := $(test_sessionstream_SRC)
+
+# What a request says of its trace.
+UNIT += test_trace
+test_trace_SRC := api/trace.c
+test_trace_LIBS := -lsodium
 
 # Tokens and quotas by themselves.
 UNIT += test_keyring test_quota

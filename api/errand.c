@@ -81,7 +81,7 @@ static int compose(struct cl_job *job, struct cl_verdict *verdict, struct cl_buf
 
     if (!job->reply.is_failed && cl_reply_put_envelope(&job->reply, &envelope, text, &err) == 0)
         return 0;
-    cl_log(CL_ERROR, "errand.failed", "id=%s %s", job->name, err.text);
+    cl_log(CL_ERROR, "errand.failed", CL_JOB_TEXT " what=\"%s\"", CL_JOB_OF(job), err.text);
     *verdict =
         (struct cl_verdict){ .kind = CL_V_LOST, .message = "its answer could not be composed" };
     job->reply.is_failed = false;
@@ -147,8 +147,8 @@ static void on_refused(void *self, struct cl_job *job, const struct cl_refusal *
     struct cl_errand *errand = self;
     const struct cl_errand_end end = { .id = errand->id, .name = job->name, .refusal = why };
 
-    cl_log(CL_INFO, "call.refused", "id=%s tenant=%s policy=%s problem=%s", job->name,
-           job->pool->tenant->name, job->policy, cl_refusal_row(why->kind)->slug);
+    cl_log(CL_INFO, "call.refused", CL_JOB_TEXT " policy=%s problem=%s", CL_JOB_OF(job),
+           job->policy, cl_refusal_row(why->kind)->slug);
     if (errand->calls->on_end)
         errand->calls->on_end(errand->self, &end);
     errand_free(errand);

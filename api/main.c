@@ -20,6 +20,7 @@
 #include "api/confine.h"
 #include "api/dispatch/jailclient.h"
 #include "api/options.h"
+#include "api/pair.h"
 #include "api/pythonv1/names.h"
 #include "api/sessions/session.h"
 #include "api/storeq.h"
@@ -95,7 +96,7 @@ static void on_sigterm(evutil_socket_t fd, short what, void *arg)
 _Noreturn static void lose(const struct cl_err *why)
 {
     /* Without cloched nothing can be served; it starts another one, or is gone itself. */
-    cl_log(app.is_draining ? CL_INFO : CL_ERROR, "api.lost", "%s", why->text);
+    cl_log(app.is_draining ? CL_INFO : CL_ERROR, "api.lost", "what=\"%s\"", why->text);
     _exit(1);
 }
 
@@ -292,7 +293,7 @@ static int start(const struct cl_options *options, struct cl_err *err)
     uint64_t descriptors = 0;
 
     if (cl_fdpass_check(CL_CONTROL_FD, SOCK_SEQPACKET, err) < 0 || check_listener(err) < 0 ||
-        start_loop(err) < 0)
+        keep_place(err) < 0 || start_loop(err) < 0)
         return -1;
     if (raise_descriptors(&descriptors, err) < 0 ||
         cl_options_caps(options, descriptors, &caps, err) < 0 ||

@@ -39,7 +39,8 @@ static int set_log(struct cl_options *options, const char *value, struct cl_err 
     const int level = cl_log_level_parse(value);
 
     if (level < 0)
-        return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info or debug", value);
+        return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info or debug, or as info,json",
+                       value);
     options->log = (enum cl_log_level)level;
     return 0;
 }

@@ -40,7 +40,8 @@ void cl_reply_fini(struct cl_reply *reply)
 static void note(struct cl_reply *reply, int done, const struct cl_err *err)
 {
     if (done < 0 && !reply->is_failed)
-        cl_log(CL_ERROR, "reply.failed", "kind=%s %s", cl_err_kind_name(err->kind), err->text);
+        cl_log(CL_ERROR, "reply.failed", "kind=%s what=\"%s\"", cl_err_kind_name(err->kind),
+               err->text);
     if (done < 0)
         reply->is_failed = true;
 }

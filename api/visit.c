@@ -176,6 +176,19 @@ static int enter(struct cl_visit *visit, struct cl_refusal *refusal)
     return visit->route->check ? visit->route->check(visit, refusal) : 0;
 }
 
+/* The answer names the span under which the request was served. */
+static void join_trace(struct cl_visit *visit)
+{
+    char timing[sizeof("traceparent;desc=\"\"") + CL_TRACE_PARENT];
+
+    visit->trace = cl_trace_of(cl_exchange_head(visit->exchange));
+    if (!visit->trace)
+        return;
+    snprintf(timing, sizeof(timing), "traceparent;desc=\"%.*s\"", CL_TRACE_PARENT,
+             visit->trace);
+    cl_exchange_header(visit->exchange, "Server-Timing", timing);
+}
+
 static void on_head(struct cl_exchange *exchange, void *server)
 {
     struct cl_refusal refusal = CL_REFUSAL_INIT;
@@ -185,6 +198,7 @@ static void on_head(struct cl_exchange *exchange, void *server)
     visit->app = server;
     visit->exchange = exchange;
     cl_exchange_set_user(exchange, visit);
+    join_trace(visit);
     if (enter(visit, &refusal) < 0) {
         visit->route = NULL;
         cl_visit_refuse(visit->app, exchange, &refusal);
@@ -230,6 +244,7 @@ static void on_end(struct cl_exchange *exchange, bool complete)
         cl_dispatch_abandon(visit->app->dispatch, visit->job, visit->is_detached);
     if (visit->later && visit->later->on_end)
         visit->later->on_end(visit->later_self);
+    free(visit->trace);
     free(visit);
 }
 

@@ -45,6 +45,7 @@ struct cl_visit {
     struct cl_tenant *tenant; /* NULL on open routes */
     const struct cl_key *key; /* of the tenant: which token called; NULL on open routes */
     uint32_t generation;      /* in force when the token was checked */
+    char *trace;              /* that it belongs to, by trace.h; NULL: none */
     char param[CL_ROUTE_PARAM_MAX];
     enum cl_takes
         body_type; /* which of the route's the body is; CL_TAKES_NONE: there is none */

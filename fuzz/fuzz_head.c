@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/http1/head.h"
+#include "api/trace.h"
 #include "sandbox/base/own.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -50,6 +51,24 @@ static void check_head(const struct cl_http_head *head, const char *start, const
     }
 }
 
+/* What it says of a trace: what is handed on is in a fixed form whatever came in. */
+static void check_trace(const struct cl_http_head *head)
+{
+    cl_free_auto char *trace = cl_trace_of(head);
+    cl_free_auto char *branch = cl_trace_branch(trace);
+    char id[CL_TRACE_ID_SIZE];
+
+    cl_trace_id(trace, id);
+    if (!trace) {
+        CL_CHECK(!branch && id[0] == '\0');
+        return;
+    }
+    CL_CHECK(strlen(trace) <= CL_TRACE_MAX && strlen(id) == CL_TRACE_ID_SIZE - 1);
+    CL_CHECK(strspn(id, "0123456789abcdef") == strlen(id) && cl_head_is_value(trace));
+    CL_CHECK(strncmp(trace, "00-", 3) == 0 && branch && strlen(branch) == strlen(trace));
+    CL_CHECK(trace[CL_TRACE_PARENT] == '\0' || cl_trace_is_state(cl_trace_state(trace)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     struct cl_http_field fields[16];
@@ -69,5 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     CL_CHECK(result == 0 || (fault.status >= 400 && fault.status <= 505 && fault.detail));
     if (result == 0)
         check_head(&head, text, text + taken);
+    if (result == 0)
+        check_trace(&head);
     return 0;
 }

@@ -31,11 +31,13 @@ static int serve(int count, char **args)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    if (count == 1 && strcmp(args[0], "--learn") == 0)
+    const int level = count > 0 ? cl_log_level_parse(args[0]) : CL_INFO;
+
+    if (count == 2 && strcmp(args[1], "--learn") == 0)
         cl_pack_learn();
-    else if (count != 0)
+    else if (count > 1 || level < 0)
         return CL_VERB_USAGE;
-    cl_log_open("policyc", CL_INFO);
+    cl_log_open("policyc", (enum cl_log_level)level);
     if (cl_fdpass_check(CL_CONTROL_FD, SOCK_SEQPACKET, &err) < 0 || cl_confine_run(&err) < 0 ||
         cl_serve_run(CL_CONTROL_FD, &err) < 0) {
         cl_log(CL_ERROR, "policyc.serve", "error=\"%s\"", err.text);
@@ -63,7 +65,7 @@ static const struct verb {
     { "reference", cl_verb_reference, "", NULL, "print the reference of all keys as markdown" },
     { "tokens", cl_verb_tokens, " list|add|revoke|rotate FILE ...", "--json",
       "the tokens of a tenants file; `cloche token` speaks to it" },
-    { "serve", serve, "", "--learn", "compile for cloched, on descriptor 3" },
+    { "serve", serve, " [LEVEL]", "--learn", "compile for cloched, on descriptor 3" },
 };
 
 static int usage(const char *program, FILE *out)

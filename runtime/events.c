@@ -105,11 +105,55 @@ static PyObject *progress_event(PyObject *self, PyObject *args, PyObject *keywor
     Py_RETURN_NONE;
 }
 
+/* --------------------------------------------------------------------------------- its trace */
+
+/* A dict in a context variable, so that calls of a session that run together have their own, and
+ * threads and tasks that a call starts have its. Made by the first call that has a trace. */
+static PyObject *traced;
+
+static PyObject *find_trace(void)
+{
+    PyObject *found = NULL;
+
+    if (traced && PyContextVar_Get(traced, NULL, &found) < 0)
+        return NULL;
+    return found ? found : PyDict_New();
+}
+
+int cl_events_trace(PyObject *name, PyObject *value)
+{
+    cl_pyref_auto PyObject *found = NULL;
+    cl_pyref_auto PyObject *longer = NULL;
+    cl_pyref_auto PyObject *token = NULL;
+    cl_pyref_auto PyObject *key = PyObject_CallMethod(name, "lower", NULL);
+
+    if (!traced)
+        traced = PyContextVar_New("cloche.trace", NULL);
+    found = traced ? find_trace() : NULL;
+    longer = found && key ? PyDict_Copy(found) : NULL;
+    if (!longer || PyDict_SetItem(longer, key, value) < 0)
+        return -1;
+    token = PyContextVar_Set(traced, longer);
+    return token ? 0 : -1;
+}
+
+static PyObject *trace(PyObject *self, PyObject *unused)
+{
+    cl_pyref_auto PyObject *found = find_trace();
+
+    (void)self;
+    (void)unused;
+    return found ? PyDict_Copy(found) : NULL;
+}
+
 static PyMethodDef functions[] = {
     { "log", (PyCFunction)(void (*)(void))log_event, METH_VARARGS | METH_KEYWORDS,
       "log(message, level='info'): a line for whoever watches the call." },
     { "progress", (PyCFunction)(void (*)(void))progress_event, METH_VARARGS | METH_KEYWORDS,
       "progress(value, total=None, message=None): how far the call is." },
+    { "trace", trace, METH_NOARGS,
+      "trace(): headers that make a request of this call's part of its trace; {} without "
+      "one." },
     { NULL, NULL, 0, NULL },
 };
 

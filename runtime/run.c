@@ -132,21 +132,30 @@ static void end_raised(const struct cl_call *call)
         cl_report_end(&report, value);
 }
 
+static int set_variable(PyObject *name, PyObject *value)
+{
+    cl_pyref_auto PyObject *os = PyImport_ImportModule("os");
+    cl_pyref_auto PyObject *variables = os ? PyObject_GetAttrString(os, "environ") : NULL;
+
+    return variables ? PyObject_SetItem(variables, name, value) : -1;
+}
+
+/* All that comes is the call's trace. A session has one environment for all its calls, so there
+ * only cloche.trace() knows it. */
 static int set_environment(const struct cl_call *call)
 {
     for (size_t i = 0; i < call->env_count; i++) {
         const char *text = call->env[i].bytes;
         const char *equals = memchr(text, '=', call->env[i].length);
-        cl_pyref_auto PyObject *os = PyImport_ImportModule("os");
-        cl_pyref_auto PyObject *variables = os ? PyObject_GetAttrString(os, "environ") : NULL;
         cl_pyref_auto PyObject *name = NULL;
         cl_pyref_auto PyObject *value = NULL;
 
-        if (!variables || !equals)
+        if (!equals)
             return -1;
         name = PyUnicode_DecodeFSDefaultAndSize(text, equals - text);
         value = PyUnicode_DecodeFSDefault(equals + 1);
-        if (!name || !value || PyObject_SetItem(variables, name, value) < 0)
+        if (!name || !value || cl_events_trace(name, value) < 0 ||
+            (call->number == 0 && set_variable(name, value) < 0))
             return -1;
     }
     return 0;

@@ -202,13 +202,15 @@ static int serve(const struct cl_policy *policy, struct cl_err *err)
     return got;
 }
 
-int main(void)
+int main(int count, char **args)
 {
     struct cl_err err = CL_ERR_INIT;
     struct cl_run_loaded loaded = { 0, 0 };
     uint64_t started_us = cl_clock_us();
 
-    cl_log_open("zygote", CL_INFO);
+    const int level = count > 1 ? cl_log_level_parse(args[1]) : CL_INFO;
+
+    cl_log_open("zygote", level < 0 ? CL_INFO : (enum cl_log_level)level);
     if (cl_fdpass_check(CL_CONTROL_FD, SOCK_SEQPACKET, &err) < 0) {
         cl_log(CL_ERROR, "zygote.start", "error=\"%s\" hint=\"cloched starts this\"", err.text);
         return EXIT_FAILURE;

@@ -50,7 +50,7 @@ static const struct option {
     { "--state", "DIR", "/var/lib/cloche", "lock, store and local token", PLACE(state) },
     { "--listen", "ADDR:PORT", "127.0.0.1:8420", "port 0 picks one", PLACE(listen) },
     { "--drain", "TIME", "30s", "what running calls get after SIGTERM", PLACE(drain) },
-    { "--log", "LEVEL", "info", "error, warn, info or debug", PLACE(log) },
+    { "--log", "LEVEL", "info", "error, warn, info, debug; or as info,json", PLACE(log) },
     { "--buffers", "SIZE", "256Mi", "for bodies and answers of all requests", PLACE(buffers) },
     { "--keep", "TIME,CALLS", "168h,100000", "how long, and how many, ended calls",
       PLACE(keep) },
@@ -129,7 +129,7 @@ static int parse_options(int count, char **args, struct cl_err *err)
         return cl_fail(err, CL_E_INPUT, "--drain %s: a time like 30s or 500ms is wanted",
                        set->drain);
     if (cl_log_level_parse(set->log) < 0)
-        return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info or debug", set->log);
+        return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info, debug, or info,json", set->log);
     return 0;
 }
 
@@ -149,14 +149,14 @@ void cl_daemon_check_ready(struct cl_daemon *daemon)
         daemon->generation == 0 || !has_spare())
         return;
     daemon->is_ready = true;
-    fprintf(stderr, "cloched: ready on http://%s\n", daemon->state.address);
+    cl_log_say(CL_INFO, "ready on http://%s", daemon->state.address);
     cl_state_notify("READY=1");
 }
 
 void cl_daemon_stop(struct cl_daemon *daemon, const char *why)
 {
     if (why && daemon->exit_status == 0) {
-        fprintf(stderr, "cloched: %s\n", why);
+        cl_log_say(CL_ERROR, "%s", why);
         daemon->exit_status = 1;
     }
     daemon->loop.stop = true;
@@ -237,7 +237,7 @@ static int check_kernel(struct cl_err *err)
     if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
         return cl_fail(err, CL_E_DENIED, "this kernel has no seccomp filters");
     if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
-        cl_log(CL_WARN, "start.landlock", "this kernel has none: a third layer is missing");
+        cl_log(CL_WARN, "start.landlock", "what=\"this kernel has none: a third layer is missing\"");
     return 0;
 }
 

@@ -123,7 +123,7 @@ static void refuse(struct cl_load *load, const char *why)
         cl_daemon_stop(daemon, why);
         return;
     }
-    cl_log(CL_ERROR, "load.refused", "generation=%u stays error=\"%s\"", daemon->generation,
+    cl_log(CL_ERROR, "load.refused", "generation=%u error=\"%s\"", daemon->generation,
            why);
     daemon->refused = load->problem;
     if (load->problem.count == 0)
@@ -205,7 +205,7 @@ static void note_problem(struct cl_load *load, const char *text)
 {
     if (load->problem.count++ == 0)
         snprintf(load->problem.text, sizeof(load->problem.text), "%s", text);
-    cl_log(CL_ERROR, "load.problem", "%s", text);
+    cl_log(CL_ERROR, "load.problem", "error=\"%s\"", text);
 }
 
 static void on_ready(struct cl_load *load, const struct cl_msg_ready *ready)
@@ -265,7 +265,8 @@ static void on_exit_loader(struct cl_child *child, const struct cl_exit *how)
 /* What changed while there was none was heard by nobody. */
 static int start_loader(struct cl_load *load, struct cl_err *err)
 {
-    const char *const arguments[] = { "cloche-loader", load->daemon->options.config, NULL };
+    const char *const arguments[] = { "cloche-loader", load->daemon->options.log,
+                                      load->daemon->options.config, NULL };
     const struct cl_start start = { .program = CL_PROGRAM_LOADER,
                                     .arguments = arguments,
                                     .fd = load->daemon->state.dir };
@@ -296,7 +297,7 @@ static void on_late(struct cl_timer *timer)
 void cl_load_start(struct cl_daemon *daemon)
 {
     struct cl_load *load = &daemon->load;
-    const char *const arguments[] = { "cloche-policyc", "serve",
+    const char *const arguments[] = { "cloche-policyc", "serve", daemon->options.log,
                                       daemon->options.learn ? "--learn" : NULL, NULL };
     const struct cl_start start = {
         .program = CL_PROGRAM_POLICYC,

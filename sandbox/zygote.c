@@ -225,7 +225,7 @@ static void free_zygote(struct cl_zygote **zygote)
 struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_brood *brood,
                                   struct cl_err *err)
 {
-    static const char *const arguments[] = { "cloche-zygote", NULL };
+    const char *const arguments[] = { "cloche-zygote", daemon->options.log, NULL };
     const struct cl_start start = {
         .program = CL_PROGRAM_ZYGOTE,
         .arguments = arguments,

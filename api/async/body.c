@@ -17,7 +17,7 @@ static const char *const kinds[] = {
     [CL_CALL_KIND_EVAL] = "eval",
 };
 
-/* "1\ncall\n<function>\n<trace>\n<body>"; neither field can hold the end of a line. */
+/* "1\ncall\n<function>\n<trace of trace.h>\n<body>"; neither field can hold the end of a line. */
 int cl_async_pack(const struct cl_call_sent *sent, struct cl_buf *out, struct cl_err *err)
 {
     const char *trace = sent->trace ? sent->trace : "";

@@ -226,7 +226,7 @@ static void on_finished(void *arg, const struct cl_err *err)
     cl_async_op_done(op);
     /* CL_E_INPUT: there is no such call any more, so its end is nobody's. */
     if (call && err->kind != CL_E_NONE && err->kind != CL_E_INPUT) {
-        cl_log(CL_WARN, "async.finish", "id=%s kind=%s what=\"%s\"", op->id,
+        cl_log(CL_WARN, "async.finish", CL_ASYNC_TEXT " kind=%s what=\"%s\"", CL_ASYNC_OF(call),
                cl_err_kind_name(err->kind), err->text);
         if (err->kind == CL_E_LIMIT)
             shorten(call, finish);
@@ -277,7 +277,7 @@ void cl_async_end(struct cl_async_call *call, const struct cl_async_ending *endi
 
     CL_CHECK(finish);
     compose_end(call, ending, finish);
-    cl_log(CL_INFO, "async.end", "id=%s tenant=%s verdict=%s", call->id, call->tenant,
+    cl_log(CL_INFO, "async.end", CL_ASYNC_TEXT " verdict=%s", CL_ASYNC_OF(call),
            cl_verdict_name(ending->kind));
     send_finish(call, finish, cl_verdict_name(ending->kind));
 }

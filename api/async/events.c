@@ -110,7 +110,8 @@ void cl_async_on_events(void *self, const char *ndjson, size_t length)
     if (cl_replay_renumber(ndjson, length, run->base, &run->last, &run->pending, &err) < 0 &&
         !run->has_lost) {
         run->has_lost = true;
-        cl_log(CL_WARN, "async.events", "id=%s what=\"%s\"", run->call->id, err.text);
+        cl_log(CL_WARN, "async.events", CL_ASYNC_TEXT " what=\"%s\"", CL_ASYNC_OF(run->call),
+               err.text);
     }
     if (run->pending.length > 0 && !event_pending(run->flush, EV_TIMEOUT, NULL))
         event_add(run->flush, &wait);

@@ -53,8 +53,9 @@ struct cl_async_call {
     struct cl_async *async;
     char id[CL_ULID_SIZE];
     char tenant[CL_NAME_MAX];
-    char policy[CL_NAME_MAX]; /* as it was when accepted */
-    struct cl_tenant *known;  /* NULL until cloched has told of it; then it stays */
+    char policy[CL_NAME_MAX];     /* as it was when accepted */
+    char trace[CL_TRACE_ID_SIZE]; /* for the log; "": none, or not read yet after a restart */
+    struct cl_tenant *known;      /* NULL until cloched has told of it; then it stays */
     enum cl_async_state state;
     unsigned lane;
     uint32_t attempts;
@@ -64,6 +65,10 @@ struct cl_async_call {
     struct cl_async_run *run; /* NULL but while it runs */
     struct cl_list watches;
 };
+
+/* What log lines about it begin with. */
+#define CL_ASYNC_TEXT     "id=%s tenant=%s trace=%s"
+#define CL_ASYNC_OF(call) (call)->id, (call)->tenant, (call)->trace
 
 /* Who wants to hear of a call. A watch unlinks itself, or is unlinked before on_end. */
 struct cl_async_watch {

@@ -6,6 +6,7 @@
  */
 #include <event2/event.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,7 +139,8 @@ static void on_end(void *self, const struct cl_errand_end *end)
         return;
     }
     if (may_run_again(call, end)) {
-        cl_log(CL_INFO, "async.again", "id=%s attempts=%" PRIu32, call->id, call->attempts);
+        cl_log(CL_INFO, "async.again", CL_ASYNC_TEXT " attempts=%" PRIu32, CL_ASYNC_OF(call),
+               call->attempts);
         drop_end(run);
         go_back(call, retry_ms(call->attempts));
         return;
@@ -224,6 +226,7 @@ static void begin(struct cl_async_call *call, struct start *start)
     struct cl_tenant *tenant = cl_async_tenant(call);
     int got = -1;
 
+    cl_trace_id(start->sent.trace, call->trace);
     if (tenant)
         got = cl_prepare(app, tenant, &start->sent, &prepared, &why);
     else
@@ -257,7 +260,7 @@ static void on_modules(void *self, const struct cl_refusal *refusal)
 
 static void start_failed(struct cl_async_call *call, const struct cl_err *err)
 {
-    cl_log(CL_WARN, "async.start", "id=%s kind=%s what=\"%s\"", call->id,
+    cl_log(CL_WARN, "async.start", CL_ASYNC_TEXT " kind=%s what=\"%s\"", CL_ASYNC_OF(call),
            cl_err_kind_name(err->kind), err->text);
     cl_async_put(call, cl_store_now() + BACK_MS * 1000, true);
 }

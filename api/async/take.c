@@ -23,6 +23,7 @@ struct entry {
     char idem_key[KEY_MAX];
     uint8_t idem_hash[HASH_BYTES];
     char policy[CL_NAME_MAX];
+    char trace[CL_TRACE_ID_SIZE];
     char function[CL_REQUEST_FUNCTION_MAX];
     unsigned lane;
     bool may_retry;
@@ -103,6 +104,9 @@ static void admit(const struct entry *entry)
     call->lane = entry->lane;
     call->may_retry = entry->may_retry;
     call->is_urgent = entry->is_urgent;
+    memcpy(call->trace, entry->trace, sizeof(call->trace));
+    cl_log(CL_INFO, "async.accepted", CL_ASYNC_TEXT " policy=%s", CL_ASYNC_OF(call),
+           call->policy);
     cl_async_put(call, 0, false);
 }
 
@@ -141,8 +145,6 @@ static void on_inserted(void *arg, const struct cl_err *err)
         return;
     }
     if (entry->fresh == CL_STORE_FRESH) {
-        cl_log(CL_INFO, "async.accepted", "id=%s tenant=%s policy=%s", entry->op.id,
-               entry->op.tenant, entry->policy);
         admit(entry);
     }
     if (visit)
@@ -248,6 +250,7 @@ static int fill(struct entry *entry, const struct cl_call_sent *sent,
     strcpy(entry->op.tenant, visit->tenant->name);
     strncpy(entry->key, cl_visit_key(visit), sizeof(entry->key) - 1);
     entry->is_urgent = !visit->is_async;
+    cl_trace_id(visit->trace, entry->trace);
     entry->request = (struct cl_buf)CL_BUF_INIT(sent->length + (16 << 10));
     if (read_idem_key(entry, refusal) < 0 || check(entry, sent, refusal) < 0)
         return -1;

@@ -122,7 +122,7 @@ int cl_calls_take(struct cl_visit *visit, enum cl_call_kind kind, const char *fu
     struct cl_call_sent sent = {
         .kind = kind,
         .function = function,
-        .trace = cl_exchange_field(visit->exchange, "traceparent"),
+        .trace = visit->trace,
         .body = body.text,
         .length = body.length,
     };
@@ -170,7 +170,7 @@ static void give_up(struct cl_app *app, struct cl_job *job)
     struct cl_refusal why = CL_REFUSAL_INIT;
     struct cl_exchange *exchange = job->exchange;
 
-    cl_log(CL_WARN, "call.memory", "id=%s tenant=%s", job->name, job->pool->tenant->name);
+    cl_log(CL_WARN, "call.memory", CL_JOB_TEXT, CL_JOB_OF(job));
     cl_dispatch_abandon(app->dispatch, job->id, false);
     why.retry_after_s = 1;
     cl_refusal_set(&why, CL_R_NO_MEMORY, "other requests hold what there is for its answer");
@@ -189,8 +189,8 @@ static bool on_progress(void *self, struct cl_job *job)
 
 static void on_refused(void *self, struct cl_job *job, const struct cl_refusal *why)
 {
-    cl_log(CL_INFO, "call.refused", "id=%s tenant=%s policy=%s problem=%s", job->name,
-           job->pool->tenant->name, job->policy, cl_refusal_row(why->kind)->slug);
+    cl_log(CL_INFO, "call.refused", CL_JOB_TEXT " policy=%s problem=%s", CL_JOB_OF(job),
+           job->policy, cl_refusal_row(why->kind)->slug);
     /* A streamed answer that has begun can only be broken off. */
     if (job->exchange && job->reply.is_begun)
         cl_exchange_abort(job->exchange);
@@ -207,8 +207,8 @@ static void log_failed(const struct cl_job *job)
         return;
     memcpy(&err, job->stream.final.bytes, sizeof(err));
     cl_err_distrust(&err);
-    cl_log(CL_ERROR, "call.failed", "id=%s from=worker kind=%s what=\"%s\"", job->name,
-           cl_err_kind_name(err.kind), err.text);
+    cl_log(CL_ERROR, "call.failed", CL_JOB_TEXT " from=worker kind=%s what=\"%s\"",
+           CL_JOB_OF(job), cl_err_kind_name(err.kind), err.text);
 }
 
 struct cl_envelope cl_calls_envelope(const struct cl_job *job, const struct cl_verdict *verdict)
@@ -234,10 +234,10 @@ void cl_calls_note_end(struct cl_app *app, const struct cl_job *job,
     log_failed(job);
     cl_metrics_count_call(&app->metrics, verdict->kind, total_us);
     cl_log(CL_INFO, "call.end",
-           "id=%s tenant=%s policy=%s verdict=%s wall_us=%" PRIu64 " cpu_us=%" PRIu64
-           " total_us=%" PRIu64,
-           job->name, job->pool->tenant->name, job->policy, cl_verdict_name(verdict->kind),
-           job->end.wall_us, job->end.cpu_us, total_us);
+           CL_JOB_TEXT " policy=%s verdict=%s wall_us=%" PRIu64 " cpu_us=%" PRIu64
+                       " total_us=%" PRIu64 " spare=%" PRIu64,
+           CL_JOB_OF(job), job->policy, cl_verdict_name(verdict->kind), job->end.wall_us,
+           job->end.cpu_us, total_us, job->spare ? job->spare->id : 0);
 }
 
 static void on_done(void *self, struct cl_job *job, const struct cl_verdict *verdict)

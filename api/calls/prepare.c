@@ -6,7 +6,6 @@
  */
 #include "api/calls/prepare.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,21 +13,18 @@
 #include "api/sessions/session.h"
 #include "api/visit.h"
 
-/* W3C trace context, version 00: fixed shape, or it is left out. */
-static bool is_traceparent(const char *text)
+int cl_prepare_trace(struct cl_request *request, const char *trace, struct cl_refusal *refusal)
 {
-    static const char shape[] = "00-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
+    const char *state = cl_trace_state(trace);
+    char parent[CL_TRACE_PARENT + 1];
 
-    if (strlen(text) != sizeof(shape) - 1)
-        return false;
-    for (size_t i = 0; i < sizeof(shape) - 1; i++) {
-        const bool is_hex =
-            isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f');
-
-        if (shape[i] == 'h' ? !is_hex : text[i] != shape[i])
-            return false;
-    }
-    return true;
+    cl_trace_id(trace, request->trace);
+    if (!request->trace[0])
+        return 0;
+    snprintf(parent, sizeof(parent), "%s", trace);
+    if (cl_request_put_env(request, "TRACEPARENT", parent, refusal) < 0)
+        return -1;
+    return state[0] ? cl_request_put_env(request, "TRACESTATE", state, refusal) : 0;
 }
 
 static struct cl_pool *pool_named(const struct cl_app *app, const struct cl_tenant *tenant,
@@ -86,8 +82,7 @@ int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
         snprintf(request->function, sizeof(request->function), "%s", sent->function);
     if (kinds[sent->kind].parse(request, sent->body, sent->length, refusal) < 0)
         return -1;
-    if (sent->trace && is_traceparent(sent->trace) &&
-        cl_request_put_env(request, "TRACEPARENT", sent->trace, refusal) < 0)
+    if (cl_prepare_trace(request, sent->trace, refusal) < 0)
         return -1;
     if (request->function[0]) {
         const int got =

@@ -21,7 +21,7 @@ enum cl_call_kind { CL_CALL_KIND_CALL = 0, CL_CALL_KIND_EVAL };
 struct cl_call_sent {
     enum cl_call_kind kind;
     const char *function; /* named by the path; "": the body names it, or has the source */
-    const char *trace;    /* the field traceparent; NULL or malformed: none */
+    const char *trace;    /* of trace.h; NULL or "": none */
     const char *body;
     size_t length;
     struct cl_session *session; /* NULL: a jail of its own. The job still has to join it. */
@@ -40,6 +40,10 @@ struct cl_prepared {
 int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
                const struct cl_call_sent *sent, struct cl_prepared *prepared,
                struct cl_refusal *refusal);
+
+/* What the worker is told of a trace, and what log lines name of it. NULL or "": nothing. */
+int cl_prepare_trace(struct cl_request *request, const char *trace, struct cl_refusal *refusal);
+
 
 void cl_prepared_fini(struct cl_prepared *prepared);
 

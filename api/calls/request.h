@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "api/refusal.h"
+#include "api/trace.h"
 #include "policies/policy.h"
 #include "sandbox/base/buf.h"
 #include "sandbox/base/wire.h"
@@ -43,6 +44,7 @@ struct cl_request {
     char function[CL_REQUEST_FUNCTION_MAX]; /* "module.name", its frames are not put yet; "": it
                                                has its source. Set before parse: by the path */
     char version[CL_REQUEST_VERSION_MAX];   /* of the module; "": the present one */
+    char trace[CL_TRACE_ID_SIZE];           /* id of the trace it belongs to; "": none */
     enum cl_priority priority;              /* among its tenant's calls that are stored */
     uint64_t asked[CL_LIMIT_COUNT_];
     bool is_asked[CL_LIMIT_COUNT_];  /* which of them were in the request */

@@ -198,8 +198,7 @@ void cl_dispatch_abandon(struct cl_dispatch *dispatch, uint64_t id, bool runs_on
     if (job->state == CL_JOB_NEW || job->state == CL_JOB_QUEUED) {
         if (runs_on)
             return;
-        cl_log(CL_INFO, "call.cancelled", "id=%s tenant=%s queued=1", job->name,
-               job->pool->tenant->name);
+        cl_log(CL_INFO, "call.cancelled", CL_JOB_TEXT " queued=1", CL_JOB_OF(job));
         cl_job_free(dispatch, job);
         return;
     }
@@ -228,7 +227,8 @@ static void look(struct cl_dispatch *dispatch, struct cl_spare *spare)
 
     if (cl_spare_recv_ready(spare, &err) >= 0)
         return;
-    cl_log(CL_INFO, "spare.gone", "spare=%llu %s", (unsigned long long)spare->id, err.text);
+    cl_log(CL_INFO, "spare.gone", "spare=%llu what=\"%s\"", (unsigned long long)spare->id,
+           err.text);
     drop(dispatch, spare);
 }
 

@@ -106,6 +106,10 @@ struct cl_job {
     uint64_t taken_us;
 };
 
+/* What every log line about a job begins with. */
+#define CL_JOB_TEXT    "id=%s tenant=%s trace=%s"
+#define CL_JOB_OF(job) (job)->name, (job)->pool->tenant->name, (job)->request.trace
+
 struct cl_dispatch *cl_dispatch_new(struct event_base *base, struct cl_tenancy *tenancy,
                                     const struct cl_dispatch_caps *caps,
                                     const struct cl_dispatch_calls *calls, void *self);

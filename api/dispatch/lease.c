@@ -113,8 +113,8 @@ static void on_state(struct cl_dispatch *dispatch, struct cl_job *job)
         }
         return;
     case CL_STREAM_BROKEN:
-        cl_log(CL_WARN, "call.protocol", "id=%s tenant=%s from=worker %s", job->name,
-               job->pool->tenant->name, job->stream.why);
+        cl_log(CL_WARN, "call.protocol", CL_JOB_TEXT " from=worker what=\"%s\"", CL_JOB_OF(job),
+               job->stream.why);
         dry(job);
         /* After FINISH cloched takes no KILL any more; the worker is ended by it anyway. */
         cl_lease_kill(dispatch, job, CL_KILL_PROTOCOL, CL_LIMIT_NONE);
@@ -175,7 +175,7 @@ static bool may_try_again(const struct cl_job *job)
 
 static void try_again(struct cl_dispatch *dispatch, struct cl_job *job)
 {
-    cl_log(CL_INFO, "call.again", "id=%s attempt=%u cause=%u status=%d", job->name,
+    cl_log(CL_INFO, "call.again", CL_JOB_TEXT " attempt=%u cause=%u status=%d", CL_JOB_OF(job),
            job->attempts, job->end.cause, job->end.status);
     cl_turn_end(dispatch, job);
     cl_spare_free(job->spare);

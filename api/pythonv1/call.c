@@ -31,6 +31,7 @@ static void call_free(struct cl_v1_call *call)
     cl_buf_fini(&call->params);
     cl_buf_fini(&call->content);
     cl_v1_outcome_fini(&call->outcome);
+    free(call->trace);
     free(call);
 }
 
@@ -174,6 +175,7 @@ static struct cl_v1_call *make_call(struct cl_app *app, const struct cl_v1_calle
     copy_text(call->task_id, sizeof(call->task_id), caller->task_id);
     call->timeout_s = caller->timeout_s;
     call->isolated = caller->isolated;
+    call->trace = caller->trace && caller->trace[0] ? strdup(caller->trace) : NULL;
     call->outcome = (struct cl_v1_outcome)CL_V1_OUTCOME_INIT;
     call->content.limit = CL_V1_CONTENT_MAX;
     call->started_us = cl_clock_us();

@@ -36,6 +36,7 @@ struct cl_v1_call {
     char task_id[CL_V1_TASK_MAX + 1];
     uint32_t timeout_s;
     bool isolated;
+    char *trace;               /* owned; NULL: none */
     struct cl_v1_scope *scope; /* borrowed from a batch, or NULL */
 
     struct cl_buf params; /* the plan's views point here */

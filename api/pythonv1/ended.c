@@ -27,7 +27,7 @@ static int work_forget(struct cl_store *store, void *arg, struct cl_err *err)
 static void on_done(void *arg, const struct cl_err *err)
 {
     if (err->kind)
-        cl_log(CL_WARN, "session.forget", "%s", err->text);
+        cl_log(CL_WARN, "session.forget", "what=\"%s\"", err->text);
     free(arg);
 }
 

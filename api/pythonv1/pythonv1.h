@@ -49,6 +49,7 @@ struct cl_v1_caller {
     const char *task_id; /* names the call in messages; "": its own id does */
     uint32_t timeout_s;  /* 0: what the policy gives */
     bool isolated;       /* a fresh jail for functions of files, too */
+    const char *trace;   /* of trace.h; NULL or "": none */
 };
 
 /* Views are valid during the callback only. */

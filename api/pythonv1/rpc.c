@@ -277,6 +277,7 @@ static int open_caller(struct rpc *rpc, struct cl_refusal *refusal)
         .policy = rpc->policy,
         .key = cl_visit_key(rpc->visit),
         .session = rpc->session,
+        .trace = rpc->visit->trace,
     };
     snprintf(rpc->policy, sizeof(rpc->policy), "%s", policy);
     if (policy[0] &&

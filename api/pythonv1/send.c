@@ -232,7 +232,8 @@ static int start(struct cl_v1_call *call, struct cl_refusal *refusal)
     const uint32_t flags = CL_CALL_V1 | (session ? CL_CALL_SESSION : 0);
     int put;
 
-    if (!pool || put_frames(call, &request, refusal) < 0)
+    if (!pool || put_frames(call, &request, refusal) < 0 ||
+        cl_prepare_trace(&request, call->trace, refusal) < 0)
         return -1;
     put = put_modules(call, &request, refusal);
     if (put != 0)

@@ -96,8 +96,8 @@ static struct cl_stream *find_stream(void *self, uint32_t call)
 
 static void broken(struct cl_session *session, uint32_t call, const char *why)
 {
-    cl_log(CL_WARN, "session.protocol", "session=%s tenant=%s from=worker %s", session->id,
-           session->tenant->name, why);
+    cl_log(CL_WARN, "session.protocol", "session=%s tenant=%s from=worker what=\"%s\"",
+           session->id, session->tenant->name, why);
     session->culprit = session->culprit ? session->culprit : call;
     cl_session_kill(session, CL_KILL_PROTOCOL, CL_LIMIT_NONE);
 }

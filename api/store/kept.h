@@ -74,6 +74,7 @@ struct cl_store_workflow {
     const char *status;      /* of python-v1: running, completed, ... */
     const char *session;     /* of its run, "": none yet */
     const char *policy;      /* that its tasks run under; "" or NULL: the tenant's default */
+    const char *trace;       /* of api/trace.h; "" or NULL: none */
     struct cl_blob document; /* normalised JSON */
     struct cl_blob error;    /* JSON */
     uint64_t serial;         /* rises with each one, over all tenants; set by the store */

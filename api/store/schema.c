@@ -12,7 +12,7 @@
 
 enum { APPLICATION_ID = 0x436c6f63 }; /* "Cloc" */
 
-const char *const *const cl_store_steps[] = { cl_store_step_1 };
+const char *const *const cl_store_steps[] = { cl_store_step_1, cl_store_step_2 };
 const size_t cl_store_step_count = CL_COUNT(cl_store_steps);
 
 static int do_text(sqlite3 *db, const char *sql, struct cl_err *err)

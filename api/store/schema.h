@@ -11,6 +11,7 @@
 /* Each a list of statements, ended by NULL; step n makes version n of version n - 1. Released
  * steps never change. */
 extern const char *const cl_store_step_1[];
+extern const char *const cl_store_step_2[];
 extern const char *const *const cl_store_steps[];
 extern const size_t cl_store_step_count;
 

@@ -9,7 +9,7 @@
 /* What read_row reads, in its order; the list leaves out what is long. */
 #define COMMON                                                                                 \
     "SELECT tenant, id, key, name, status, session, serial, task_count, is_task, is_done,"     \
-    " is_cancelled, deadline_us, created_us, started_us, ended_us, error, policy"
+    " is_cancelled, deadline_us, created_us, started_us, ended_us, error, policy, trace"
 #define LEAN  COMMON ", NULL FROM workflow"
 #define WHOLE COMMON ", document FROM workflow"
 
@@ -33,10 +33,11 @@ static int read_row(struct cl_sql_rows *rows, struct cl_store_workflow *workflow
         .started_us = cl_sql_number(rows, 13),
         .ended_us = cl_sql_number(rows, 14),
         .policy = cl_sql_text(rows, 16),
+        .trace = cl_sql_text(rows, 17),
     };
     if (cl_sql_kept(rows, 15, &workflow->error, err) < 0)
         return -1;
-    return cl_sql_kept(rows, 17, &workflow->document, err);
+    return cl_sql_kept(rows, 18, &workflow->document, err);
 }
 
 /* Returns how many rows were read. */
@@ -66,8 +67,8 @@ static int insert(struct cl_store *store, const struct cl_store_workflow *workfl
         store,
         "INSERT INTO workflow (tenant, id, key, name, status, session, task_count, is_task,"
         " is_done, is_cancelled, deadline_us, created_us, started_us, ended_us, error,"
-        " document, bytes, policy)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " document, bytes, policy, trace)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (tenant, id) DO NOTHING",
         CL_SQL_VALUES(CL_TEXT(workflow->tenant), CL_TEXT(workflow->id), CL_TEXT(workflow->key),
                       CL_TEXT(workflow->name), CL_TEXT(workflow->status),
@@ -77,7 +78,8 @@ static int insert(struct cl_store *store, const struct cl_store_workflow *workfl
                       CL_NUMBER(workflow->created_us), CL_NUMBER(workflow->started_us),
                       CL_NUMBER(workflow->ended_us), CL_KEPT(workflow->error),
                       CL_KEPT(workflow->document), CL_NUMBER(bytes),
-                      CL_TEXT(workflow->policy ? workflow->policy : "")),
+                      CL_TEXT(workflow->policy ? workflow->policy : ""),
+                      CL_TEXT(workflow->trace ? workflow->trace : "")),
         err);
 }
 

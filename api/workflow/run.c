@@ -52,6 +52,8 @@ struct cl_run *cl_run_new(struct cl_runs *runs, const struct cl_run_ask *ask,
     run->is_task = ask->is_task;
     snprintf(run->key, sizeof(run->key), "%s", ask->key);
     snprintf(run->policy, sizeof(run->policy), "%s", ask->policy);
+    run->trace = strdup(ask->trace ? ask->trace : "");
+    CL_CHECK(run->trace);
     run->plan = *plan;
     *plan = (struct cl_plan){ 0 };
     run->tasks = calloc(count, sizeof(*run->tasks));
@@ -111,6 +113,7 @@ void cl_run_free(struct cl_run *run)
     free(run->tasks);
     free(run->dirty);
     free(run->claims);
+    free(run->trace);
     free(run);
 }
 
@@ -201,6 +204,7 @@ static const struct cl_v1_calls task_calls = { .on_done = cl_run_task_done };
 void cl_run_start_claimed(struct cl_run *run, struct cl_run_task *task)
 {
     const struct cl_plan_task *plan = &run->plan.tasks[task->index];
+    cl_free_auto char *trace = cl_trace_branch(run->trace);
     const struct cl_v1_caller caller = {
         .tenant = run->tenant,
         .policy = run->policy,
@@ -209,6 +213,7 @@ void cl_run_start_claimed(struct cl_run *run, struct cl_run_task *task)
         .task_id = plan->id,
         .timeout_s = plan->timeout_s,
         .isolated = plan->is_isolated,
+        .trace = trace,
     };
     const struct cl_json params = { (const char *)task->params.bytes, task->params.length };
     const struct cl_v1_want want = { plan->method, params };

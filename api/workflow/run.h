@@ -30,6 +30,7 @@ struct cl_run_ask {
     const char *key;    /* the token's id; "" is the tenant's own token */
     const char *policy; /* "": the tenant's default */
     bool is_task;       /* a workflow of one, made by POST /v1/tasks */
+    const char *trace;  /* of trace.h; NULL or "": none */
 };
 
 /* Who waits for news of one run. Part of the caller; in a list while it is watching. */

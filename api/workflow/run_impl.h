@@ -79,6 +79,7 @@ struct cl_run {
     char key[CL_NAME_MAX];
     char policy[CL_NAME_MAX];
     char session[CL_V1_SESSION_MAX];
+    char *trace;              /* owned; "": none */
     struct cl_v1_scope scope; /* its registrations, when it has no session */
     bool is_task;
     struct cl_plan plan;

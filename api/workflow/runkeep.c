@@ -110,6 +110,7 @@ static struct cl_store_workflow workflow_of(const struct cl_run *run)
         .status = run->status,
         .session = run->session,
         .policy = run->policy,
+        .trace = run->trace,
         .document = { run->plan.document.bytes, run->plan.document.length },
         .task_count = (uint32_t)run->plan.count,
         .is_task = run->is_task,

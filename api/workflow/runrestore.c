@@ -29,7 +29,7 @@ struct saved_task {
 
 struct saved {
     struct saved *next;
-    char *tenant, *id, *key, *session, *policy, *document;
+    char *tenant, *id, *key, *session, *policy, *trace, *document;
     size_t document_length;
     bool is_task, is_cancelled;
     int64_t created_us, started_us, deadline_us;
@@ -70,6 +70,7 @@ static int on_workflow(void *self, const struct cl_store_workflow *row, struct c
         .key = keep(row->key, strlen(row->key)),
         .session = keep(row->session, strlen(row->session)),
         .policy = keep(row->policy, strlen(row->policy)),
+        .trace = keep(row->trace, strlen(row->trace)),
         .document = keep(row->document.bytes, row->document.length),
         .document_length = row->document.length,
         .is_task = row->is_task,
@@ -155,6 +156,7 @@ static void free_saved(struct saved *saved)
     free(saved->key);
     free(saved->session);
     free(saved->policy);
+    free(saved->trace);
     free(saved->document);
     free(saved);
 }
@@ -240,7 +242,8 @@ void cl_run_replay(struct cl_run *run)
                                          .policy = run->policy,
                                          .key = run->key,
                                          .session = run->session,
-                                         .task_id = "" };
+                                         .task_id = "",
+                                         .trace = run->trace };
     struct cl_err err = CL_ERR_INIT;
 
     while (run->replayed < run->plan.count && run->open > 0) {
@@ -276,7 +279,8 @@ static void go_on(struct cl_run_task *task)
 static void restore(struct cl_runs *runs, const struct saved *saved, struct cl_tenant *tenant,
                     struct cl_plan *plan)
 {
-    const struct cl_run_ask ask = { tenant, saved->key, saved->policy, saved->is_task };
+    const struct cl_run_ask ask = { tenant, saved->key, saved->policy, saved->is_task,
+                                    saved->trace };
     struct cl_run *run = cl_run_new(runs, &ask, plan);
     bool has_begun = saved->started_us != 0;
 

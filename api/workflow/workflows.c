@@ -205,7 +205,7 @@ static int submit(struct cl_visit *visit, const char *body, size_t length, bool 
     struct cl_plan CL_AUTO(cl_plan_fini) made = { 0 };
     const char *policy = cl_exchange_field(visit->exchange, "cloche-policy");
     const struct cl_run_ask who = { visit->tenant, cl_visit_key(visit), policy ? policy : "",
-                                    is_task };
+                                    is_task, visit->trace };
     struct cl_err err = CL_ERR_INIT;
     struct asking *asking;
     bool waits = false;

@@ -262,8 +262,8 @@ int main(int count, char **args)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    cl_log_open("cloche-loader", CL_WARN);
-    loader_.config = count > 1 ? args[1] : NULL;
+    cl_log_open("loader", (enum cl_log_level)cl_log_level_parse(count > 1 ? args[1] : "info"));
+    loader_.config = count > 2 ? args[2] : NULL;
     if (start(&loader_, &err) < 0 || cl_loop_run(&loader_.loop, &err) < 0) {
         cl_log(CL_ERROR, "loader.lost", "error=\"%s\"", err.text);
         return 1;

@@ -436,7 +436,7 @@ def test_bind_of_a_source_that_is_not_roots_alone_is_refused(keys, policies, hos
     try:
         written.rename(file)
         os.kill(keys.pid, signal.SIGHUP)
-        problem = wait_until(lambda: said(f" load.problem policy source-{kind}: "), what="the problem")[0]
+        problem = wait_until(lambda: said(f" load.problem error=\"policy source-{kind}: "), what="the problem")[0]
         assert f"{host}/{kind}" in problem and why in problem
         wait_until(lambda: said(" load.refused "), what="the refusal")
     finally:

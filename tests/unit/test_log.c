@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +111,7 @@ static void levels_above_the_highest_are_not_written(void **state)
 static void event_without_pairs_ends_without_a_space(void **state)
 {
     (void)state;
-    cl_log(CL_INFO, "start", "%s", "");
+    cl_log(CL_INFO, "start", "name=%s", "");
     assert_string_equal(caught_event(), "info cloche start\n");
 }
 
@@ -138,8 +139,8 @@ static void hostile_bytes_are_escaped(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char wanted[256];
-        cl_log(CL_INFO, "e", "%s", cases[i].text);
-        snprintf(wanted, sizeof(wanted), "info cloche e %s\n", cases[i].shown);
+        cl_log(CL_INFO, "e", "what=\"%s\"", cases[i].text);
+        snprintf(wanted, sizeof(wanted), "info cloche e what=\"%s\"\n", cases[i].shown);
         assert_string_equal(caught_event(), wanted);
     }
 }
@@ -151,15 +152,15 @@ static void long_text_is_cut_and_says_so(void **state)
     (void)state;
     memset(text, 'x', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
-    cl_log(CL_INFO, "e", "%s", text);
+    cl_log(CL_INFO, "e", "what=\"%s\"", text);
     const char *line = caught();
     assert_true(strlen(line) < 2200);
-    assert_string_equal(line + strlen(line) - 5, "x...\n");
+    assert_string_equal(line + strlen(line) - 6, "x\"...\n");
 
     memset(text, '\1', sizeof(text) - 1); /* four bytes each when escaped */
-    cl_log(CL_INFO, "e", "%s", text);
+    cl_log(CL_INFO, "e", "what=\"%s\"", text);
     line = caught();
-    assert_true(strlen(line) <= 4096 && strlen(line) > 4080);
+    assert_true(strlen(line) <= 4096 && strlen(line) > 4070);
     assert_string_equal(line + strlen(line) - 8, "\\x01...\n");
 }
 
@@ -182,14 +183,111 @@ static void stalled_reader_costs_lines_and_no_time(void **state)
     while (write(ends[1], fill, sizeof(fill)) > 0)
         ;
     fcntl(ends[1], F_SETFL, 0);
-    cl_log(CL_INFO, "first", "%s", "");
-    cl_log(CL_INFO, "second", "%s", "");
+    cl_log(CL_INFO, "first", "name=%s", "");
+    cl_log(CL_INFO, "second", "name=%s", "");
     while (read(ends[0], rest, sizeof(rest)) > 0)
         ;
-    cl_log(CL_INFO, "third", "%s", "");
+    cl_log(CL_INFO, "third", "name=%s", "");
     assert_string_equal(caught_event(), "info cloche third lines_lost=2\n");
-    cl_log(CL_INFO, "fourth", "%s", "");
+    cl_log(CL_INFO, "fourth", "name=%s", "");
     assert_string_equal(caught_event(), "info cloche fourth\n");
+}
+
+/* What a caller could wish to be read as a key, a value's end or a line of its own. */
+static const char hostile[] = "x\" tenant=other \\\n{\"event\":1} \xff";
+
+static void no_text_ends_its_value_or_begins_a_key(void **state)
+{
+    (void)state;
+    cl_log(CL_INFO, "e", "what=\"%s\" n=%d", hostile, 1);
+    assert_string_equal(
+        caught_event(),
+        "info cloche e what=\"x\\\" tenant=other \\\\\\x0a{\\\"event\\\":1} \\xff\" n=1\n");
+    cl_log(CL_INFO, "e", "name=%s n=%d", hostile, 1);
+    assert_string_equal(caught_event(),
+                        "info cloche e name=x\\x22\\x20tenant=other\\x20\\x5c\\x0a{"
+                        "\\x22event\\x22:1}\\x20\\xff n=1\n");
+}
+
+static void json_has_the_same_with_types(void **state)
+{
+    (void)state;
+    cl_log_open("api", CL_INFO | CL_LOG_JSON);
+    cl_log(CL_WARN, "e", "id=%s trace=%s n=%d big=%llu size=%zu one=1 at=%s:%u what=\"%.3s\"",
+           "42", "", -7, 1ull << 63, (size_t)9, "a b", 5u, "abcdef");
+    char *line = caught();
+    assert_memory_equal(line, "{\"time\":\"20", 11);
+    assert_string_equal(line + 34,
+                        ",\"level\":\"warn\",\"process\":\"api\",\"event\":\"e\",\"id\":\"42\","
+                        "\"n\":-7,\"big\":9223372036854775808,\"size\":9,\"one\":1,"
+                        "\"at\":\"a b:5\",\"what\":\"abc\"}\n");
+}
+
+static void json_escapes_what_is_hostile(void **state)
+{
+    (void)state;
+    cl_log_open("api", CL_INFO | CL_LOG_JSON);
+    cl_log(CL_INFO, "e", "what=\"%s\" name=%s", hostile, hostile);
+    assert_string_equal(
+        strstr(caught(), ",\"what\""),
+        ",\"what\":\"x\\\" tenant=other \\\\\\u000a{\\\"event\\\":1} \\ufffd\","
+        "\"name\":\"x\\\" tenant=other \\\\\\u000a{\\\"event\\\":1} \\ufffd\"}\n");
+}
+
+/* Texts end, and no comma or colon is without what belongs behind it. */
+static bool is_object(const char *line)
+{
+    bool in_text = false;
+    char last = '\0';
+
+    for (; *line && *line != '\n'; line++) {
+        if (in_text && *line == '\\') {
+            line++;
+            continue;
+        }
+        in_text = in_text != (*line == '"');
+        if ((*line == '}' || *line == ',') && !in_text && strchr(",:{", last))
+            return false;
+        last = *line;
+    }
+    return !in_text && last == '}' && strcmp(line, "\n") == 0;
+}
+
+/* Wherever the end of the room falls. */
+static void json_that_is_cut_is_still_json(void **state)
+{
+    char text[1400];
+    int cut = 0;
+
+    (void)state;
+    cl_log_open("api", CL_INFO | CL_LOG_JSON);
+    for (size_t length = 900; length < sizeof(text) - 1; length++) {
+        memset(text, '"', length);
+        text[length] = '\0';
+        cl_log(CL_INFO, "e", "a=%s b=%d c=%s d=%u e=%s", text, 12345, text, 67890u, "z");
+        const char *line = caught();
+        assert_true(strlen(line) <= 4096);
+        assert_true(is_object(line));
+        cut += strstr(line, ",\"cut\":true}\n") != NULL;
+        assert_true(strstr(line, ",\"cut\":true}") ||
+                    strstr(line, ",\"d\":67890,\"e\":\"z\"}"));
+    }
+    assert_in_range(cut, 300, 450);
+}
+
+static void a_sentence_is_shown_at_every_level(void **state)
+{
+    (void)state;
+    cl_log_open("cloched", CL_ERROR);
+    cl_log_say(CL_INFO, "ready on %s", "http://h");
+    assert_string_equal(caught(), "cloched: ready on http://h\n");
+    cl_log_open("cloched", CL_ERROR | CL_LOG_JSON);
+    cl_log_say(CL_INFO, "ready on %s", "http://h");
+    assert_non_null(strstr(caught(),
+                           "\"level\":\"info\",\"process\":\"cloched\",\"event\":\"said\","
+                           "\"what\":\"ready on http://h\"}\n"));
+    cl_log(CL_INFO, "e", "a=1");
+    assert_string_equal(caught(), "");
 }
 
 static void levels_are_parsed_by_name(void **state)
@@ -199,6 +297,11 @@ static void levels_are_parsed_by_name(void **state)
     assert_int_equal(cl_log_level_parse("warn"), CL_WARN);
     assert_int_equal(cl_log_level_parse("info"), CL_INFO);
     assert_int_equal(cl_log_level_parse("debug"), CL_DEBUG);
+    assert_int_equal(cl_log_level_parse("warn,json"), CL_WARN | CL_LOG_JSON);
+    assert_int_equal(cl_log_level_parse("warn,text"), CL_WARN);
+    assert_int_equal(cl_log_level_parse("json"), CL_INFO | CL_LOG_JSON);
+    assert_int_equal(cl_log_level_parse("warn,"), -1);
+    assert_int_equal(cl_log_level_parse("json,warn"), -1);
     assert_int_equal(cl_log_level_parse("Error"), -1);
     assert_int_equal(cl_log_level_parse(""), -1);
 }
@@ -214,6 +317,11 @@ int main(void)
         caught_test(event_without_pairs_ends_without_a_space),
         caught_test(hostile_bytes_are_escaped),
         caught_test(long_text_is_cut_and_says_so),
+        caught_test(no_text_ends_its_value_or_begins_a_key),
+        caught_test(json_has_the_same_with_types),
+        caught_test(json_escapes_what_is_hostile),
+        caught_test(json_that_is_cut_is_still_json),
+        caught_test(a_sentence_is_shown_at_every_level),
         caught_test(stalled_reader_costs_lines_and_no_time),
         caught_test(errno_survives_and_a_dead_stderr_is_harmless),
         cmocka_unit_test(levels_are_parsed_by_name),

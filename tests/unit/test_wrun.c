@@ -186,7 +186,7 @@ static uint32_t no_random(void *self)
 static int submit(const char *text, struct cl_refusal *refusal)
 {
     static const struct cl_plan_env env = { no_random, NULL, NULL };
-    const struct cl_run_ask ask = { &tenant, "k", "", false };
+    const struct cl_run_ask ask = { .tenant = &tenant, .key = "k", .policy = "" };
     struct cl_wtree CL_AUTO(cl_wtree_fini) tree = CL_WTREE_INIT;
     struct cl_plan CL_AUTO(cl_plan_fini) plan;
     struct cl_err err = CL_ERR_INIT;
