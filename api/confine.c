@@ -120,11 +120,10 @@ static const uint16_t allowed[] = {
     SYS_getsockname,
     SYS_getpeername,
     SYS_pread64,
-    /* files of the store that are open; which may be opened has a condition below */
-    SYS_pwrite64,
+    /* files of the store that are open; which may be opened, and how any but the audit log is
+     * written, has a condition below */
     SYS_fsync,
     SYS_fdatasync,
-    SYS_ftruncate,
     /* the loop */
     SYS_epoll_wait,
     SYS_epoll_pwait,
@@ -190,7 +189,7 @@ static const uint16_t killing[] = {
     SYS_keyctl,
 };
 
-enum { FILTER_MAX = 288, PROT_EXEC_BIT = 4, LISTENER_FD = 4 };
+enum { FILTER_MAX = 320, PROT_EXEC_BIT = 4, LISTENER_FD = 4 };
 
 struct program {
     struct sock_filter code[FILTER_MAX];
@@ -245,13 +244,16 @@ static void put_if(struct program *program, uint32_t number, unsigned argument, 
     put(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
 }
 
-/* Flags of a descriptor, its seals and locks; no copy of one, which could be of the listener. */
-static void put_fcntl(struct program *program)
+/* Flags of a descriptor, its seals and locks; no copy of one, which could be of the listener. The
+ * audit log's stay as they are: without O_APPEND what it holds could be written over. */
+static void put_fcntl(struct program *program, int audit)
 {
     static const uint32_t commands[] = { F_GETFD,     F_SETFD, F_GETFL, F_SETFL,
                                          F_GET_SEALS, F_SETLK, F_GETLK };
 
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 2 + 2 * CL_COUNT(commands));
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 5 + 2 * CL_COUNT(commands));
+    put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0]), 0, 0);
+    put_row(program, (uint32_t)audit, SECCOMP_RET_ERRNO | EPERM);
     put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1]), 0, 0);
     for (size_t i = 0; i < CL_COUNT(commands); i++)
         put_row(program, commands[i], SECCOMP_RET_ALLOW);
@@ -268,7 +270,7 @@ static void put_ioctl(struct program *program)
     put(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
 }
 
-static void build(struct program *program, int store)
+static void build(struct program *program, int store, int audit)
 {
     put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
     put(program, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
@@ -281,7 +283,11 @@ static void build(struct program *program, int store)
     for (size_t i = 0; store >= 0 && i < CL_COUNT(in_store); i++)
         put_if(program, in_store[i], 0, (uint32_t)store);
     put_ioctl(program);
-    put_fcntl(program);
+    put_fcntl(program, audit);
+    put_unless(program, SYS_pwrite64, 0, (uint32_t)audit);
+    put_unless(program, SYS_ftruncate, 0, (uint32_t)audit);
+    if (audit >= 0)
+        put_if(program, SYS_dup3, 1, (uint32_t)audit);
     /* The listener outlives this process: what is done to it would outlive it, too. */
     put_unless(program, SYS_shutdown, 0, LISTENER_FD);
     put_unless(program, SYS_setsockopt, 0, LISTENER_FD);
@@ -291,13 +297,13 @@ static void build(struct program *program, int store)
     put(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
 }
 
-static int load_filter(int store, struct cl_err *err)
+static int load_filter(int store, int audit, struct cl_err *err)
 {
     static struct program program;
     struct sock_fprog prog = { 0, program.code };
 
     program.length = 0;
-    build(&program, store);
+    build(&program, store, audit);
     prog.len = program.length;
     /* Of all threads: the one that could not is the result, if any. */
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog) != 0)
@@ -327,13 +333,14 @@ int cl_confine_files(int store, struct cl_err *err)
     return landlock(store, err);
 }
 
-int cl_confine_calls(int store, struct cl_err *err)
+int cl_confine_calls(int store, int audit, struct cl_err *err)
 {
 #ifdef CL_ASAN
     (void)store;
+    (void)audit;
     (void)err;
     return 0; /* the sanitizer maps, reads and symbolizes as it likes */
 #else
-    return load_filter(store, err);
+    return load_filter(store, audit, err);
 #endif
 }

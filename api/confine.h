@@ -11,8 +11,9 @@
 
 /* In this order, the store thread is started in between: files are given up by the thread that
  * asks and by those it starts later, calls by all threads that there are. `store` is the
- * descriptor of the store's directory, -1: none. */
+ * descriptor of the store's directory, -1: none. `audit` is that of the audit log: nothing can be
+ * done to it but to write at its end, and to put another one in its place. */
 int cl_confine_files(int store, struct cl_err *err);
-int cl_confine_calls(int store, struct cl_err *err);
+int cl_confine_calls(int store, int audit, struct cl_err *err);
 
 #endif

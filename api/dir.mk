@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 PROGRAMS += cloche-api cloche
 STORE_SRC := $(wildcard api/store/*.c)
-API_ROOMS := calls dispatch tenants modules async sessions pythonv1 workflow json
+API_ROOMS := calls dispatch tenants modules async sessions pythonv1 workflow json audit
 API_SRC := $(wildcard api/*.c) $(STORE_SRC) $(foreach room,$(API_ROOMS),$(wildcard api/$(room)/*.c))
 cloche-api_SRC := $(API_SRC) $(wildcard api/http1/*.c)
 HTTP_LIBS := -levent_openssl -levent_core -lssl -lcrypto
@@ -71,3 +71,16 @@ fuzz_rpc_LIBS := -lsodium
 FUZZERS += fuzz_later
 fuzz_later_SRC := $(addprefix api/,async/body.c async/replay.c calls/events.c query.c quantity.c refusal.c) \
                   $(wildcard api/json/*.c)
+
+# The audit log: lines and their check are pure; the one who writes it needs an event loop.
+UNIT += test_auditline test_auditverify test_ledger
+FUZZERS += fuzz_audit
+AUDIT_SRC := api/audit/line.c api/audit/verify.c api/json/text.c
+test_auditline_SRC := $(AUDIT_SRC) $(wildcard api/json/*.c)
+test_auditline_LIBS := -lsodium
+test_auditverify_SRC := $(AUDIT_SRC)
+test_auditverify_LIBS := -lsodium
+fuzz_audit_SRC := $(AUDIT_SRC)
+fuzz_audit_LIBS := -lsodium
+test_ledger_SRC := $(AUDIT_SRC) api/audit/ledger.c api/audit/tail.c
+test_ledger_LIBS := -levent_core -lsodium

@@ -99,6 +99,7 @@ static void tell_end(struct cl_errand *errand, struct cl_job *job, struct cl_ver
     struct cl_errand_end end = { .id = errand->id, .name = job->name };
 
     CL_CHECK(compose(job, &verdict, &text) == 0);
+    cl_audit_call(errand->app->audit, job, &verdict);
     cl_calls_note_end(errand->app, job, &verdict);
     if (job->reply.form == CL_REPLY_BOTH) {
         envelope = cl_calls_envelope(job, &verdict);

@@ -48,12 +48,21 @@ static int put_store(const struct cl_storeq_health *store, struct cl_buf *out,
     return cl_buf_put(out, "}", 1, err);
 }
 
+static int put_audit(const struct cl_audit_health *audit, struct cl_buf *out,
+                     struct cl_err *err)
+{
+    return cl_buf_format(out, err,
+                         ",\"audit\":{\"writable\":%s,\"seq\":%" PRIu64 ",\"head\":\"%s\"}",
+                         audit->is_writable ? "true" : "false", audit->seq, audit->head);
+}
+
 int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
                     struct cl_refusal *refusal)
 {
     const struct cl_app *app = visit->app;
     const struct cl_pool *pool = first_pool(app->tenancy);
     struct cl_storeq_health store = { .is_writable = true };
+    struct cl_audit_health audit = { .is_writable = true };
     struct cl_buf CL_AUTO(cl_buf_fini) out = CL_BUF_INIT(ANSWER_MAX);
     struct cl_err err = CL_ERR_INIT;
 
@@ -62,6 +71,10 @@ int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
     refusal->retry_after_s = 1;
     if (app->storeq)
         cl_storeq_health(app->storeq, &store);
+    if (cl_audit_is_on(app->audit))
+        cl_audit_health(app->audit, &audit);
+    if (!cl_audit_may_serve(app->audit))
+        return cl_refusal_set(refusal, CL_R_NOT_READY, "the audit log can't be written");
     if (app->is_draining)
         return cl_refusal_set(refusal, CL_R_NOT_READY, "the service is going down");
     if (!pool)
@@ -70,11 +83,13 @@ int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
         return cl_refusal_set(refusal, CL_R_NOT_READY, "policy \"%s\" has no jail yet",
                               pool->policy->name);
     /* Calls are served either way, by what was in force before, and without the store. */
-    const bool is_well = !cl_tenancy_problem(app->tenancy) && store.is_writable;
+    const bool is_well = !cl_tenancy_problem(app->tenancy) && store.is_writable &&
+                         audit.is_writable;
     if (cl_buf_format(&out, &err, "{\"status\":\"%s\",\"generation\":%" PRIu32,
                       is_well ? "ready" : "degraded",
                       cl_tenancy_generation(app->tenancy)) < 0 ||
         put_store(&store, &out, &err) < 0 ||
+        (cl_audit_is_on(app->audit) && put_audit(&audit, &out, &err) < 0) ||
         cl_policies_put_reload(app->tenancy, &out, &err) < 0 ||
         cl_buf_put(&out, "}", 1, &err) < 0)
         return cl_refusal_set(refusal, CL_R_NOT_READY, "%s", err.text);

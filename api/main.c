@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <sodium.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "api/async/async.h"
 #include "api/confine.h"
@@ -35,6 +37,8 @@
 enum {
     LISTENER_FD = 4,
     STORE_FD = 5,
+    AUDIT_FD = 6, /* ours: the log comes by message, and is put there */
+    AUDIT_WAIT_S = 10,
     OWN_GRACE_MS = 10000, /* when SIGTERM came and not DRAIN */
     DRAIN_LOOK_MS = 20,
 };
@@ -124,8 +128,39 @@ static void on_policy(void *self, const struct cl_msg_policy *msg, int fd)
         lose(&err);
 }
 
+/* Nothing is served before it is known who may call and where that is written down. */
+static void look_whether_told(void)
+{
+    if (!app.server && cl_tenancy_generation(app.tenancy) > 0 && cl_audit_is_ready(app.audit))
+        event_base_loopbreak(app.base); /* now it can be started */
+}
+
+static void on_audit(void *self, const struct cl_msg_audit *msg, int *fd)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)self;
+    if (cl_audit_on_file(app.audit, msg, fd, &err) < 0)
+        lose(&err);
+    look_whether_told();
+}
+
+static void on_no_audit(evutil_socket_t fd, short what, void *arg)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)fd;
+    (void)what;
+    (void)arg;
+    if (cl_audit_is_ready(app.audit))
+        return;
+    cl_fail(&err, CL_E_LOST, "no audit log came");
+    lose(&err); /* the next one of us is greeted again */
+}
+
 static void on_loaded(void *self, const struct cl_msg_loaded *msg)
 {
+    const bool is_first = !app.server;
     struct cl_err err = CL_ERR_INIT;
 
     (void)self;
@@ -134,13 +169,15 @@ static void on_loaded(void *self, const struct cl_msg_loaded *msg)
     cl_sessions_on_loaded(&app);
     cl_tenantstore_tell(app.tenancy, app.storeq);
     cl_log(CL_INFO, "api.loaded", "generation=%u policies=%u", msg->generation, msg->policies);
-    if (!app.server)
-        event_base_loopbreak(app.base); /* now it can be started */
+    if (!is_first)
+        cl_audit_loaded(&app, false);
+    look_whether_told();
 }
 
 static void on_problem(void *self, const struct cl_msg_problem *msg)
 {
     (void)self;
+    cl_audit_problem(app.audit, msg);
     cl_tenancy_on_problem(app.tenancy, msg);
 }
 
@@ -216,6 +253,7 @@ static const struct cl_jailclient_calls jail_calls = {
     .on_retire = on_retire,
     .on_function = on_function,
     .on_functions = on_functions,
+    .on_audit = on_audit,
     .on_drain = on_drain,
     .on_lost = on_lost,
 };
@@ -284,6 +322,24 @@ static int start_store(const struct cl_store_caps *caps, struct cl_err *err)
     return 0;
 }
 
+/* Before anything else gets that number. */
+static int keep_place(struct cl_err *err)
+{
+    if (fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, AUDIT_FD) == AUDIT_FD)
+        return 0;
+    return cl_fail(err, CL_E_SYS, "descriptor %d is not free", AUDIT_FD);
+}
+
+static int start_audit(struct cl_err *err)
+{
+    static const struct timeval wait = { AUDIT_WAIT_S, 0 };
+
+    app.audit = cl_audit_new(app.base, AUDIT_FD);
+    return event_base_once(app.base, -1, EV_TIMEOUT, on_no_audit, NULL, &wait) < 0
+               ? cl_fail(err, CL_E_SYS, "wait for the audit log")
+               : 0;
+}
+
 /* Clients wait in the listener's queue until there are tenants to know them by; nothing of theirs
  * is read before this process is confined. */
 static int start(const struct cl_options *options, struct cl_err *err)
@@ -297,7 +353,7 @@ static int start(const struct cl_options *options, struct cl_err *err)
         return -1;
     if (raise_descriptors(&descriptors, err) < 0 ||
         cl_options_caps(options, descriptors, &caps, err) < 0 ||
-        start_store(&options->store, err) < 0)
+        start_audit(err) < 0 || start_store(&options->store, err) < 0)
         return -1;
     cl_auth_init(&app.auth);
     app.tenancy = cl_tenancy_new();
@@ -309,11 +365,13 @@ static int start(const struct cl_options *options, struct cl_err *err)
     cl_dispatch_set_client(app.dispatch, app.client);
     if (event_base_dispatch(app.base) < 0)
         return cl_fail(err, CL_E_SYS, "wait for the policies");
+    cl_audit_start(app.audit);
+    cl_audit_loaded(&app, true);
     app.server = cl_http_server_new(app.base, LISTENER_FD, &caps, &cl_visit_calls, &app, err);
     cl_log(CL_INFO, "api.caps", "connections=%u per_address=%u local=%u buffers=%" PRIu64,
            caps.connections, caps.connections_per_address, caps.connections_local,
            caps.memory_bytes);
-    if (!app.server || cl_confine_calls(STORE_FD, err) < 0)
+    if (!app.server || cl_confine_calls(STORE_FD, AUDIT_FD, err) < 0)
         return -1;
     app.async = cl_async_new(&app, &cl_async_caps_default);
     cl_async_load(app.async);
@@ -344,6 +402,8 @@ int main(int count, char **args)
     cl_runs_end(app.runs);
     cl_storeq_free(app.storeq);
     cl_runs_free(app.runs);
+    cl_audit_stop(app.audit);
+    cl_audit_free(app.audit);
     cl_log(CL_INFO, "api.stop", "running=%u queued=%u", cl_dispatch_running(app.dispatch),
            cl_dispatch_queued(app.dispatch));
     return 0;

@@ -44,6 +44,7 @@ void cl_visit_refuse(struct cl_app *app, struct cl_exchange *exchange,
     char seconds[16];
 
     app->metrics.refused[refusal->kind]++;
+    cl_audit_refused(app, exchange, refusal);
     if (refusal->kind == CL_R_UNAUTHORIZED)
         cl_exchange_header(exchange, "WWW-Authenticate", "Bearer");
     if (refusal->allow[0])
@@ -222,6 +223,14 @@ static void on_body(struct cl_exchange *exchange, const char *body, size_t lengt
     cl_visit_refuse(visit->app, exchange, &refusal);
 }
 
+static void on_answer(struct cl_exchange *exchange, int status)
+{
+    const struct cl_visit *visit = cl_exchange_user(exchange);
+
+    if (visit)
+        cl_audit_answer(visit, status);
+}
+
 static void on_drained(struct cl_exchange *exchange)
 {
     const struct cl_visit *visit = cl_exchange_user(exchange);
@@ -251,6 +260,7 @@ static void on_end(struct cl_exchange *exchange, bool complete)
 const struct cl_exchange_calls cl_visit_calls = {
     .on_head = on_head,
     .on_body = on_body,
+    .on_answer = on_answer,
     .on_drained = on_drained,
     .on_end = on_end,
 };

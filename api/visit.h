@@ -6,6 +6,7 @@
 #ifndef CL_API_VISIT_H
 #define CL_API_VISIT_H
 
+#include "api/audit/events.h"
 #include "api/calls/prepare.h"
 #include "api/dispatch/dispatch.h"
 #include "api/http1/server.h"
@@ -25,6 +26,8 @@ struct cl_app {
     struct cl_runs *runs;     /* workflows */
     struct cl_storeq *storeq; /* NULL only in tests that store nothing */
     struct cl_auth auth;
+    struct cl_audit *audit; /* NULL only in tests that log nothing */
+    struct cl_audit_refusals audit_refusals[CL_R_COUNT_];
     struct cl_metrics metrics;
     struct cl_sessions *sessions; /* NULL before the first one */
     struct cl_errands *errands;   /* NULL before the first one */

@@ -56,6 +56,7 @@ static const struct option {
       PLACE(keep) },
     { "--store", "SIZE,SIZE", "16Gi,4Gi", "what may be stored, in all and of one tenant",
       PLACE(store) },
+    { "--audit", "MODE", "on", "of the audit log: on, required or off", PLACE(audit) },
     { "--self-test", NULL, NULL, "prove the jail, print what was seen, exit",
       PLACE(self_test) },
     { "--prove", "POLICY", NULL, "with --self-test: of this policy, every system call",

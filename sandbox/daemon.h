@@ -18,6 +18,7 @@
 struct cl_options {
     const char *config, *state, *listen, *log;
     const char *buffers, *keep, *store; /* which cloche-api reads */
+    const char *audit;                  /* which cloche-loader reads */
     const char *drain;
     const char *proved; /* the policy whose jail --self-test proves; NULL: default, briefly */
     const char *self_test;

@@ -222,26 +222,18 @@ static void on_ready(struct cl_load *load, const struct cl_msg_ready *ready)
 static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, struct cl_err *err)
 {
     struct cl_load *load = cl_list_entry(peer, struct cl_load, loader);
-    struct cl_front *front = &load->daemon->front;
+    const uint32_t type = msg->head.type;
 
-    switch (msg->head.type) {
-    case CL_M_EDITED:
+    if (type >= CL_M_FILE) /* to be passed on; the API's names for them have the same order */
+        cl_front_send(&load->daemon->front, type - CL_M_FILE + CL_M_FUNCTION, msg,
+                      type == CL_M_FILES ? NULL : &fds[0]);
+    else if (type == CL_M_EDITED)
         cl_load_start(load->daemon);
-        return 0;
-    case CL_M_FILE:
-        cl_front_send(front, CL_M_FUNCTION, &msg->function, &fds[0]);
-        return 0;
-    case CL_M_FILES:
-        cl_front_send(front, CL_M_FUNCTIONS, &msg->functions, NULL);
-        return 0;
-    default:
-        break;
-    }
-    if (!load->is_loading)
-        return cl_fail(err, CL_E_LOST, "%s unasked", cl_msg_name(msg->head.type));
-    if (msg->head.type == CL_M_MADE)
+    else if (!load->is_loading)
+        return cl_fail(err, CL_E_LOST, "%s unasked", cl_msg_name(type));
+    else if (type == CL_M_MADE)
         return keep(load, &msg->compiled, &fds[0], err);
-    if (msg->head.type == CL_M_UNFIT)
+    else if (type == CL_M_UNFIT)
         note_problem(load, msg->refused.text);
     else
         on_ready(load, &msg->ready);
@@ -265,8 +257,9 @@ static void on_exit_loader(struct cl_child *child, const struct cl_exit *how)
 /* What changed while there was none was heard by nobody. */
 static int start_loader(struct cl_load *load, struct cl_err *err)
 {
-    const char *const arguments[] = { "cloche-loader", load->daemon->options.log,
-                                      load->daemon->options.config, NULL };
+    const struct cl_options *set = &load->daemon->options;
+    const char *const arguments[] = { "cloche-loader", set->log, set->audit, set->config,
+                                      NULL };
     const struct cl_start start = { .program = CL_PROGRAM_LOADER,
                                     .arguments = arguments,
                                     .fd = load->daemon->state.dir };

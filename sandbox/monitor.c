@@ -22,6 +22,8 @@ static int on_hello(struct cl_daemon *daemon, const union cl_msg_any *msg, struc
     if (msg->hello.version != CL_WIRE_VERSION)
         return cl_fail(err, CL_E_LOST, "HELLO of version %u", msg->hello.version);
     daemon->front.is_greeted = true;
+    if (daemon->is_proved) /* it is not the prover */
+        cl_load_tell(daemon, CL_M_GREETED, -1);
     cl_front_tell(&daemon->front);
     return 0;
 }

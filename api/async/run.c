@@ -161,8 +161,9 @@ struct start {
     bool is_started;
     uint32_t attempts;
     uint64_t last;
+    char key[CL_NAME_MAX];
     struct cl_buf request;
-    struct cl_call_sent sent; /* views into it */
+    struct cl_call_sent sent; /* views into it and the key */
 };
 
 static void start_free(struct start *start)
@@ -176,6 +177,7 @@ static int take_request(void *self, const struct cl_store_call *call, struct cl_
     struct start *start = self;
 
     start->attempts = call->attempts;
+    snprintf(start->key, sizeof(start->key), "%s", call->key);
     start->request.limit = call->request.length;
     return cl_buf_put(&start->request, call->request.bytes, call->request.length, err);
 }
@@ -227,6 +229,7 @@ static void begin(struct cl_async_call *call, struct start *start)
     int got = -1;
 
     cl_trace_id(start->sent.trace, call->trace);
+    start->sent.key = start->key;
     if (tenant)
         got = cl_prepare(app, tenant, &start->sent, &prepared, &why);
     else

@@ -170,18 +170,25 @@ static void change_files(struct cl_audit *audit)
     tell_head(audit);
 }
 
+/* Writes what waits; false: the disk still takes nothing, or not all of it. */
+static bool send_waiting(struct cl_audit *audit)
+{
+    cl_buf_drop(&audit->waiting, append(audit, audit->waiting.bytes, audit->waiting.length));
+    audit->is_stuck = audit->waiting.length > 0;
+    if (!audit->is_stuck)
+        cl_buf_fini(&audit->waiting);
+    return !audit->is_stuck;
+}
+
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
     struct cl_audit *audit = arg;
 
     (void)fd;
     (void)what;
-    audit->is_stuck = false;
-    cl_buf_drop(&audit->waiting, append(audit, audit->waiting.bytes, audit->waiting.length));
-    if (audit->is_stuck)
+    if (!send_waiting(audit))
         return;
     cl_log(CL_INFO, "audit.resumed", "lost=%" PRIu64, audit->lost);
-    cl_buf_fini(&audit->waiting);
     if (audit->lost_untold > 0)
         tell_lost(audit);
     change_files(audit);
@@ -210,7 +217,7 @@ static void tell_torn(struct cl_audit *audit, const struct cl_audit_tail *tail)
     cl_auditline_word(&line, "torn", tail->torn);
     audit->is_stuck = true; /* behind that newline, in one go */
     seal_and_send(audit, &line);
-    on_retry(-1, 0, audit);
+    send_waiting(audit);
     cl_log(CL_WARN, "audit.torn", "seq=%" PRIu64 " bytes=%" PRIu64, audit->seq,
            tail->torn_bytes);
 }

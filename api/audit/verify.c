@@ -173,6 +173,7 @@ static void take(struct cl_verify *verify, const struct parts *parts)
 {
     memcpy(verify->head, parts->hash, CL_AUDIT_HEAD - 1);
     verify->seq = parts->seq;
+    verify->first_seq = verify->is_begun ? verify->first_seq : parts->seq;
     verify->is_begun = true;
     verify->is_first = false;
     verify->lines++;

@@ -39,7 +39,7 @@ struct cl_verify {
     struct cl_verify_torn torn;
 
     /* Results. */
-    uint64_t lines, seq; /* seq of the last good line */
+    uint64_t lines, seq, first_seq; /* numbers of the last and the first good line */
     uint64_t line_number;
     uint64_t torn_places;
     char head[CL_AUDIT_HEAD]; /* of the last good line */

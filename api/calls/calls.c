@@ -94,6 +94,8 @@ static int take(struct cl_visit *visit, const struct cl_call_sent *sent,
     struct cl_job *job;
     int got;
 
+    if (!cl_audit_may_serve(visit->app->audit))
+        return cl_refusal_set(refusal, CL_R_NOT_READY, "the audit log can't be written");
     if (visit->is_stored)
         return cl_async_take(visit, sent, refusal);
     got = cl_prepare(visit->app, visit->tenant, sent, &prepared, refusal);
@@ -123,6 +125,8 @@ int cl_calls_take(struct cl_visit *visit, enum cl_call_kind kind, const char *fu
         .kind = kind,
         .function = function,
         .trace = visit->trace,
+        .key = cl_visit_key(visit),
+        .peer = cl_exchange_peer(visit->exchange),
         .body = body.text,
         .length = body.length,
     };
@@ -243,7 +247,9 @@ void cl_calls_note_end(struct cl_app *app, const struct cl_job *job,
 static void on_done(void *self, struct cl_job *job, const struct cl_verdict *verdict)
 {
     struct cl_envelope envelope = cl_calls_envelope(job, verdict);
+    struct cl_app *app = self;
 
+    cl_audit_call(app->audit, job, verdict); /* before anybody hears of it */
     if (job->exchange)
         cl_exchange_reserve(job->exchange, 0); /* it ends here; the answer counts by itself */
     cl_reply_end(&job->reply, job->exchange, &envelope);

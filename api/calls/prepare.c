@@ -71,6 +71,12 @@ static const struct {
     [CL_CALL_KIND_EVAL] = { cl_request_parse_eval, CL_CALL_EVAL },
 };
 
+void cl_prepare_caller(struct cl_request *request, const char *key, const char *peer)
+{
+    snprintf(request->key, sizeof(request->key), "%s", key ? key : "");
+    snprintf(request->peer, sizeof(request->peer), "%s", peer ? peer : "");
+}
+
 int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
                const struct cl_call_sent *sent, struct cl_prepared *prepared,
                struct cl_refusal *refusal)
@@ -80,6 +86,7 @@ int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
     prepared->flags |= kinds[sent->kind].flags | (sent->session ? CL_CALL_SESSION : 0);
     if (sent->function)
         snprintf(request->function, sizeof(request->function), "%s", sent->function);
+    cl_prepare_caller(request, sent->key, sent->peer);
     if (kinds[sent->kind].parse(request, sent->body, sent->length, refusal) < 0)
         return -1;
     if (cl_prepare_trace(request, sent->trace, refusal) < 0)

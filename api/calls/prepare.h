@@ -22,6 +22,8 @@ struct cl_call_sent {
     enum cl_call_kind kind;
     const char *function; /* named by the path; "": the body names it, or has the source */
     const char *trace;    /* of trace.h; NULL or "": none */
+    const char *key;      /* id of the token; NULL or "": none */
+    const char *peer;     /* address; NULL or "": not known */
     const char *body;
     size_t length;
     struct cl_session *session; /* NULL: a jail of its own. The job still has to join it. */
@@ -44,6 +46,8 @@ int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
 /* What the worker is told of a trace, and what log lines name of it. NULL or "": nothing. */
 int cl_prepare_trace(struct cl_request *request, const char *trace, struct cl_refusal *refusal);
 
+/* Who asks, for the audit log; NULL is nobody known. */
+void cl_prepare_caller(struct cl_request *request, const char *key, const char *peer);
 
 void cl_prepared_fini(struct cl_prepared *prepared);
 

@@ -28,6 +28,7 @@ enum {
     CL_REQUEST_EXPRESSION_MAX = 64 << 10,
     CL_REQUEST_FUNCTION_MAX = 192,
     CL_REQUEST_VERSION_MAX = 13,
+    CL_PEER_MAX = 48, /* an IPv6 address as text */
 };
 
 enum cl_priority { CL_PRIORITY_NORMAL = 0, CL_PRIORITY_HIGH, CL_PRIORITY_LOW };
@@ -45,6 +46,8 @@ struct cl_request {
                                                has its source. Set before parse: by the path */
     char version[CL_REQUEST_VERSION_MAX];   /* of the module; "": the present one */
     char trace[CL_TRACE_ID_SIZE];           /* id of the trace it belongs to; "": none */
+    char key[CL_NAME_MAX];                  /* for the audit log: id of the token; "": none */
+    char peer[CL_PEER_MAX];                 /* likewise the caller's address; "": not known */
     enum cl_priority priority;              /* among its tenant's calls that are stored */
     uint64_t asked[CL_LIMIT_COUNT_];
     bool is_asked[CL_LIMIT_COUNT_];  /* which of them were in the request */

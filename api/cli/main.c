@@ -19,10 +19,10 @@ static const struct cl_verb verb_help = {
 };
 
 static const struct cl_verb *const verbs[] = {
-    &cl_verb_run,      &cl_verb_eval,    &cl_verb_calls,     &cl_verb_call,
-    &cl_verb_push,     &cl_verb_modules, &cl_verb_functions, &cl_verb_sessions,
-    &cl_verb_workflow, &cl_verb_task,    &cl_verb_policy,    &cl_verb_token,
-    &cl_verb_doctor,   &cl_verb_tour,    &cl_verb_version,   &verb_help,
+    &cl_verb_run,     &cl_verb_eval,      &cl_verb_calls,    &cl_verb_call,     &cl_verb_push,
+    &cl_verb_modules, &cl_verb_functions, &cl_verb_sessions, &cl_verb_workflow, &cl_verb_task,
+    &cl_verb_policy,  &cl_verb_token,     &cl_verb_audit,    &cl_verb_doctor,   &cl_verb_tour,
+    &cl_verb_version, &verb_help,
 };
 
 static const struct {

@@ -80,7 +80,7 @@ struct cl_verb {
 extern const struct cl_verb cl_verb_run, cl_verb_calls, cl_verb_eval, cl_verb_policy,
     cl_verb_doctor, cl_verb_tour, cl_verb_version, cl_verb_workflow, cl_verb_task,
     cl_verb_token, cl_verb_sessions, cl_verb_push, cl_verb_modules, cl_verb_functions,
-    cl_verb_call;
+    cl_verb_call, cl_verb_audit;
 
 /* "cloche: <text>" on stderr; returns `code`. */
 int cl_verb_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -181,6 +181,10 @@ static void deliver(struct cl_jailclient *client, const union cl_msg_any *msg, i
         if (calls->on_functions)
             calls->on_functions(client->self, &msg->functions);
         break;
+    case CL_M_AUDIT:
+        if (calls->on_audit)
+            calls->on_audit(client->self, &msg->audit, &fds[0]);
+        break;
     case CL_M_DRAIN:
         calls->on_drain(client->self, &msg->drain);
         break;

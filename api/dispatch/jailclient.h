@@ -32,6 +32,8 @@ struct cl_jailclient_calls {
     /* A tenant's functions_dir, file by file, then complete; NULL where nobody keeps them. */
     void (*on_function)(void *self, const struct cl_msg_function *msg, int fd);
     void (*on_functions)(void *self, const struct cl_msg_functions *msg);
+    /* A file of the audit log; it may be taken. NULL where none is kept. */
+    void (*on_audit)(void *self, const struct cl_msg_audit *msg, int *fd);
     void (*on_drain)(void *self, const struct cl_msg_drain *msg);
     void (*on_lost)(void *self, const struct cl_err *why);
 };

@@ -176,6 +176,8 @@ static bool begin(struct cl_exchange *x, int status, const char *type, const uin
         return false;
     if (!type || !cl_head_is_value(type))
         type = "application/octet-stream";
+    if (x->conn->server->calls.on_answer)
+        x->conn->server->calls.on_answer(x, status);
     if (put_head(x, status, type, length) < 0) {
         cl_exchange_abort(x);
         return false;

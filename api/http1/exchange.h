@@ -45,6 +45,8 @@ struct cl_exchange_calls {
     /* The whole body is here (at once after on_head when there is none). The bytes stay where
      * they are until on_end. */
     void (*on_body)(struct cl_exchange *x, const char *body, size_t length);
+    /* It is answered, or the answer begins: nothing of that was sent yet. May be NULL. */
+    void (*on_answer)(struct cl_exchange *x, int status);
     /* Everything written so far has left for the kernel: write the next piece. */
     void (*on_drained)(struct cl_exchange *x);
     /* Last call. `complete` is false when the client went away before the answer was out. */

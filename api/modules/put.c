@@ -20,6 +20,7 @@ enum { DESCRIPTION_MAX = 2000, FILES_MAX = 1000, ANSWER_MAX = 64 << 20 };
 /* ------------------------------------------------------------------------------- the answer */
 
 struct putting {
+    const struct cl_app *app;
     struct cl_visit *visit; /* NULL: the client is gone */
     bool is_push;
 };
@@ -126,11 +127,29 @@ static void answer(struct cl_visit *visit, const struct cl_modbatch *batch, bool
     }
 }
 
+/* Those that were kept, whether anybody waits for the answer or not. */
+static void tell_log(const struct cl_app *app, const struct cl_modbatch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct cl_modfile *file = &batch->files[i];
+
+        if (file->state == CL_MODFILE_CHANGED || file->state == CL_MODFILE_GOOD)
+            cl_audit_change(app->audit, &(struct cl_audit_change){ .event = "module.put",
+                                                                   .tenant = batch->tenant,
+                                                                   .key = batch->key,
+                                                                   .id = file->name,
+                                                                   .detail_name = "version",
+                                                                   .detail = file->version });
+    }
+}
+
 static void on_done(void *self, struct cl_modbatch *batch)
 {
     struct putting *putting = self;
     struct cl_visit *visit = putting->visit;
 
+    if (batch->refusal.kind == CL_R_NONE)
+        tell_log(putting->app, batch);
     if (visit) {
         visit->later = NULL;
         if (batch->refusal.kind != CL_R_NONE)
@@ -147,6 +166,7 @@ static void start(struct cl_visit *visit, struct cl_modbatch *batch, bool is_pus
     struct putting *putting = calloc(1, sizeof(*putting));
 
     CL_CHECK(putting);
+    putting->app = visit->app;
     putting->visit = visit;
     putting->is_push = is_push;
     visit->later = &later;

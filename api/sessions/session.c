@@ -97,6 +97,11 @@ static void check_walls(struct cl_session *session, uint64_t now)
 
 static void free_session(struct cl_session *session)
 {
+    cl_audit_change(session->app->audit,
+                    &(struct cl_audit_change){ .event = "session.end",
+                                               .tenant = session->tenant->name,
+                                               .key = session->key,
+                                               .id = session->id });
     cl_log(CL_INFO, "session.end", "session=%s tenant=%s calls=%llu restarts=%u", session->id,
            session->tenant->name, (unsigned long long)session->calls, session->restarts);
     if (session->is_stored)
@@ -266,6 +271,12 @@ struct cl_session *cl_session_open(struct cl_app *app, const struct cl_session_a
         check_count(app, ask->tenant, refusal) < 0)
         return NULL;
     session = new_session(app, ask, pool->policy);
+    cl_audit_change(app->audit, &(struct cl_audit_change){ .event = "session.open",
+                                                           .tenant = session->tenant->name,
+                                                           .key = session->key,
+                                                           .id = session->id,
+                                                           .detail_name = "policy",
+                                                           .detail = session->policy });
     cl_log(CL_INFO, "session.open", "session=%s tenant=%s policy=%s", session->id,
            session->tenant->name, session->policy);
     return session;

@@ -29,6 +29,14 @@ struct cl_key *cl_tenancy_by_token(const struct cl_tenancy *tenancy, const char 
     return cl_keyring_find(&tenancy->ring, token, length);
 }
 
+struct cl_tenant *cl_tenancy_each(const struct cl_tenancy *tenancy,
+                                  const struct cl_tenant *previous)
+{
+    const struct cl_list *next = previous ? previous->node.next : tenancy->tenants.next;
+
+    return next == &tenancy->tenants ? NULL : cl_list_entry(next, struct cl_tenant, node);
+}
+
 struct cl_tenant *cl_tenancy_named(const struct cl_tenancy *tenancy, const char *name)
 {
     cl_list_each (node, keep, &tenancy->tenants) {

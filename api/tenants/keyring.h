@@ -22,6 +22,12 @@
 
 struct cl_tenant;
 
+/* What the audit log was told of a token. */
+struct cl_key_told {
+    bool is_live;
+    uint32_t since, scopes;
+};
+
 /* One token of a tenant. Lives as long as its tenant is known, for whoever it let in; a token
  * that comes back under its id is the same key. */
 struct cl_key {
@@ -31,6 +37,7 @@ struct cl_key {
     struct cl_tenant *tenant;
     struct cl_token_digest digest;
     bool is_live;
+    struct cl_key_told told;
     struct cl_key *next; /* of the tenant */
 };
 

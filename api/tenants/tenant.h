@@ -86,6 +86,9 @@ uint32_t cl_tenancy_generation(const struct cl_tenancy *tenancy); /* 0: nothing 
 /* The key of a token (keyring.h says how). NULL: none that is live. */
 struct cl_key *cl_tenancy_by_token(const struct cl_tenancy *tenancy, const char *token,
                                    size_t length);
+/* All tenants, live or not, one after the other: start with NULL. */
+struct cl_tenant *cl_tenancy_each(const struct cl_tenancy *tenancy,
+                                  const struct cl_tenant *previous);
 /* A tenant that is live, by its name; NULL: none. */
 struct cl_tenant *cl_tenancy_named(const struct cl_tenancy *tenancy, const char *name);
 

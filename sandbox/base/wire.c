@@ -62,6 +62,8 @@ static const struct msg_rule msg_rules[] = {
       TEXTS(TEXT(cl_msg_function, tenant), TEXT(cl_msg_function, name)) },
     { "FUNCTIONS", CL_M_FUNCTIONS, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_functions), 0, 0,
       TEXTS(TEXT(cl_msg_functions, tenant), TEXT(cl_msg_functions, text)) },
+    { "AUDIT", CL_M_AUDIT, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_audit), 1, 1,
+      TEXTS(TEXT(cl_msg_audit, why)) },
     { "TLS", CL_M_TLS, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_tls), 1, 1, NO_TEXT },
 
     { "SPAWN", CL_M_SPAWN, CL_WAY_CLOCHED_TO_ZYGOTE, SIZE(cl_msg_spawn), 1, CL_FDPASS_MAX,
@@ -83,6 +85,7 @@ static const struct msg_rule msg_rules[] = {
     { "LOAD", CL_M_LOAD, CL_WAY_CLOCHED_TO_LOADER, SIZE(cl_msg), 1, 1, NO_TEXT },
     { "IN_FORCE", CL_M_IN_FORCE, CL_WAY_CLOCHED_TO_LOADER, SIZE(cl_msg), 0, 0, NO_TEXT },
     { "SHOW", CL_M_SHOW, CL_WAY_CLOCHED_TO_LOADER, SIZE(cl_msg), 0, 0, NO_TEXT },
+    { "GREETED", CL_M_GREETED, CL_WAY_CLOCHED_TO_LOADER, SIZE(cl_msg), 0, 0, NO_TEXT },
     { "EDITED", CL_M_EDITED, CL_WAY_LOADER_TO_CLOCHED, SIZE(cl_msg), 0, 0, NO_TEXT },
     { "MADE", CL_M_MADE, CL_WAY_LOADER_TO_CLOCHED, SIZE(cl_msg_compiled), 1, 1,
       TEXTS(TEXT(cl_msg_compiled, name)) },
@@ -94,6 +97,8 @@ static const struct msg_rule msg_rules[] = {
       TEXTS(TEXT(cl_msg_function, tenant), TEXT(cl_msg_function, name)) },
     { "FILES", CL_M_FILES, CL_WAY_LOADER_TO_CLOCHED, SIZE(cl_msg_functions), 0, 0,
       TEXTS(TEXT(cl_msg_functions, tenant), TEXT(cl_msg_functions, text)) },
+    { "LOG", CL_M_LOG, CL_WAY_LOADER_TO_CLOCHED, SIZE(cl_msg_audit), 1, 1,
+      TEXTS(TEXT(cl_msg_audit, why)) },
     { "PAIR", CL_M_PAIR, CL_WAY_LOADER_TO_CLOCHED, SIZE(cl_msg_tls), 1, 1, NO_TEXT },
 };
 /* clang-format on */

@@ -50,6 +50,7 @@ enum cl_msg_type {
 
     CL_M_FUNCTION = 42,  /* struct cl_msg_function + 1 fd: a file of a tenant's functions_dir */
     CL_M_FUNCTIONS = 43, /* struct cl_msg_functions: those were all of them */
+    CL_M_AUDIT = 44,     /* struct cl_msg_audit + 1 fd: a file of the audit log */
     CL_M_TLS = 45,       /* struct cl_msg_tls + 1 fd: the service's certificate and key */
 
     /* cloched -> zygote */
@@ -73,6 +74,7 @@ enum cl_msg_type {
     CL_M_LOAD = 192,     /* struct cl_msg + 1 fd: the control socket of a fresh policyc */
     CL_M_IN_FORCE = 193, /* struct cl_msg: what was loaded last is */
     CL_M_SHOW = 194,     /* struct cl_msg: the files of every functions_dir, to a new API */
+    CL_M_GREETED = 195,  /* struct cl_msg: there is a new API, which has no audit log yet */
 
     /* loader -> cloched */
     CL_M_EDITED = 224, /* struct cl_msg: something changed; LOAD if it should be looked at */
@@ -81,6 +83,7 @@ enum cl_msg_type {
     CL_M_READY = 227,  /* struct cl_msg_ready: that was the answer to LOAD */
     CL_M_FILE = 228,   /* struct cl_msg_function + 1 fd: passed on as FUNCTION */
     CL_M_FILES = 229,  /* struct cl_msg_functions: passed on as FUNCTIONS */
+    CL_M_LOG = 230,    /* struct cl_msg_audit + 1 fd: passed on as AUDIT */
     CL_M_PAIR = 231,   /* struct cl_msg_tls + 1 fd: passed on as TLS */
 };
 
@@ -256,6 +259,23 @@ struct cl_msg_tls {
     uint32_t reserved;
 };
 
+/* A new API gets TAIL or BEFORE, then LOG; when the log was put aside, any gets NEXT. With a
+ * descriptor goes all that the kernel allows, so one that runs gets none of a file with lines. */
+enum cl_audit_kind {
+    CL_AUDIT_TAIL = 0, /* the fd: the log, for reading */
+    CL_AUDIT_BEFORE,   /* the fd: the file before it, for reading; the log is empty */
+    CL_AUDIT_LOG,      /* the fd: the log, for appending */
+    CL_AUDIT_NEXT,     /* the fd: an empty file, for appending: it is the log from now on */
+    CL_AUDIT_NONE,     /* the fd is nothing: none is wanted, or `why` there can't be one */
+};
+
+struct cl_msg_audit {
+    struct cl_msg head;
+    uint32_t kind;        /* enum cl_audit_kind */
+    uint32_t is_required; /* no new work while it can't be written */
+    char why[256];
+};
+
 struct cl_msg_spawn {
     struct cl_msg head;
     uint64_t spare;
@@ -358,6 +378,7 @@ union cl_msg_any {
     struct cl_msg_function function;
     struct cl_msg_functions functions;
     struct cl_msg_tls tls;
+    struct cl_msg_audit audit;
     struct cl_msg_spawn spawn;
     struct cl_msg_up up;
     struct cl_msg_spawned spawned;

@@ -211,10 +211,16 @@ static void on_control(struct cl_watch *watch, uint32_t events)
     switch (msg.head.type) {
     case CL_M_LOAD:
         CL_CHECK(loader->compiler.fd < 0); /* cloched waits for READY */
+        if (loader->has_loaded) /* the first one is before there is an API */
+            cl_auditlog_look(loader);
+        loader->has_loaded = true;
         load(loader, &fds[0]);
         break;
     case CL_M_IN_FORCE:
         put_in_force(loader);
+        break;
+    case CL_M_GREETED:
+        cl_auditlog_greet(loader);
         break;
     default:
         cl_functions_show(loader, true);
@@ -263,7 +269,9 @@ int main(int count, char **args)
     struct cl_err err = CL_ERR_INIT;
 
     cl_log_open("loader", (enum cl_log_level)cl_log_level_parse(count > 1 ? args[1] : "info"));
-    loader_.config = count > 2 ? args[2] : NULL;
+    loader_.audit = count > 2 ? args[2] : "off";
+    loader_.config = count > 3 ? args[3] : NULL;
+    loader_.state = STATE_FD;
     if (start(&loader_, &err) < 0 || cl_loop_run(&loader_.loop, &err) < 0) {
         cl_log(CL_ERROR, "loader.lost", "error=\"%s\"", err.text);
         return 1;

@@ -4,6 +4,7 @@
 #define CL_LOAD_LOADER_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "policies/policy.h"
 #include "policies/tenant.h"
@@ -28,6 +29,10 @@ struct cl_loader {
     struct cl_timer late;
     struct cl_edits edits;
     const char *config;                             /* NULL: the shipped policies only */
+    const char *audit;                              /* on, required or off */
+    int state;                                      /* the state directory */
+    ino_t audit_number;                             /* of the log in use; 0: not known */
+    bool has_loaded;
     char asked[CL_LOADER_SOURCES_MAX][CL_NAME_MAX]; /* "": answered */
     size_t asked_count, made;
     uint32_t unfit;
@@ -49,6 +54,11 @@ void cl_functions_forget(struct cl_list *tenants, struct cl_edits *edits);
 bool cl_functions_on_edit(struct cl_loader *loader, int place);
 /* Shows what changed (`all`: everything) to cloched. */
 void cl_functions_show(struct cl_loader *loader, bool all);
+
+/* To a new API: the audit log, or why there is none. */
+void cl_auditlog_greet(struct cl_loader *loader);
+/* Whether the log was put aside: then the API gets a new one. */
+void cl_auditlog_look(struct cl_loader *loader);
 
 /* To cloched, waiting until it reads. */
 void cl_loader_tell(enum cl_msg_type type, void *msg, int fd);

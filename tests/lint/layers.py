@@ -26,7 +26,7 @@ OWN = {
     "api": ["api/", "sandbox/base/", *COMPILED],
     "api/workflow": ["api/", "sandbox/base/", *COMPILED],
     # The command plans and replaces `${params.x}` with the service's own code.
-    "api/cli": ["api/cli/", "api/workflow/", "api/json/", "sandbox/base/", "api/quantity.h", *COMPILED],
+    "api/cli": ["api/cli/", "api/workflow/", "api/json/", "api/audit/", "sandbox/base/", "api/quantity.h", *COMPILED],
     "tests": ["tests/", "sandbox/", "policies/", "runtime/", "api/"],
     "fuzz": ["tests/support/", "sandbox/", "policies/", "runtime/", "api/"],
 }

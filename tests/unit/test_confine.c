@@ -34,7 +34,7 @@ static int confined(int (*try)(void))
     if (child == 0) {
         struct cl_err err = CL_ERR_INIT;
 
-        _exit(cl_confine_files(store_fd, &err) < 0 || cl_confine_calls(store_fd, &err) < 0
+        _exit(cl_confine_files(store_fd, &err) < 0 || cl_confine_calls(store_fd, -1, &err) < 0
                   ? 99
                   : try());
     }
@@ -325,7 +325,7 @@ static int live(void)
     if (!store || cl_confine_files(store_fd, &err) < 0)
         return 1;
     queue = cl_storeq_new(base, &store, &cl_storeq_caps_default, &err);
-    if (!queue || cl_confine_calls(store_fd, &err) < 0)
+    if (!queue || cl_confine_calls(store_fd, -1, &err) < 0)
         return 2;
     if (cl_storeq_run(queue, work, on_work, &kind, &err) < 0)
         return 3;
