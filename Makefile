@@ -28,7 +28,7 @@ CFLAGS_debug   := -Og -g -fPIE
 CFLAGS_asan    := -O1 -g -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined \
                   -fno-omit-frame-pointer -DCL_ASAN
 CFLAGS_tsan    := -O1 -g -fPIE -fsanitize=thread
-CFLAGS_cover   := -O0 -g -fPIE --coverage
+CFLAGS_cover   := -O0 -g -fPIE --coverage -DCL_COVER
 CFLAGS_fuzz    := -O1 -g -fPIE -fsanitize=fuzzer-no-link,address,undefined \
                   -fno-sanitize-recover=undefined
 # Instrumentation hides ranges from gcc, which then guesses that text may be cut.
@@ -43,10 +43,11 @@ LDFLAGS_tsan    := -pie -fsanitize=thread
 LDFLAGS_cover   := -pie --coverage
 LDFLAGS_fuzz    := -pie -fsanitize=fuzzer,address,undefined
 
-# GUARD=off leaves the Python guard out (runtime/guard.h), for tests/bench/guard.py alone.
+# GUARD=off leaves the Python guard out (runtime/guard.h), for tests/bench/guard.py and
+# `make jailbreak`.
 ifeq ($(GUARD),off)
 ifeq ($(filter command line,$(origin BUILD)),)
-$(error GUARD=off is for measuring: give it a BUILD of its own)
+$(error GUARD=off is for tests: give it a BUILD of its own)
 endif
 ifneq ($(filter install deb,$(MAKECMDGOALS)),)
 $(error a build without the guard is never installed)
@@ -181,24 +182,8 @@ tsan:  ## unit tests and corpus replay of API and base under the thread sanitize
 	+@$(TSAN) unit_bin
 	+@setarch -R $(TSAN) unit
 
-SECS ?= 60
-.PHONY: fuzz
-fuzz:  ## libFuzzer: T=wire SECS=60 runs one, without T all in turn
-	@$(MAKE) VARIANT=fuzz CC=clang $(if $(T),build/fuzz/fuzz/fuzz_$(T),fuzz_bin)
-	@tests/support/fuzz.sh $(SECS) $(if $(T),fuzz_$(T),$(FUZZERS))
 .PHONY: fuzz_bin
 fuzz_bin: $(FUZZ_BIN)
-
-.PHONY: cover
-cover:  ## branch coverage of the unit tests; base must stay above 90 %
-	@$(MAKE) VARIANT=cover unit_bin
-	@find build/cover/obj -name '*.gcda' -delete
-	@$(MAKE) VARIANT=cover unit
-	@mkdir -p build/cover/html
-	gcovr --root . --object-directory build/cover/obj --filter 'sandbox/' --filter 'api/' \
-	    --filter 'policies/' --filter 'runtime/' --branches --txt build/cover/branches.txt \
-	    --html-details build/cover/html/index.html build/cover/obj
-	gcovr --root . --filter 'sandbox/base/' --branches --fail-under-branch 90 build/cover/obj
 
 .PHONY: lint
 lint: all  ## layers, sizes, names in docs, links, hardening, words, format, cppcheck, shellcheck, codespell
