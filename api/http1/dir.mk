@@ -3,7 +3,7 @@ JSON_SRC := api/json/scan.c api/json/keys.c api/json/text.c api/json/view.c api/
 HEAD_SRC := api/http1/head.c api/http1/target.c
 HTTP_SRC := $(wildcard api/http1/*.c) api/status.c $(JSON_SRC)
 
-UNIT += test_head test_body test_conn test_connends test_server test_charge test_peers
+UNIT += test_head test_body test_conn test_connends test_httpfaults test_server test_charge test_peers
 UNIT += test_jsonscan test_status
 test_head_SRC := $(HEAD_SRC)
 test_body_SRC := api/http1/body.c $(HEAD_SRC)
@@ -11,6 +11,12 @@ test_conn_SRC := $(HTTP_SRC) tests/support/http_peer.c
 test_conn_LIBS := $(HTTP_LIBS)
 test_connends_SRC := $(HTTP_SRC) tests/support/http_peer.c
 test_connends_LIBS := $(HTTP_LIBS)
+test_httpfaults_SRC := $(HTTP_SRC) tests/support/http_peer.c
+test_httpfaults_LIBS := $(HTTP_LIBS)
+refused := cl_buf_put cl_buf_put_text cl_buf_format bufferevent_write bufferevent_write_buffer \
+           bufferevent_enable bufferevent_socket_new evbuffer_pullup writev evbuffer_write \
+           event_base_loop
+test_httpfaults_LDFLAGS := $(refused:%=-Wl,--wrap=%)
 test_server_SRC := $(HTTP_SRC) tests/support/http_peer.c
 test_server_LIBS := $(HTTP_LIBS)
 test_charge_SRC := $(HTTP_SRC) tests/support/http_peer.c

@@ -171,7 +171,9 @@ static void on_end(struct cl_exchange *x, bool complete)
     free(cl_exchange_user(x));
 }
 
-static const struct cl_exchange_calls calls = { on_head, on_body, on_drained, on_end };
+static const struct cl_exchange_calls calls = {
+    .on_head = on_head, .on_body = on_body, .on_drained = on_drained, .on_end = on_end
+};
 
 /* ---------------------------------------------------------------------------------- server */
 

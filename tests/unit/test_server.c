@@ -302,7 +302,7 @@ static void server_free_ends_what_runs(void **state)
 
 static void server_refuses_caps_that_make_no_sense(void **state)
 {
-    static const struct cl_exchange_calls no_calls = { NULL, NULL, NULL, NULL };
+    static const struct cl_exchange_calls no_calls = { .on_head = NULL };
     struct cl_http_caps caps = cl_http_caps_default;
     struct cl_err err = CL_ERR_INIT;
 
@@ -332,7 +332,9 @@ static void on_end(struct cl_exchange *x, bool complete)
 
 static void server_serves_a_local_socket(void **state)
 {
-    static const struct cl_exchange_calls local = { on_head, on_body, NULL, on_end };
+    static const struct cl_exchange_calls local = { .on_head = on_head,
+                                                    .on_body = on_body,
+                                                    .on_end = on_end };
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     struct cl_http_caps caps = with_caps(4, 1);
     struct event_base *base = event_base_new();
