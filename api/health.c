@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "api/json/scan.h"
 #include "api/storeq.h"
@@ -56,6 +57,30 @@ static int put_audit(const struct cl_audit_health *audit, struct cl_buf *out,
                          audit->is_writable ? "true" : "false", audit->seq, audit->head);
 }
 
+/* Served either way: by the pair before, and for whoever trusts one that has ended. */
+static const char *tls_problem(const struct cl_app *app)
+{
+    if (app->tls_problem[0])
+        return app->tls_problem;
+    return app->has_tls && app->tls_until <= (int64_t)time(NULL)
+               ? "tls.certificate: it has expired"
+               : "";
+}
+
+static int put_tls(const struct cl_app *app, struct cl_buf *out, struct cl_err *err)
+{
+    const char *problem = tls_problem(app);
+
+    if (!app->has_tls)
+        return 0;
+    if (cl_buf_format(out, err, ",\"tls\":{\"until\":%" PRId64, app->tls_until) < 0)
+        return -1;
+    if (*problem && (cl_buf_put_text(out, ",\"message\":", err) < 0 ||
+                     cl_json_put_string(out, problem, strlen(problem), err) < 0))
+        return -1;
+    return cl_buf_put(out, "}", 1, err);
+}
+
 int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
                     struct cl_refusal *refusal)
 {
@@ -84,11 +109,11 @@ int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
                               pool->policy->name);
     /* Calls are served either way, by what was in force before, and without the store. */
     const bool is_well = !cl_tenancy_problem(app->tenancy) && store.is_writable &&
-                         audit.is_writable;
+                         audit.is_writable && !*tls_problem(app);
     if (cl_buf_format(&out, &err, "{\"status\":\"%s\",\"generation\":%" PRIu32,
                       is_well ? "ready" : "degraded",
                       cl_tenancy_generation(app->tenancy)) < 0 ||
-        put_store(&store, &out, &err) < 0 ||
+        put_store(&store, &out, &err) < 0 || put_tls(app, &out, &err) < 0 ||
         (cl_audit_is_on(app->audit) && put_audit(&audit, &out, &err) < 0) ||
         cl_policies_put_reload(app->tenancy, &out, &err) < 0 ||
         cl_buf_put(&out, "}", 1, &err) < 0)

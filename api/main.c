@@ -21,6 +21,7 @@
 #include "api/async/async.h"
 #include "api/confine.h"
 #include "api/dispatch/jailclient.h"
+#include "api/http1/tls.h"
 #include "api/options.h"
 #include "api/pair.h"
 #include "api/pythonv1/names.h"
@@ -131,7 +132,8 @@ static void on_policy(void *self, const struct cl_msg_policy *msg, int fd)
 /* Nothing is served before it is known who may call and where that is written down. */
 static void look_whether_told(void)
 {
-    if (!app.server && cl_tenancy_generation(app.tenancy) > 0 && cl_audit_is_ready(app.audit))
+    if (!app.server && cl_tenancy_generation(app.tenancy) > 0 && cl_audit_is_ready(app.audit) &&
+        (!app.has_tls || app.tls))
         event_base_loopbreak(app.base); /* now it can be started */
 }
 
@@ -234,6 +236,16 @@ static void on_functions(void *self, const struct cl_msg_functions *msg)
     cl_modules_on_functions(app.modules, msg);
 }
 
+static void on_tls(void *self, const struct cl_msg_tls *msg, int fd)
+{
+    struct cl_err err = CL_ERR_INIT;
+
+    (void)self;
+    if (cl_pair_take(&app, msg, fd, &err) < 0)
+        lose(&err);
+    look_whether_told();
+}
+
 static void on_drain(void *self, const struct cl_msg_drain *msg)
 {
     (void)self;
@@ -254,6 +266,7 @@ static const struct cl_jailclient_calls jail_calls = {
     .on_function = on_function,
     .on_functions = on_functions,
     .on_audit = on_audit,
+    .on_tls = on_tls,
     .on_drain = on_drain,
     .on_lost = on_lost,
 };
@@ -351,9 +364,10 @@ static int start(const struct cl_options *options, struct cl_err *err)
     if (cl_fdpass_check(CL_CONTROL_FD, SOCK_SEQPACKET, err) < 0 || check_listener(err) < 0 ||
         keep_place(err) < 0 || start_loop(err) < 0)
         return -1;
-    if (raise_descriptors(&descriptors, err) < 0 ||
-        cl_options_caps(options, descriptors, &caps, err) < 0 ||
-        start_audit(err) < 0 || start_store(&options->store, err) < 0)
+    app.has_tls = options->tls;
+    if ((app.has_tls && cl_tls_prepare(err) < 0) || raise_descriptors(&descriptors, err) < 0 ||
+        cl_options_caps(options, descriptors, &caps, err) < 0 || start_audit(err) < 0 ||
+        start_store(&options->store, err) < 0)
         return -1;
     cl_auth_init(&app.auth);
     app.tenancy = cl_tenancy_new();
@@ -373,6 +387,7 @@ static int start(const struct cl_options *options, struct cl_err *err)
            caps.memory_bytes);
     if (!app.server || cl_confine_calls(STORE_FD, AUDIT_FD, err) < 0)
         return -1;
+    cl_http_server_take_tls(app.server, &app.tls);
     app.async = cl_async_new(&app, &cl_async_caps_default);
     cl_async_load(app.async);
     app.runs = cl_runs_new(&app);
@@ -383,6 +398,9 @@ int main(int count, char **args)
 {
     struct cl_options options;
     struct cl_err err = CL_ERR_INIT;
+
+    if (count == 2 && strcmp(args[1], "--check-pair") == 0)
+        return cl_pair_check();
     const int parsed = cl_options_parse(&options, count, args, &err);
 
     cl_log_open("api", parsed < 0 ? CL_ERROR : options.log);

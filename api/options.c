@@ -103,12 +103,20 @@ static int set_store(struct cl_options *options, const char *value, struct cl_er
     return 0;
 }
 
+static int set_tls(struct cl_options *options, const char *value, struct cl_err *err)
+{
+    options->tls = strcmp(value, "on") == 0;
+    if (!options->tls && strcmp(value, "off") != 0)
+        return cl_fail(err, CL_E_INPUT, "--tls %s: on or off", value);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*set)(struct cl_options *options, const char *value, struct cl_err *err);
 } known[] = {
     { "--log", set_log },   { "--buffers", set_buffers }, { "--spares", set_spares },
-    { "--keep", set_keep }, { "--store", set_store },
+    { "--keep", set_keep }, { "--store", set_store },     { "--tls", set_tls },
 };
 
 static int set(struct cl_options *options, const char *name, const char *value,

@@ -12,6 +12,7 @@ struct cl_options {
     uint64_t buffer_bytes; /* for bodies and answers of all requests together */
     uint32_t spares;       /* most jails that cloched offers at a time */
     struct cl_store_caps store;
+    bool tls; /* what comes over the listener is TLS, or nothing */
 };
 
 extern const struct cl_options cl_options_default;

@@ -33,6 +33,10 @@ struct cl_app {
     struct cl_errands *errands;   /* NULL before the first one */
     struct cl_v1_all *pythonv1;   /* likewise */
     bool is_draining;
+    bool has_tls;
+    struct cl_tls *tls; /* owned, until there is a server to take it */
+    char tls_problem[sizeof(((struct cl_err *)0)->text)]; /* of the last pair; "": it serves */
+    int64_t tls_until; /* the end of the pair that serves, in seconds since 1970 */
 };
 
 /* What a handler that answers later hears; each may be NULL. Run on the event loop. */

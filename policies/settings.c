@@ -48,8 +48,11 @@ static const struct cl_key rows[] = {
           "of a token; `certificates` of a tenant says whose it is." },
     { "drain", CL_KEY_TIME, RANGE(0, 24 * HOURS), .fallback = "30s",
       .doc = "What running calls get after SIGTERM." },
-    { "log", CL_KEY_WORD, .words = "error warn info debug", .fallback = "info",
-      .doc = "What is logged." },
+    { "log", CL_KEY_WORD,
+      .words = "error warn info debug error,json warn,json info,json debug,json",
+      .fallback = "info", .doc = "What is logged, as text or as JSON." },
+    { "audit", CL_KEY_WORD, .words = "on required off", .fallback = "on",
+      .doc = "The audit log; `required`: no new work while it can't be written." },
     { "jails", CL_KEY_COUNT, RANGE(1, JAILS_MAX),
       .doc =
           "Jails at once, of all tenants; without it, what memory and descriptors allow. Each "

@@ -2,8 +2,9 @@
 /*
  * The jail manager: starts and supervises the rest of Cloche, owns every deadline and cgroup.
  * Runs in: cloched, root bounded to six capabilities; it never sees a caller's byte.
- * Trusts: its command line and the files of root that it names.
+ * Trusts: cloche-begin for a checked command line, and the files of root that it names.
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
@@ -22,10 +23,6 @@
 #include "sandbox/pool.h"
 #include "sandbox/sweep.h"
 
-#ifndef CL_VERSION
-#define CL_VERSION "0.1.0"
-#endif
-
 enum {
     LEFTOVER_WAIT_MS = 2000,
     SPARE_BYTES = 2 << 20, /* of a parked worker, generously */
@@ -38,99 +35,53 @@ static struct cl_daemon daemon_;
 
 #define PLACE(member) offsetof(struct cl_options, member)
 
+/* As cloche-begin spells them out: each is there, or has no value. */
 static const struct option {
     const char *name;
-    const char *value; /* what it is called; NULL: it wants none */
-    const char *otherwise;
-    const char *does;
     size_t place;
 } options[] = {
-    { "--config", "DIR", NULL, "policies/*.yaml of this directory, not the shipped ones",
-      PLACE(config) },
-    { "--state", "DIR", "/var/lib/cloche", "lock, store and local token", PLACE(state) },
-    { "--listen", "ADDR:PORT", "127.0.0.1:8420", "port 0 picks one", PLACE(listen) },
-    { "--drain", "TIME", "30s", "what running calls get after SIGTERM", PLACE(drain) },
-    { "--log", "LEVEL", "info", "error, warn, info, debug; or as info,json", PLACE(log) },
-    { "--buffers", "SIZE", "256Mi", "for bodies and answers of all requests", PLACE(buffers) },
-    { "--keep", "TIME,CALLS", "168h,100000", "how long, and how many, ended calls",
-      PLACE(keep) },
-    { "--store", "SIZE,SIZE", "16Gi,4Gi", "what may be stored, in all and of one tenant",
-      PLACE(store) },
-    { "--audit", "MODE", "on", "of the audit log: on, required or off", PLACE(audit) },
-    { "--self-test", NULL, NULL, "prove the jail, print what was seen, exit",
-      PLACE(self_test) },
-    { "--prove", "POLICY", NULL, "with --self-test: of this policy, every system call",
-      PLACE(proved) },
-    { "--learn", NULL, NULL, "workers note what is refused (cloche policy learn uses it)",
-      PLACE(learn) },
-    { "--version", NULL, NULL, "print the version", PLACE(version) },
-    { "--help", NULL, NULL, "print this", PLACE(help) },
+    { "--begun", PLACE(tls) },       { "--config", PLACE(config) },
+    { "--state", PLACE(state) },     { "--listen", PLACE(listen) },
+    { "--drain", PLACE(drain) },     { "--log", PLACE(log) },
+    { "--audit", PLACE(audit) },     { "--jails", PLACE(jails) },
+    { "--buffers", PLACE(buffers) }, { "--keep", PLACE(keep) },
+    { "--store", PLACE(store) },     { "--self-test", PLACE(self_test) },
+    { "--prove", PLACE(proved) },    { "--learn", PLACE(learn) },
 };
 
-static const char **place_of(const struct option *option)
-{
-    return (const char **)(void *)((char *)&daemon_.options + option->place);
-}
-
-static void print_usage(void)
-{
-    puts("usage: cloched [OPTION [VALUE]]...");
-    for (size_t i = 0; i < CL_COUNT(options); i++)
-        printf("  %-11s %-10s  %s%s%s\n", options[i].name,
-               options[i].value ? options[i].value : "", options[i].does,
-               options[i].otherwise ? "; default " : "",
-               options[i].otherwise ? options[i].otherwise : "");
-}
-
-/* "30s": a number and ms, s, m or h. */
-static int parse_time(const char *text, uint64_t *ms)
-{
-    static const struct unit {
-        const char *name;
-        uint64_t ms;
-    } units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
-    size_t digits = strspn(text, "0123456789");
-
-    for (size_t i = 0; digits > 0 && digits <= 9 && i < CL_COUNT(units); i++) {
-        if (strcmp(text + digits, units[i].name) == 0) {
-            *ms = strtoull(text, NULL, 10) * units[i].ms;
-            return 0;
-        }
-    }
-    return -1;
-}
-
-/* Returns how many words that took. */
-static int set_named(const char *name, const char *value, struct cl_err *err)
+static bool set_named(const char *name, const char *value)
 {
     for (size_t i = 0; i < CL_COUNT(options); i++) {
-        const struct option *option = &options[i];
-        if (strcmp(option->name, name) != 0)
-            continue;
-        if (option->value && (!value || value[0] == '\0'))
-            return cl_fail(err, CL_E_INPUT, "%s wants %s", name, option->value);
-        *place_of(option) = option->value ? value : name;
-        return option->value ? 2 : 1;
+        if (strcmp(options[i].name, name) == 0) {
+            *(const char **)(void *)((char *)&daemon_.options + options[i].place) = value;
+            return true;
+        }
     }
-    return cl_fail(err, CL_E_INPUT, "there is no option %s (--help names them)", name);
+    return false;
 }
 
-static int parse_options(int count, char **args, struct cl_err *err)
+/* cloche-begin reads what people write, then starts this program again. Returns only if it could
+ * not be started; where to come back to it learns from its own name. */
+static int begin(char **args, struct cl_err *err)
 {
-    struct cl_options *set = &daemon_.options;
+    const int own = open("/proc/self/exe", O_PATH);
 
-    for (size_t i = 0; i < CL_COUNT(options); i++)
-        *place_of(&options[i]) = options[i].otherwise;
-    for (int i = 1, words; i < count; i += words) {
-        words = set_named(args[i], args[i + 1], err);
-        if (words < 0)
-            return -1;
+    CL_CHECK(asprintf(&args[0], "%d", own) > 0);
+    if (cl_program_open(daemon_.programs, err) < 0)
+        return -1;
+    execveat(daemon_.programs[CL_PROGRAM_BEGIN], "", args, environ, AT_EMPTY_PATH);
+    return cl_fail(err, CL_E_SYS, "start cloche-begin");
+}
+
+static int take_options(int count, char **args, struct cl_err *err)
+{
+    if (count < 3 || strcmp(args[1], "--begun") != 0)
+        return begin(args, err);
+    for (int i = 1; i < count; i += 2) {
+        if (!args[i + 1] || !set_named(args[i], args[i + 1]))
+            return cl_fail(err, CL_E_INPUT, "cloche-begin is of another version: %s", args[i]);
     }
-    if (parse_time(set->drain, &set->drain_ms) < 0)
-        return cl_fail(err, CL_E_INPUT, "--drain %s: a time like 30s or 500ms is wanted",
-                       set->drain);
-    if (cl_log_level_parse(set->log) < 0)
-        return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info, debug, or info,json", set->log);
+    daemon_.options.drain_ms = strtoull(daemon_.options.drain, NULL, 10);
     return 0;
 }
 
@@ -150,7 +101,8 @@ void cl_daemon_check_ready(struct cl_daemon *daemon)
         daemon->generation == 0 || !has_spare())
         return;
     daemon->is_ready = true;
-    cl_log_say(CL_INFO, "ready on http://%s", daemon->state.address);
+    cl_log_say(CL_INFO, "ready on http%s://%s",
+               strcmp(daemon->options.tls, "on") == 0 ? "s" : "", daemon->state.address);
     cl_state_notify("READY=1");
 }
 
@@ -238,12 +190,13 @@ static int check_kernel(struct cl_err *err)
     if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
         return cl_fail(err, CL_E_DENIED, "this kernel has no seccomp filters");
     if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
-        cl_log(CL_WARN, "start.landlock", "what=\"this kernel has none: a third layer is missing\"");
+        cl_log(CL_WARN, "start.landlock",
+               "what=\"this kernel has none: a third layer is missing\"");
     return 0;
 }
 
-/* As many spares as a quarter of memory and all descriptors allow, over all pools. */
-static uint32_t count_spares(void)
+/* As many spares as a quarter of memory and all descriptors allow, over all pools, up to `wanted`. */
+static uint32_t count_spares(uint32_t wanted)
 {
     struct sysinfo system;
     struct rlimit files;
@@ -253,24 +206,7 @@ static uint32_t count_spares(void)
     uint64_t by_memory = system.totalram * system.mem_unit / 4 / SPARE_BYTES;
     uint64_t by_files = files.rlim_cur / FDS_PER_SPARE;
     uint64_t most = by_memory < by_files ? by_memory : by_files;
-    return most > 4096 ? 4096 : (uint32_t)most;
-}
-
-/* A reload opens it again, long after chdir. Links stay: they may lead elsewhere by then. */
-static const char *absolute(const char *path, struct cl_err *err)
-{
-    cl_free_auto char *here = getcwd(NULL, 0);
-    char *full = NULL;
-
-    if (!here || access(path, F_OK) < 0) {
-        cl_fail(err, CL_E_SYS, "--config %s", path);
-        return NULL;
-    }
-    CL_CHECK(asprintf(&full, "%s/%s", path[0] == '/' ? "" : here, path + strspn(path, "/")) >
-             0);
-    for (size_t end = strlen(full); end > 1 && full[end - 1] == '/'; end--)
-        full[end - 1] = '\0';
-    return full;
+    return most > wanted ? wanted : (uint32_t)most;
 }
 
 /* What needs more than cloched keeps, or may block. */
@@ -278,9 +214,6 @@ static int prepare(struct cl_daemon *daemon, struct cl_err *err)
 {
     struct cl_state *state = &daemon->state;
 
-    if (daemon->options.config &&
-        (daemon->options.config = absolute(daemon->options.config, err)) == NULL)
-        return -1;
     if (cl_state_process(err) < 0 || check_kernel(err) < 0 ||
         cl_program_open(daemon->programs, err) < 0 ||
         cl_state_open(state, daemon->options.state, err) < 0 ||
@@ -309,7 +242,7 @@ static int start(struct cl_daemon *daemon, struct cl_err *err)
     cl_brood_init_waiting(daemon);
     cl_index_init(&daemon->spares);
     cl_front_init(&daemon->front, daemon);
-    daemon->spares_max = count_spares();
+    daemon->spares_max = count_spares((uint32_t)atoi(daemon->options.jails));
     daemon->cores = (uint32_t)get_nprocs();
     sigemptyset(&mask);
     for (size_t i = 0; i < CL_COUNT(handled); i++)
@@ -352,16 +285,10 @@ int main(int count, char **args)
     const struct cl_options *set = &daemon->options;
     struct cl_err err = CL_ERR_INIT;
 
-    if (parse_options(count, args, &err) < 0) {
+    if (take_options(count, args, &err) < 0) {
         fprintf(stderr, "cloched: %s\n", err.text);
-        return 2;
+        return 1;
     }
-    if (set->help)
-        print_usage();
-    if (set->version)
-        puts("cloched " CL_VERSION);
-    if (set->help || set->version)
-        return 0;
     cl_log_open("cloched", (enum cl_log_level)cl_log_level_parse(set->log));
     cl_index_init(&daemon->children);
     daemon->state =

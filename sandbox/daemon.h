@@ -14,16 +14,17 @@
 #include "sandbox/spaces.h"
 #include "sandbox/state.h"
 
-/* As text, with the defaults in place; NULL: not given. */
+/* As cloche-begin wrote them; NULL: not given. */
 struct cl_options {
     const char *config, *state, *listen, *log;
+    const char *tls;                    /* on or off */
+    const char *jails;                  /* most at once */
     const char *buffers, *keep, *store; /* which cloche-api reads */
     const char *audit;                  /* which cloche-loader reads */
     const char *drain;
     const char *proved; /* the policy whose jail --self-test proves; NULL: default, briefly */
     const char *self_test;
     const char *learn; /* workers write down what is refused; of `cloche policy learn` alone */
-    const char *version, *help;
     uint64_t drain_ms;
 };
 

@@ -10,6 +10,10 @@ PROGRAMS += cloche-loader
 LOAD_SRC := $(wildcard sandbox/load/*.c) sandbox/loop.c
 cloche-loader_SRC := $(LOAD_SRC)
 
+PROGRAMS += cloche-begin
+BEGIN_SRC := $(wildcard sandbox/begin/*.c)
+cloche-begin_SRC := $(BEGIN_SRC) $(addprefix sandbox/load/,owned.c settings.c pair.c edits.c) sandbox/loop.c
+
 PROGRAMS += cloche-prover
 PROVE_SRC := $(wildcard sandbox/prove/*.c)
 cloche-prover_SRC := $(PROVE_SRC)

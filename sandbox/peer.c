@@ -34,6 +34,7 @@ static const struct program {
                             CL_WAY_LOADER_TO_CLOCHED,
                             0,
                             { "LC_ALL=C.UTF-8" } },
+    [CL_PROGRAM_BEGIN] = { .name = "cloche-begin" },
     [CL_PROGRAM_POLICYC] = { "cloche-policyc", 0, 2, { "LC_ALL=C.UTF-8" } },
     [CL_PROGRAM_ZYGOTE] = { "cloche-zygote",
                             CL_WAY_ZYGOTE_TO_CLOCHED,

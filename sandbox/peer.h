@@ -18,6 +18,7 @@ enum cl_program {
     CL_PROGRAM_LOADER,
     CL_PROGRAM_POLICYC,
     CL_PROGRAM_ZYGOTE,
+    CL_PROGRAM_BEGIN,
     CL_PROGRAM_COUNT
 };
 

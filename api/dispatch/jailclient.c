@@ -185,6 +185,10 @@ static void deliver(struct cl_jailclient *client, const union cl_msg_any *msg, i
         if (calls->on_audit)
             calls->on_audit(client->self, &msg->audit, &fds[0]);
         break;
+    case CL_M_TLS:
+        if (calls->on_tls)
+            calls->on_tls(client->self, &msg->tls, fds[0]);
+        break;
     case CL_M_DRAIN:
         calls->on_drain(client->self, &msg->drain);
         break;

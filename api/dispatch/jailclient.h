@@ -34,6 +34,8 @@ struct cl_jailclient_calls {
     void (*on_functions)(void *self, const struct cl_msg_functions *msg);
     /* A file of the audit log; it may be taken. NULL where none is kept. */
     void (*on_audit)(void *self, const struct cl_msg_audit *msg, int *fd);
+    /* The pair to serve from now on; NULL where nobody serves. */
+    void (*on_tls)(void *self, const struct cl_msg_tls *msg, int fd);
     void (*on_drain)(void *self, const struct cl_msg_drain *msg);
     void (*on_lost)(void *self, const struct cl_err *why);
 };

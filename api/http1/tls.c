@@ -19,10 +19,12 @@
 
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/sealed.h"
 
 enum {
     HEAP_PIECE = 32,
-    CHAIN_MAX = 8,               /* certificates of a file */
+    CHAIN_MAX = 8, /* certificates of a file */
+    PAIR_MAX = 1 << 20,
     CLIENT_DEPTH = 4,            /* between a client's certificate and its authority */
     CLIENT_CHAIN_MAX = 32 << 10, /* bytes that a client may send of them */
 };
@@ -263,6 +265,28 @@ struct cl_tls *cl_tls_new(const struct cl_tls_pair *pair, struct cl_err *err)
         cl_tls_free(tls);
         return NULL;
     }
+    return tls;
+}
+
+struct cl_tls *cl_tls_open(const struct cl_msg_tls *sizes, int fd, struct cl_err *err)
+{
+    const size_t certificate = sizes->certificate_bytes, key = sizes->key_bytes;
+    size_t length = 0;
+    const char *text = cl_sealed_map(fd, "TLS pair", 1, PAIR_MAX, &length, err);
+    struct cl_tls *tls = NULL;
+
+    if (!text)
+        return NULL;
+    const struct cl_tls_pair pair = {
+        { text, certificate },
+        { text + certificate, key },
+        { text + certificate + key, sizes->client_ca_bytes },
+    };
+    if (certificate + key + sizes->client_ca_bytes == length)
+        tls = cl_tls_new(&pair, err);
+    else
+        cl_fail(err, CL_E_LOST, "a TLS pair of %zu bytes is not what was announced", length);
+    cl_sealed_unmap(text, length);
     return tls;
 }
 

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sandbox/base/err.h"
+#include "sandbox/base/wire.h"
 
 enum {
     CL_TLS_DIGEST = 32,            /* SHA-256 of a certificate */
@@ -40,6 +40,8 @@ int cl_tls_prepare(struct cl_err *err);
 /* CL_E_INPUT with a sentence for the admin when the pair can't be served: not a pair, not valid
  * now, not readable. Copies what it keeps, keys into the locked heap. */
 struct cl_tls *cl_tls_new(const struct cl_tls_pair *pair, struct cl_err *err);
+/* The same from the sealed file that cl_msg_tls comes with, which stays the caller's. */
+struct cl_tls *cl_tls_open(const struct cl_msg_tls *sizes, int fd, struct cl_err *err);
 void cl_tls_free(struct cl_tls *tls);
 
 /* The certificate's end, in seconds since 1970, and its SHA-256 in hexadecimal digits. */

@@ -118,9 +118,33 @@ static int take_tenant(struct cl_loader *loader, struct cl_msg_compiled *msg, in
     return 0;
 }
 
+/* Certificate and key may change while the service runs, whether there is any may not. */
+static int take_settings(struct cl_loader *loader, int fd, struct cl_err *err)
+{
+    const struct cl_settings_file *settings = cl_settings_open(fd, err);
+    struct cl_err unfit = CL_ERR_INIT;
+
+    if (!settings)
+        return -1;
+    if (loader->is_begun) {
+        cl_settings_compare(loader->begun, settings);
+    } else {
+        cl_settings_close(loader->begun);
+        loader->begun = settings;
+    }
+    if (cl_settings_has_tls(loader->begun) && cl_settings_has_tls(settings) &&
+        cl_pair_load(&loader->pair_loaded, settings, &loader->edits, &unfit) < 0)
+        note(loader, "cloche", unfit.text);
+    if (settings != loader->begun)
+        cl_settings_close(settings);
+    return 0;
+}
+
 /* 1: that was the last. */
 static int take(struct cl_loader *loader, union cl_msg_any *msg, int fd, struct cl_err *err)
 {
+    if (msg->head.type == CL_M_COMPILED && msg->compiled.kind == CL_SOURCE_SETTINGS)
+        return take_settings(loader, fd, err);
     if (msg->head.type == CL_M_COMPILED)
         return msg->compiled.kind == CL_SOURCE_TENANTS
                    ? take_tenant(loader, &msg->compiled, fd, err)
@@ -178,6 +202,7 @@ static void load(struct cl_loader *loader, int *compiler)
     struct cl_err err = CL_ERR_INIT;
 
     cl_functions_forget(&loader->loaded, &loader->edits);
+    cl_pair_fini(&loader->pair_loaded);
     loader->asked_count = loader->made = loader->unfit = 0;
     loader->compiler = (struct cl_watch){ cl_take_fd(compiler), EPOLLIN, on_compiler };
     cl_timer_start(&loader->loop, &loader->late, cl_clock_us() + LATE_US);
@@ -195,6 +220,12 @@ static void put_in_force(struct cl_loader *loader)
         cl_list_unlink(&tenant->node);
         cl_list_append(&loader->in_force, &tenant->node);
     }
+    loader->is_begun = true;
+    if (loader->pair_loaded.fd < 0)
+        return;
+    cl_pair_fini(&loader->pair);
+    loader->pair = loader->pair_loaded;
+    loader->pair_loaded.fd = -1;
 }
 
 static void on_control(struct cl_watch *watch, uint32_t events)
@@ -224,6 +255,8 @@ static void on_control(struct cl_watch *watch, uint32_t events)
         break;
     default:
         cl_functions_show(loader, true);
+        if (loader->pair.fd >= 0)
+            cl_loader_tell(CL_M_PAIR, &loader->pair.sizes, loader->pair.fd);
         break;
     }
 }
@@ -240,7 +273,11 @@ static void on_edit(struct cl_edits *edits)
 
 static bool on_other(struct cl_edits *edits, int place)
 {
-    return cl_functions_on_edit(cl_list_entry(edits, struct cl_loader, edits), place);
+    struct cl_loader *loader = cl_list_entry(edits, struct cl_loader, edits);
+
+    if (cl_pair_is_at(&loader->pair, place) || cl_pair_is_at(&loader->pair_loaded, place))
+        edits->is_edited = true;
+    return cl_functions_on_edit(loader, place) || edits->is_edited;
 }
 
 static int start(struct cl_loader *loader, struct cl_err *err)
@@ -250,6 +287,7 @@ static int start(struct cl_loader *loader, struct cl_err *err)
     sigemptyset(&none);
     cl_list_init(&loader->loaded);
     cl_list_init(&loader->in_force);
+    loader->pair = loader->pair_loaded = (struct cl_pair)CL_PAIR_INIT;
     cl_timer_init(&loader->late, on_late);
     loader->compiler.fd = -1;
     loader->control = (struct cl_watch){ CL_CONTROL_FD, EPOLLIN, on_control };

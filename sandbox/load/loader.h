@@ -10,6 +10,7 @@
 #include "policies/tenant.h"
 #include "sandbox/base/wire.h"
 #include "sandbox/load/edits.h"
+#include "sandbox/load/settings.h"
 
 enum { CL_LOADER_SOURCES_MAX = 60, CL_LOADER_FUNCTIONS_MAX = 512 };
 
@@ -36,7 +37,10 @@ struct cl_loader {
     char asked[CL_LOADER_SOURCES_MAX][CL_NAME_MAX]; /* "": answered */
     size_t asked_count, made;
     uint32_t unfit;
-    struct cl_list loaded, in_force; /* struct cl_loader_tenant */
+    struct cl_list loaded, in_force;      /* struct cl_loader_tenant */
+    const struct cl_settings_file *begun; /* what the service was started with; NULL: no file */
+    struct cl_pair pair_loaded, pair;     /* of tls; `pair` is in force */
+    bool is_begun;                        /* something is in force */
 };
 
 /* A policy's name: [a-z0-9][a-z0-9_-]{0,62}. */

@@ -15,9 +15,14 @@
 #include "sandbox/load/owned.h"
 
 static const char *const embedded[] = { "default", "strict" };
-/* Of a later version: ignoring what an admin wrote would be worse than not starting. */
-#define UNSUPPORTED "cloche.yaml"
-#define TENANTS     "tenants.yaml"
+/* Beside the directory of policies; each may be missing. */
+static const struct beside {
+    const char *file;
+    struct cl_msg_source source;
+} besides[] = {
+    { "tenants.yaml", { .kind = CL_SOURCE_TENANTS, .name = "tenants" } },
+    { "cloche.yaml", { .kind = CL_SOURCE_SETTINGS, .name = "cloche" } },
+};
 
 int cl_sources_check_name(const char *name, size_t length)
 {
@@ -92,14 +97,19 @@ static int ask_folder(struct cl_loader *loader, int config, struct cl_err *err)
     return 0;
 }
 
-static int ask_tenants(struct cl_loader *loader, int config, struct cl_err *err)
+static int ask_beside(struct cl_loader *loader, int config, const struct beside *beside,
+                      struct cl_err *err)
 {
-    struct cl_msg_source source = { .kind = CL_SOURCE_TENANTS, .name = "tenants" };
+    struct cl_msg_source source = beside->source;
     struct stat found;
 
-    if (faccessat(config, TENANTS, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+    if (faccessat(config, beside->file, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
+        if (source.kind == CL_SOURCE_SETTINGS && loader->is_begun)
+            cl_settings_compare(loader->begun, NULL);
         return 0;
-    cl_close_auto int fd = cl_owned_file(config, "the configuration", TENANTS, &found, err);
+    }
+    cl_close_auto int fd =
+        cl_owned_file(config, "the configuration", beside->file, &found, err);
     if (fd < 0)
         return -1;
     return cl_msg_send(loader->compiler.fd, CL_M_SOURCE, &source, &fd, 1, err);
@@ -111,13 +121,10 @@ static int ask_config(struct cl_loader *loader, const char *path, struct cl_err 
 
     if (config < 0)
         return -1;
-    if (faccessat(config, UNSUPPORTED, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-        return cl_fail(err, CL_E_INPUT,
-                       "%s/%s is not supported by this version: take it away "
-                       "or it would be ignored",
-                       path, UNSUPPORTED);
-    if (ask_tenants(loader, config, err) < 0)
-        return -1;
+    for (size_t i = 0; i < CL_COUNT(besides); i++) {
+        if (ask_beside(loader, config, &besides[i], err) < 0)
+            return -1;
+    }
     return ask_folder(loader, config, err);
 }
 

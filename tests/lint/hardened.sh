@@ -24,7 +24,7 @@ must_lack() {
     fi
 }
 
-for program in cloched cloche-loader cloche-prover cloche-api cloche-policyc cloche-zygote cloche; do
+for program in cloched cloche-begin cloche-loader cloche-prover cloche-api cloche-policyc cloche-zygote cloche; do
     file=$bin/$program
     if [ ! -x "$file" ]; then
         echo "$file: not built"

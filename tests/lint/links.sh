@@ -9,6 +9,7 @@ bin=${BIN:-build/bin}
 libc='libc\.so\.6|ld-linux-x86-64\.so\.2|libm\.so\.6'
 declare -A may=(
     [cloched]="libcap\.so\.2"
+    [cloche-begin]="$libc"
     [cloche-loader]="$libc"
     [cloche-prover]="$libc"
     [cloche-zygote]="libpython3\.11\.so\.1\.0|libcap\.so\.2"

@@ -113,20 +113,24 @@ static void policy_names_are_plain(void **state)
 
 static void policies_tenants_and_the_shipped_ones_are_asked(void **state)
 {
-    uint32_t type = 0, kind = 0, seen = 0, tenants = 0;
+    uint32_t type = 0, kind = 0, seen = 0, tenants = 0, settings = 0;
 
     (void)state;
     run("echo x > policies/one.yaml && echo x > policies/default.yaml && echo x > tenants.yaml"
-        " && echo x > policies/README && echo x > policies/.two.yaml.swp");
+        " && echo x > cloche.yaml && echo x > policies/README && echo x > "
+        "policies/.two.yaml.swp");
     assert_works(cl_sources_ask(&loader, &err), &err);
     while (type != CL_M_COMPILE) {
         const char *name = next(&type, &kind);
         seen += type == CL_M_SOURCE;
         tenants +=
             type == CL_M_SOURCE && kind == CL_SOURCE_TENANTS && strcmp(name, "tenants") == 0;
+        settings +=
+            type == CL_M_SOURCE && kind == CL_SOURCE_SETTINGS && strcmp(name, "cloche") == 0;
     }
-    assert_int_equal(seen, 4); /* tenants, one, default and the shipped strict */
+    assert_int_equal(seen, 5); /* tenants, cloche, one, default and the shipped strict */
     assert_int_equal(tenants, 1);
+    assert_int_equal(settings, 1);
     assert_int_equal(loader.asked_count, 3);
 }
 
@@ -140,7 +144,8 @@ static const struct {
     { "chmod 777 policies", "writable by" },
     { "ln -s /etc/passwd policies/one.yaml", "open policies/one.yaml" },
     { "mkdir policies/one.yaml", "not a regular file" },
-    { "echo x > cloche.yaml", "not supported by this version" },
+    { "echo x > cloche.yaml && chmod 666 cloche.yaml", "writable by" },
+    { "ln -s /etc/passwd cloche.yaml", "cloche.yaml" },
     { "echo x > tenants.yaml && chmod 666 tenants.yaml", "writable by" },
     { "ln -s /etc/passwd tenants.yaml", "tenants.yaml" },
     { "mkfifo tenants.yaml", "not a regular file" },

@@ -39,6 +39,7 @@ static const struct {
     { "PROBLEM", 40, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_problem), 0, 0 },
     { "FUNCTION", 42, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_function), 1, 1 },
     { "FUNCTIONS", 43, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_functions), 0, 0 },
+    { "TLS", 45, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_tls), 1, 1 },
     { "LOADED", 34, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_loaded), 0, 0 },
     { "SPARE", 35, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_offer), 1, 1 },
     { "TAKEN", 36, CL_WAY_CLOCHED_TO_API, sizeof(struct cl_msg_spare), 0, 0 },
@@ -62,6 +63,7 @@ static const struct {
     { "READY", 227, CL_WAY_LOADER_TO_CLOCHED, sizeof(struct cl_msg_ready), 0, 0 },
     { "FILE", 228, CL_WAY_LOADER_TO_CLOCHED, sizeof(struct cl_msg_function), 1, 1 },
     { "FILES", 229, CL_WAY_LOADER_TO_CLOCHED, sizeof(struct cl_msg_functions), 0, 0 },
+    { "PAIR", 231, CL_WAY_LOADER_TO_CLOCHED, sizeof(struct cl_msg_tls), 1, 1 },
     { "DONE", 162, CL_WAY_POLICYC_TO_LOADER, sizeof(struct cl_msg_done), 0, 0 },
 };
 
