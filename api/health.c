@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /healthz, /readyz and /metrics.
+ * /healthz and /readyz.
  * Runs in: cloche-api.
  * Trusts: our own state; the requests carry nothing that matters.
  */
@@ -119,39 +119,5 @@ int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
         cl_buf_put(&out, "}", 1, &err) < 0)
         return cl_refusal_set(refusal, CL_R_NOT_READY, "%s", err.text);
     cl_visit_answer(visit, "application/json", &out);
-    return 0;
-}
-
-int cl_health_metrics(struct cl_visit *visit, const char *body, size_t length,
-                      struct cl_refusal *refusal)
-{
-    const struct cl_app *app = visit->app;
-    struct cl_storeq_health store = { .is_writable = false };
-    const struct cl_http_counts *counts = cl_http_server_counts(app->server);
-
-    if (app->storeq)
-        cl_storeq_health(app->storeq, &store);
-    const struct cl_metrics_now now = {
-        .store_waiting = app->storeq ? cl_storeq_waiting(app->storeq) : 0,
-        .store_writable = store.is_writable,
-        .queued = cl_dispatch_queued(app->dispatch),
-        .running = cl_dispatch_running(app->dispatch),
-        .idle = cl_dispatch_idle(app->dispatch),
-        .requeued = cl_dispatch_requeued(app->dispatch),
-        .connections = cl_http_server_connections(app->server),
-        .generation = cl_tenancy_generation(app->tenancy),
-        .buffered = cl_http_server_charged(app->server),
-        .turned_away = counts->turned_away,
-        .evicted = counts->evicted,
-        .over_memory = counts->over_memory,
-    };
-    struct cl_buf CL_AUTO(cl_buf_fini) out = CL_BUF_INIT(ANSWER_MAX);
-    struct cl_err err = CL_ERR_INIT;
-
-    (void)body;
-    (void)length;
-    if (cl_metrics_format(&app->metrics, &now, &out, &err) < 0)
-        return cl_refusal_set(refusal, CL_R_NOT_READY, "%s", err.text);
-    cl_visit_answer(visit, "text/plain; version=0.0.4; charset=utf-8", &out);
     return 0;
 }

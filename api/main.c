@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/async/async.h"
@@ -186,6 +187,7 @@ static void on_problem(void *self, const struct cl_msg_problem *msg)
 static void on_spare(void *self, const struct cl_msg_offer *msg, int *fd)
 {
     (void)self;
+    cl_metrics_count_spare(&app.metrics, msg);
     cl_dispatch_on_spare(app.dispatch, msg, fd);
 }
 
@@ -209,7 +211,14 @@ static void on_taken(void *self, uint64_t spare)
 static void on_end(void *self, const struct cl_msg_end *msg)
 {
     (void)self;
+    cl_metrics_count_end(&app.metrics, msg);
     cl_dispatch_on_end(app.dispatch, msg);
+}
+
+static void on_counts(void *self, const struct cl_counts *counts)
+{
+    (void)self;
+    app.metrics.zygotes = *counts;
 }
 
 static void on_usage(void *self, const struct cl_msg_usage *msg)
@@ -262,6 +271,7 @@ static const struct cl_jailclient_calls jail_calls = {
     .on_taken = on_taken,
     .on_end = on_end,
     .on_usage = on_usage,
+    .on_counts = on_counts,
     .on_retire = on_retire,
     .on_function = on_function,
     .on_functions = on_functions,
@@ -369,6 +379,8 @@ static int start(const struct cl_options *options, struct cl_err *err)
         cl_options_caps(options, descriptors, &caps, err) < 0 || start_audit(err) < 0 ||
         start_store(&options->store, err) < 0)
         return -1;
+    app.descriptors = descriptors;
+    app.start_s = (uint64_t)time(NULL);
     cl_auth_init(&app.auth);
     app.tenancy = cl_tenancy_new();
     jobs.running_all = options->spares; /* cloched makes no more */

@@ -228,6 +228,8 @@ static void on_answer(struct cl_exchange *exchange, int status)
     const struct cl_visit *visit = cl_exchange_user(exchange);
 
     if (visit)
+        cl_metrics_count_answer(&visit->app->metrics, status);
+    if (visit)
         cl_audit_answer(visit, status);
 }
 

@@ -102,6 +102,7 @@ static void evict(struct cl_timer *timer)
     }
     if (least) {
         cl_log(CL_INFO, "brood.evict", "policy=%s zygote=%u", name_of(least), least->zygote->k);
+        cl_front_count(&daemon->front, CL_COUNT_EVICTED);
         rest(least);
     }
     cl_timer_start(&daemon->loop, timer, now + EVICT_US);
@@ -163,8 +164,7 @@ static void on_start(struct cl_timer *timer)
 void cl_brood_on_failure(struct cl_brood *brood, const char *why)
 {
     if (!brood->daemon->is_ready) {
-        cl_daemon_stop(brood->daemon,
-                       why); /* at the start this is a reason not to start at all */
+        cl_daemon_stop(brood->daemon, why); /* a reason not to start at all */
         return;
     }
     if (brood->is_retired)
@@ -177,6 +177,7 @@ void cl_brood_on_failure(struct cl_brood *brood, const char *why)
 
 void cl_brood_on_death(struct cl_brood *brood, struct cl_zygote *zygote)
 {
+    cl_front_count(&brood->daemon->front, CL_COUNT_DIED);
     if (zygote == brood->successor)
         brood->successor = NULL;
     if (zygote == brood->zygote)
@@ -220,6 +221,7 @@ void cl_brood_on_up(struct cl_brood *brood, struct cl_zygote *zygote)
     if (zygote == brood->successor) {
         brood->successor = NULL;
         turn(brood, zygote);
+        cl_front_count(&brood->daemon->front, CL_COUNT_RECYCLED);
         if (old)
             cl_zygote_dry(old); /* its spares are retired once the new one has some */
     }
@@ -264,10 +266,8 @@ void cl_brood_retire(struct cl_brood *brood)
 
 void cl_brood_on_gone(struct cl_brood *brood)
 {
-    struct cl_daemon *daemon = brood->daemon;
-
     brood->zygotes--;
-    cl_list_for (struct cl_brood, next, waiting, &daemon->waiting) {
+    cl_list_for (struct cl_brood, next, waiting, &brood->daemon->waiting) {
         cl_list_unlink(&next->waiting);
         start_if_wanted(next);
         if (next->zygote || !cl_list_is_empty(&next->waiting))

@@ -104,6 +104,12 @@ void cl_front_send(struct cl_front *front, enum cl_msg_type type, const void *ms
         cl_load_pace(front->peer.daemon, false);
 }
 
+void cl_front_count(struct cl_front *front, enum cl_count what)
+{
+    front->counts.counts.of[what]++;
+    cl_front_send(front, CL_M_COUNTS, &front->counts, NULL);
+}
+
 static void send_copy(struct cl_front *front, enum cl_msg_type type, const void *msg, int fd)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -145,6 +151,7 @@ void cl_front_tell(struct cl_front *front)
         loaded.policies++;
     }
     cl_front_send(front, CL_M_LOADED, &loaded, NULL);
+    cl_front_send(front, CL_M_COUNTS, &front->counts, NULL);
     if (daemon->refused.count > 0)
         cl_front_send(front, CL_M_PROBLEM, &daemon->refused, NULL);
     cl_spare_each(daemon, cl_pool_offer);

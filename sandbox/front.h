@@ -15,12 +15,15 @@ struct cl_front {
     struct cl_list queue;
     uint32_t queued;
     bool is_greeted; /* HELLO came: it may be told */
+    struct cl_msg_counts counts;
 };
 
 void cl_front_init(struct cl_front *front, struct cl_daemon *daemon);
 int cl_front_start(struct cl_front *front, struct cl_err *err);
 /* Sends or queues; fd (-1: none) is taken. Harmless while there is no API to tell. */
 void cl_front_send(struct cl_front *front, enum cl_msg_type type, const void *msg, int *fd);
+/* One more, of which the API is told. */
+void cl_front_count(struct cl_front *front, enum cl_count what);
 /* Tells tenants and policies of the generation in force. */
 void cl_front_tell(struct cl_front *front);
 

@@ -33,11 +33,9 @@ static int on_want(struct cl_daemon *daemon, const union cl_msg_any *msg, struct
     struct cl_pool *pool = cl_pool_find(daemon, msg->want.pool);
 
     /* One that a reload took away may have crossed; one that never was may not. */
-    if (!pool)
-        return msg->want.pool > 0 && msg->want.pool <= daemon->pool_last
-                   ? 0
-                   : cl_fail(err, CL_E_LOST, "WANT of pool %u", msg->want.pool);
-    if (!pool->is_retired)
+    if (!pool && (msg->want.pool == 0 || msg->want.pool > daemon->pool_last))
+        return cl_fail(err, CL_E_LOST, "WANT of pool %u", msg->want.pool);
+    if (pool && !pool->is_retired)
         cl_pool_want(pool, msg->want.queued);
     return 0;
 }
@@ -54,8 +52,7 @@ static int on_take(struct cl_spare *spare, const union cl_msg_any *msg, struct c
         take->memory_bytes > policy->memory_bytes || take->processes > policy->processes)
         return cl_fail(err, CL_E_LOST, "TAKE wider than policy %s", policy->name);
     if (take->session && !(policy->flags & CL_POLICY_SESSIONS))
-        return cl_fail(err, CL_E_LOST, "TAKE of a session, which policy %s forbids",
-                       policy->name);
+        return cl_fail(err, CL_E_LOST, "TAKE of a session under %s", policy->name);
     cl_reap_take(spare, take);
     if (take->acknowledge)
         cl_front_send(&spare->daemon->front, CL_M_TAKEN, &taken, NULL);
@@ -139,13 +136,6 @@ static const struct rule {
     { CL_M_KILL, CL_SPARE_TAKEN, NULL, on_kill },
 };
 
-/* All messages about a spare begin alike. */
-_Static_assert(offsetof(struct cl_msg_take, spare) == offsetof(struct cl_msg_spare, spare) &&
-                   offsetof(struct cl_msg_kill, spare) ==
-                       offsetof(struct cl_msg_spare, spare) &&
-                   offsetof(struct cl_msg_next, spare) == offsetof(struct cl_msg_spare, spare),
-               "the spare's id has one place");
-
 static int apply(struct cl_daemon *daemon, const struct rule *rule, const union cl_msg_any *msg,
                  struct cl_err *err)
 {
@@ -155,10 +145,8 @@ static int apply(struct cl_daemon *daemon, const struct rule *rule, const union 
         return rule->on_daemon(daemon, msg, err);
 
     struct cl_spare *spare = cl_spare_find(daemon, id);
-    if (!spare && id > 0 && id <= daemon->spare_last)
+    if (spare ? spare->state == CL_SPARE_ENDED : id > 0 && id <= daemon->spare_last)
         return 0; /* it has ended: this crossed with END */
-    if (spare && spare->state == CL_SPARE_ENDED)
-        return 0;
     if (!spare || !spare->is_offered)
         return cl_fail(err, CL_E_LOST, "%s of spare %" PRIu64 ", which was not offered",
                        cl_msg_name(rule->type), id);

@@ -103,6 +103,7 @@ void cl_pool_offer(struct cl_spare *spare)
         .pool = spare->pool->index,
         .generation = daemon->generation,
         .slot = spare->slot->number,
+        .made_us = (uint32_t)spare->made_us,
     };
 
     if (!daemon->front.is_greeted || spare->state != CL_SPARE_OFFERED || spare->job < 0)
@@ -124,7 +125,8 @@ void cl_pool_on_spawned(struct cl_pool *pool, struct cl_spare *spare)
 {
     spare->state = CL_SPARE_OFFERED;
     cl_reap_park(spare);
-    pool->demand.refill_us = (pool->demand.refill_us * 7 + cl_clock_us() - spare->spawn_us) / 8;
+    spare->made_us = cl_clock_us() - spare->spawn_us;
+    pool->demand.refill_us = (pool->demand.refill_us * 7 + spare->made_us) / 8;
     if (pool->demand.queued > 0)
         pool->demand.queued--;
     cl_pool_offer(spare);

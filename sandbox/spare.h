@@ -40,12 +40,11 @@ struct cl_spare {
     struct cl_slot *slot;
     uint64_t id;
     enum cl_spare_state state;
-    bool is_counted; /* among the pool's ready ones */
-    bool is_offered; /* this API knows it, and is owed an END */
-    bool is_retired; /* RETIRE was sent */
-    int job;         /* the API's end until it is offered */
-    uint64_t spawn_us;
-    uint64_t taken_us;
+    bool is_counted;                      /* among the pool's ready ones */
+    bool is_offered;                      /* this API knows it, and is owed an END */
+    bool is_retired;                      /* RETIRE was sent */
+    int job;                              /* the API's end until it is offered */
+    uint64_t spawn_us, made_us, taken_us; /* SPAWN; how long until it was parked; TAKE */
     uint64_t cpu_base_us; /* what the worker had used when it parked; 0: not read yet */
     uint32_t calls;       /* that run: one, or as many as a session has now */
     uint64_t max_at_us;   /* a session ends; UINT64_MAX: this is none */

@@ -157,6 +157,7 @@ static void bury(struct cl_zygote *zygote)
     cl_timer_stop(&zygote->timer);
     daemon->zygotes[zygote->k] = NULL; /* its ids may be used again */
     free(zygote);
+    cl_front_count(&daemon->front, CL_COUNT_ENDED);
     cl_brood_on_gone(brood);
 }
 
@@ -251,6 +252,7 @@ struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_brood *bro
     daemon->zygotes[zygote->k] = zygote;
     brood->zygotes++;
     cl_timer_start(&daemon->loop, &zygote->timer, cl_clock_us() + START_US);
+    cl_front_count(&daemon->front, CL_COUNT_STARTED);
     return cl_take_ptr(&zygote);
 }
 

@@ -234,9 +234,18 @@ void cl_calls_note_end(struct cl_app *app, const struct cl_job *job,
                        const struct cl_verdict *verdict)
 {
     const uint64_t total_us = cl_clock_us() - job->arrived_us;
+    const struct cl_metrics_call counted = {
+        .policy = job->policy,
+        .verdict = verdict->kind,
+        .total_us = total_us,
+        .queue_us = job->taken_us - job->arrived_us,
+        .wall_us = job->end.wall_us,
+        .cpu_us = job->end.cpu_us,
+        .has_run = job->taken_us != 0,
+    };
 
     log_failed(job);
-    cl_metrics_count_call(&app->metrics, verdict->kind, total_us);
+    cl_metrics_count_call(&app->metrics, &counted);
     cl_log(CL_INFO, "call.end",
            CL_JOB_TEXT " policy=%s verdict=%s wall_us=%" PRIu64 " cpu_us=%" PRIu64
                        " total_us=%" PRIu64 " spare=%" PRIu64,

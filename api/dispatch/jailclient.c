@@ -155,6 +155,10 @@ static void deliver(struct cl_jailclient *client, const union cl_msg_any *msg, i
     case CL_M_LOADED:
         calls->on_loaded(client->self, &msg->loaded);
         break;
+    case CL_M_COUNTS:
+        if (calls->on_counts)
+            calls->on_counts(client->self, &msg->counts.counts);
+        break;
     case CL_M_PROBLEM:
         calls->on_problem(client->self, &msg->problem);
         break;

@@ -26,6 +26,7 @@ struct cl_jailclient_calls {
     void (*on_crowded)(void *self, const struct cl_msg_offer *msg);
     void (*on_taken)(void *self, uint64_t spare);
     void (*on_end)(void *self, const struct cl_msg_end *msg);
+    void (*on_counts)(void *self, const struct cl_counts *counts); /* may be NULL */
     void (*on_usage)(void *self, const struct cl_msg_usage *msg);
     void (*on_retire)(void *self, uint64_t spare);
     void (*on_problem)(void *self, const struct cl_msg_problem *msg);

@@ -71,6 +71,7 @@ void cl_session_keeps(struct cl_app *app, const char *id);
 /* Calls that wait are refused, those that run end as cancelled. */
 void cl_session_end(struct cl_session *session);
 
+uint32_t cl_sessions_count(const struct cl_app *app);
 /* A reload: sessions whose policy is gone end, the others run on under theirs. */
 void cl_sessions_on_loaded(struct cl_app *app);
 /* Sessions end as soon as they have nothing to do. */

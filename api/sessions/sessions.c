@@ -202,3 +202,8 @@ int cl_sessions_end(struct cl_visit *visit, const char *body, size_t length,
     cl_session_end(session);
     return answer(visit, 200, session);
 }
+
+uint32_t cl_sessions_count(const struct cl_app *app)
+{
+    return app->sessions ? app->sessions->count : 0;
+}

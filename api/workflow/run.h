@@ -57,6 +57,7 @@ int cl_runs_restore(struct cl_runs *runs, struct cl_err *err);
 int cl_runs_submit(struct cl_runs *runs, const struct cl_run_ask *ask, struct cl_plan *plan,
                    cl_run_on_kept *on_kept, void *self, struct cl_refusal *refusal);
 
+uint32_t cl_runs_count(const struct cl_runs *runs); /* that are not over */
 /* Whether there is such a run that is not over. */
 bool cl_runs_has(const struct cl_runs *runs, const struct cl_tenant *tenant, const char *id);
 /* Stops it. Returns whether there was such a run. */

@@ -118,3 +118,8 @@ int cl_runs_submit(struct cl_runs *runs, const struct cl_run_ask *ask, struct cl
     cl_run_free(run);
     return cl_refusal_set(refusal, CL_R_QUEUE_FULL, "%s", err.text);
 }
+
+uint32_t cl_runs_count(const struct cl_runs *runs)
+{
+    return runs->count;
+}

@@ -35,6 +35,13 @@ struct msg_rule {
 #define TEXTS(...)        { __VA_ARGS__ }
 #define SIZE(type)        sizeof(struct type)
 
+/* All messages of the API about a spare begin alike: cloched looks there before it looks further. */
+_Static_assert(offsetof(struct cl_msg_take, spare) == offsetof(struct cl_msg_spare, spare) &&
+                   offsetof(struct cl_msg_kill, spare) ==
+                       offsetof(struct cl_msg_spare, spare) &&
+                   offsetof(struct cl_msg_next, spare) == offsetof(struct cl_msg_spare, spare),
+               "the spare's id has one place");
+
 static const struct msg_rule msg_rules[] = {
     { "HELLO", CL_M_HELLO, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_hello), 0, 0, NO_TEXT },
     { "TAKE", CL_M_TAKE, CL_WAY_API_TO_CLOCHED, SIZE(cl_msg_take), 0, 0, NO_TEXT },
@@ -56,6 +63,7 @@ static const struct msg_rule msg_rules[] = {
     { "RETIRE", CL_M_RETIRE, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_spare), 0, 0, NO_TEXT },
     { "DRAIN", CL_M_DRAIN, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_drain), 0, 0, NO_TEXT },
     { "USAGE", CL_M_USAGE, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_usage), 0, 0, NO_TEXT },
+    { "COUNTS", CL_M_COUNTS, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_counts), 0, 0, NO_TEXT },
     { "PROBLEM", CL_M_PROBLEM, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_problem), 0, 0,
       TEXTS(TEXT(cl_msg_problem, text)) },
     { "FUNCTION", CL_M_FUNCTION, CL_WAY_CLOCHED_TO_API, SIZE(cl_msg_function), 1, 1,

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sandbox/base/counts.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/frame.h"
 
@@ -51,7 +52,9 @@ enum cl_msg_type {
     CL_M_FUNCTION = 42,  /* struct cl_msg_function + 1 fd: a file of a tenant's functions_dir */
     CL_M_FUNCTIONS = 43, /* struct cl_msg_functions: those were all of them */
     CL_M_AUDIT = 44,     /* struct cl_msg_audit + 1 fd: a file of the audit log */
-    CL_M_TLS = 45,       /* struct cl_msg_tls + 1 fd: the service's certificate and key */
+
+    CL_M_TLS = 45, /* struct cl_msg_tls + 1 fd: the service's certificate and key */
+    CL_M_COUNTS = 46, /* struct cl_msg_counts: after LOADED, and when one of them rose */
 
     /* cloched -> zygote */
     CL_M_SPAWN = 64, /* struct cl_msg_spawn + fds: job socket, then the slot's cgroup fds */
@@ -177,8 +180,8 @@ struct cl_msg_offer {
     uint64_t spare; /* never reused while cloched lives */
     uint32_t pool;
     uint32_t generation;
-    uint32_t slot; /* the worker's uid inside is 1 + slot: the self-test looks at it */
-    uint32_t reserved;
+    uint32_t slot;    /* the worker's uid inside is 1 + slot: the self-test looks at it */
+    uint32_t made_us; /* from SPAWN until it was parked */
 };
 
 enum cl_end_cause {
@@ -227,6 +230,11 @@ struct cl_msg_drain {
     uint64_t grace_ms;
 };
 
+struct cl_msg_counts {
+    struct cl_msg head;
+    struct cl_counts counts;
+};
+
 struct cl_msg_problem {
     struct cl_msg head;
     uint32_t generation;        /* that stays in force */
@@ -250,15 +258,6 @@ struct cl_msg_functions {
     char text[256]; /* why the last one was; "": none was */
 };
 
-/* The fd: a sealed memfd of the PEM files, one after the other in this order. */
-struct cl_msg_tls {
-    struct cl_msg head;
-    uint32_t certificate_bytes;
-    uint32_t key_bytes;
-    uint32_t client_ca_bytes; /* 0: clients are not asked for a certificate */
-    uint32_t reserved;
-};
-
 /* A new API gets TAIL or BEFORE, then LOG; when the log was put aside, any gets NEXT. With a
  * descriptor goes all that the kernel allows, so one that runs gets none of a file with lines. */
 enum cl_audit_kind {
@@ -274,6 +273,15 @@ struct cl_msg_audit {
     uint32_t kind;        /* enum cl_audit_kind */
     uint32_t is_required; /* no new work while it can't be written */
     char why[256];
+};
+
+/* The fd: a sealed memfd of the PEM files, one after the other in this order. */
+struct cl_msg_tls {
+    struct cl_msg head;
+    uint32_t certificate_bytes;
+    uint32_t key_bytes;
+    uint32_t client_ca_bytes; /* 0: clients are not asked for a certificate */
+    uint32_t reserved;
 };
 
 struct cl_msg_spawn {
@@ -306,7 +314,7 @@ struct cl_msg_failed {
 
 enum cl_source_kind {
     CL_SOURCE_POLICY = 0,
-    CL_SOURCE_TENANTS, /* tenants.yaml; at most one, and compiled to as many as it holds */
+    CL_SOURCE_TENANTS,  /* tenants.yaml; at most one, and compiled to as many as it holds */
     CL_SOURCE_LOCAL,    /* of MADE only: the token file of `local`, first */
     CL_SOURCE_SETTINGS, /* cloche.yaml; never of MADE */
 };
@@ -375,6 +383,7 @@ union cl_msg_any {
     struct cl_msg_usage usage;
     struct cl_msg_drain drain;
     struct cl_msg_problem problem;
+    struct cl_msg_counts counts;
     struct cl_msg_function function;
     struct cl_msg_functions functions;
     struct cl_msg_tls tls;

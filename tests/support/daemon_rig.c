@@ -283,8 +283,10 @@ uint32_t rig_next(union cl_msg_any *msg)
         int got = cl_msg_recv(rig.api, CL_WAY_CLOCHED_TO_API, msg, fds, &fd_count, &err);
         for (size_t i = 0; got == 1 && i < fd_count; i++)
             close(fds[i]);
-        if (got == 1)
+        if (got == 1 && msg->head.type != CL_M_COUNTS) /* those come at any time */
             type = msg->head.type;
+        else if (got == 1)
+            continue;
         else if (got == 0 || err.kind != CL_E_BUSY)
             break;
         cl_timer_start(&rig.daemon.loop, &tick, cl_clock_us() + 2000);

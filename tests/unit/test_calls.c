@@ -109,7 +109,7 @@ static void a_plain_call_is_answered_with_its_envelope(void **state)
     assert_true(has("{\"id\":\"") &&
                 has("\"verdict\":\"ok\",\"result\":[1e400],\"stdout\":\"hi\\n\""));
     assert_true(has("\"wall_us\":410") && has("\"generation\":1},\"metadata\":{\"a\":1}}"));
-    assert_int_equal(fake.app.metrics.calls[CL_V_OK], 1);
+    assert_int_equal(fake.app.metrics.policies[0].calls[CL_V_OK], 1);
     end(true);
 }
 
@@ -278,7 +278,8 @@ static void a_client_that_leaves_cancels_unless_detached(void **state)
                      i < 2 ? CL_KILL_CANCELLED : 0);
         assert_int_equal(x.status, 0);
     }
-    assert_int_equal(fake.app.metrics.calls[CL_V_OK] + fake.app.metrics.calls[CL_V_CANCELLED],
+    assert_int_equal(fake.app.metrics.policies[0].calls[CL_V_OK] +
+                         fake.app.metrics.policies[0].calls[CL_V_CANCELLED],
                      3);
 }
 
@@ -531,7 +532,8 @@ static void metrics_count(void **state)
     (void)worker;
     get("/metrics");
     assert_int_equal(x.status, 200);
-    assert_true(has("cloche_spare_jails 1\n") && has("cloche_connections 7\n"));
+    assert_true(has("cloche_spare_jails{policy=\"default\"} 1\n") &&
+                has("cloche_connections 7\n"));
     end(true);
     request("GET", "/metrics");
     x.head.field_count = 0;

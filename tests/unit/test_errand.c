@@ -131,7 +131,7 @@ static void the_end_brings_the_envelope_of_a_plain_call(void **state)
     assert_non_null(
         strstr(envelope, "\"verdict\":\"ok\",\"result\":[42],\"stdout\":\"hi\\n\""));
     assert_non_null(strstr(envelope, "\"generation\":1},\"metadata\":{\"a\":1}}"));
-    assert_int_equal(fake.app.metrics.calls[CL_V_OK], 1);
+    assert_int_equal(fake.app.metrics.policies[0].calls[CL_V_OK], 1);
 }
 
 static void events_come_as_lines_and_the_output_is_kept_too(void **state)
