@@ -24,7 +24,9 @@
 enum {
     RESUME_US = 100000, /* pause of accepting after descriptors ran out */
     ACCEPTS_MAX = 64,   /* in one turn of the loop */
-    EVICT_LOOKS = 16,   /* idle connections looked at for one that may be closed */
+    UNSENT_BYTES = 128 << 10,
+    UNREAD_BYTES = 128 << 10, /* the kernel doubles it, for what it keeps beside the bytes */
+    EVICT_LOOKS = 16,         /* idle connections looked at for one that may be closed */
 };
 
 const struct cl_http_caps cl_http_caps_default = {
@@ -222,10 +224,13 @@ static void on_accept_error(struct evconnlistener *listener, void *user)
 
 static int listen_on(struct cl_http_server *server, int fd, struct cl_err *err)
 {
-    int on = 1;
+    const int on = 1, unsent = UNSENT_BYTES, unread = UNREAD_BYTES;
 
-    /* Accepted sockets inherit it; on a local socket it fails, and nothing is lost. */
+    /* Accepted sockets inherit these; on a local socket some fail, and nothing is lost. The
+     * kernel would keep megabytes for each client that does not read, or is not read. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &unread, sizeof(unread));
     server->listener =
         evconnlistener_new(server->base, on_accept, server, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
     if (!server->listener)

@@ -92,7 +92,7 @@ static void conn_answers_pipelined_requests_in_order(void **state)
     }
 }
 
-/* Whoever sends a thousand requests in one go does not keep others waiting for all the answers. */
+/* Whoever sends hundreds of requests in one go does not keep others waiting for all the answers. */
 static void conn_with_many_requests_leaves_turns_to_others(void **state)
 {
     struct peer_fixture *f = *state;
@@ -103,7 +103,7 @@ static void conn_with_many_requests_leaves_turns_to_others(void **state)
 
     peer_say(&other, one);
     peer_assert_hears(&other, "\r\n\r\nhello");
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 300; i++)
         cl_buf_put_text(&many, one, &err);
     assert_int_equal(send(f->client.fd, many.bytes, many.length, 0), (ssize_t)many.length);
     assert_int_equal(send(other.fd, one, sizeof(one) - 1, 0), (ssize_t)sizeof(one) - 1);
@@ -112,7 +112,7 @@ static void conn_with_many_requests_leaves_turns_to_others(void **state)
         peer_read(&other);
     }
     assert_in_range(f->peer.heads, 3, 10);
-    assert_true(peer_hears(&f->client, "\r\n\r\nhello", 1000));
+    assert_true(peer_hears(&f->client, "\r\n\r\nhello", 300));
     peer_hang_up(&other);
 }
 
