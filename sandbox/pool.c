@@ -208,7 +208,8 @@ static void on_calm(struct cl_timer *timer)
     struct cl_pool *pool = cl_list_entry(timer, struct cl_pool, calm);
     const uint32_t ready = pool->now.ready;
 
-    pool->demand.queued /= 2;
+    if (ready > pool->now.spawning)
+        pool->demand.queued /= 2; /* else it is known that they wait */
     update_rate(pool, false);
     if (ready > target_of(pool))
         cl_spare_retire(pool->brood->zygote, pool, (ready - target_of(pool) + 1) / 2);

@@ -33,7 +33,10 @@ void cl_reap_name(const struct cl_exit *how, const struct cl_call_limits *limits
                   struct cl_msg_end *end)
 {
     bool is_killed = how->code == CLD_KILLED && how->status == SIGKILL;
-    bool is_out_of_memory = is_killed && end->oom_kills > 0;
+    /* Without a call there is no limit that it could have reached. */
+    bool is_limited = is_killed && limits->cpu_ms > 0;
+    bool is_out_of_memory = is_limited && end->oom_kills > 0;
+    bool is_spent = is_limited && end->cpu_us >= limits->cpu_ms * 1000;
 
     if (end->cause == CL_END_KILLED || end->cause == CL_END_LOST ||
         end->cause == CL_END_EXPIRED)
@@ -42,7 +45,7 @@ void cl_reap_name(const struct cl_exit *how, const struct cl_call_limits *limits
         set_limit(end, CL_LIMIT_MEMORY, limits->memory_bytes, end->memory_peak_bytes);
     else if (end->cause == CL_END_LIMIT && end->limit == CL_LIMIT_WALL)
         set_limit(end, CL_LIMIT_WALL, limits->wall_ms, end->wall_us / 1000);
-    else if (end->cause == CL_END_LIMIT || (is_killed && end->cpu_us >= limits->cpu_ms * 1000))
+    else if (end->cause == CL_END_LIMIT || is_spent)
         set_limit(end, CL_LIMIT_CPU, limits->cpu_ms,
                   end->cpu_us / 1000); /* or RLIMIT_CPU's kill */
     else

@@ -162,6 +162,7 @@ struct cl_spare *cl_spare_spawn(struct cl_pool *pool, struct cl_err *err)
         return NULL;
     }
     zygote->spawned++;
+    cl_zygote_await(zygote);
     return new_spare(pool, slot, cl_take_fd(&near));
 }
 

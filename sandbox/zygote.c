@@ -21,6 +21,7 @@
 enum {
     START_US = 60 * 1000000,
     BURY_US = 20 * 1000,
+    ANSWER_US = 2 * 1000000,
 };
 
 static const uint64_t zygote_memory_bytes = UINT64_C(512) << 20;
@@ -77,6 +78,7 @@ static void on_spawned(struct cl_zygote *zygote, const struct cl_msg_spawned *sp
         cl_log(CL_WARN, "zygote.spawned", "spare=%llu error=\"%s\"",
                (unsigned long long)spawned->spare, err.text);
         cl_reap_abandon(spare);
+        cl_brood_recycle(zygote->brood); /* what tells of workers that are none is replaced */
         cl_brood_on_failure(zygote->brood, err.text);
         return;
     }
@@ -117,6 +119,9 @@ static int on_message(struct cl_peer *peer, union cl_msg_any *msg, int *fds, str
 {
     struct cl_zygote *zygote = cl_list_entry(peer, struct cl_zygote, peer);
 
+    /* Twice UP; to a SPAWN its own answer, and one of a worker that fails on its way in. */
+    if (++zygote->told > 2 + 2 * zygote->spawned)
+        return cl_fail(err, CL_E_LOST, "more answers than questions");
     switch (msg->head.type) {
     case CL_M_UP:
         if (zygote->state == CL_ZYGOTE_MAPPING)
@@ -161,14 +166,39 @@ static void bury(struct cl_zygote *zygote)
     cl_brood_on_gone(brood);
 }
 
+/* By turns of the timer, not by the clock alone: all of a machine may stand still for a while. */
+static void check_answers(struct cl_zygote *zygote)
+{
+    const uint64_t before_us = zygote->checked_us;
+
+    zygote->checked_us = cl_clock_us();
+    cl_list_for (struct cl_spare, spare, in_zygote, &zygote->spares) {
+        if (spare->state != CL_SPARE_SPAWNING)
+            continue;
+        cl_zygote_await(zygote);
+        if (spare->spawn_us < before_us) {
+            cl_peer_end(&zygote->peer, "it makes no workers any more");
+            return;
+        }
+    }
+}
+
 static void on_timer(struct cl_timer *timer)
 {
     struct cl_zygote *zygote = cl_list_entry(timer, struct cl_zygote, timer);
 
     if (zygote->state == CL_ZYGOTE_DEAD)
         bury(zygote);
-    else
+    else if (zygote->state < CL_ZYGOTE_UP)
         cl_peer_end(&zygote->peer, "it did not come up within 60 s");
+    else
+        check_answers(zygote);
+}
+
+void cl_zygote_await(struct cl_zygote *zygote)
+{
+    if (cl_list_is_empty(&zygote->timer.node))
+        cl_timer_start(&zygote->peer.daemon->loop, &zygote->timer, cl_clock_us() + ANSWER_US);
 }
 
 static void free_slots(struct cl_zygote *zygote)

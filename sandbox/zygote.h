@@ -21,15 +21,17 @@ struct cl_brood;
 struct cl_zygote {
     struct cl_peer peer;
     struct cl_brood *brood; /* lives until its last zygote is buried */
-    struct cl_timer timer;  /* start deadline; later the retry of the burial */
+    struct cl_timer timer;  /* of its start, of its answers; later the retry of the burial */
     struct cl_cgroup cgroup;
     struct cl_list spares;
     struct cl_list slots_free;
-    unsigned k;       /* which range of ids */
-    uint32_t slots;   /* made so far */
-    uint32_t live;    /* spares whose slot is not free yet */
-    uint64_t up_us;   /* since when it makes spares */
-    uint64_t spawned; /* in its life */
+    unsigned k;          /* which range of ids */
+    uint32_t slots;      /* made so far */
+    uint32_t live;       /* spares whose slot is not free yet */
+    uint64_t up_us;      /* since when it makes spares */
+    uint64_t spawned;    /* in its life */
+    uint64_t told;       /* messages of it */
+    uint64_t checked_us; /* when it was last asked for answers that it owes */
     enum cl_zygote_state state;
 };
 
@@ -37,6 +39,8 @@ struct cl_zygote {
  * in use. */
 struct cl_zygote *cl_zygote_start(struct cl_daemon *daemon, struct cl_brood *brood,
                                   struct cl_err *err);
+/* A worker was asked for: one that is not made in time ends the zygote. */
+void cl_zygote_await(struct cl_zygote *zygote);
 /* No more spares from it; the process ends with its last one. */
 void cl_zygote_dry(struct cl_zygote *zygote);
 /* A spare of it was freed: an empty dry one ends, a dead one can be buried. */

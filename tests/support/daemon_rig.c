@@ -100,6 +100,11 @@ static void setup_front(struct cl_err *err)
     assert_works(cl_peer_adopt(&front->peer, &pair[0], err), err);
 }
 
+static void on_tick(struct cl_timer *timer)
+{
+    (void)timer;
+}
+
 static void setup_pool(struct cl_err *err)
 {
     struct cl_zygote *zygote = &rig.zygote;
@@ -128,7 +133,7 @@ static void setup_pool(struct cl_err *err)
     };
     cl_list_init(&zygote->spares);
     cl_list_init(&zygote->slots_free);
-    cl_timer_init(&zygote->timer, NULL);
+    cl_timer_init(&zygote->timer, on_tick);
     rig.pool->brood->zygote = zygote;
     rig.daemon.zygotes[0] = zygote;
 }
@@ -261,11 +266,6 @@ static void serve(void)
     struct cl_err err = CL_ERR_INIT;
 
     assert_works(cl_loop_once(&rig.daemon.loop, &err), &err);
-}
-
-static void on_tick(struct cl_timer *timer)
-{
-    (void)timer;
 }
 
 uint32_t rig_next(union cl_msg_any *msg)

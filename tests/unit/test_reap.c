@@ -57,6 +57,17 @@ static void our_deadlines_are_named(void **state)
     assert_int_equal(cpu.used, 51);
 }
 
+static void a_worker_killed_without_a_call_reached_no_limit(void **state)
+{
+    const struct cl_call_limits none = { 0, 0, 0 };
+    struct cl_msg_end end = { .cpu_us = 1, .oom_kills = 1 };
+
+    (void)state;
+    cl_reap_name(&killed, &none, &end);
+    assert_int_equal(end.cause, CL_END_SIGNALLED);
+    assert_int_equal(end.status, SIGKILL);
+}
+
 static void rlimit_cpu_is_limit_cpu_only_when_it_was_used_up(void **state)
 {
     struct cl_msg_end over = { .cpu_us = 50000 }, under = { .cpu_us = 49999 };
@@ -257,6 +268,7 @@ int main(void)
         cmocka_unit_test(oom_kill_is_limit_memory),
         cmocka_unit_test(oom_counter_without_a_kill_is_not_the_cause),
         cmocka_unit_test(our_deadlines_are_named),
+        cmocka_unit_test(a_worker_killed_without_a_call_reached_no_limit),
         cmocka_unit_test(rlimit_cpu_is_limit_cpu_only_when_it_was_used_up),
         cmocka_unit_test(what_was_decided_before_stays),
         cmocka_unit_test(cpu_is_looked_at_when_it_can_be_used_up),
