@@ -3,7 +3,7 @@ JSON_SRC := api/json/scan.c api/json/keys.c api/json/text.c api/json/view.c api/
 HEAD_SRC := api/http1/head.c api/http1/target.c
 HTTP_SRC := $(wildcard api/http1/*.c) api/status.c $(JSON_SRC)
 
-UNIT += test_head test_body test_conn test_connends test_httpfaults test_server test_charge test_peers
+UNIT += test_head test_body test_conn test_connends test_httpfaults test_server test_tls test_charge test_peers
 UNIT += test_jsonscan test_status
 test_head_SRC := $(HEAD_SRC)
 test_body_SRC := api/http1/body.c $(HEAD_SRC)
@@ -19,6 +19,8 @@ refused := cl_buf_put cl_buf_put_text cl_buf_format bufferevent_write buffereven
 test_httpfaults_LDFLAGS := $(refused:%=-Wl,--wrap=%)
 test_server_SRC := $(HTTP_SRC) tests/support/http_peer.c
 test_server_LIBS := $(HTTP_LIBS)
+test_tls_SRC := $(HTTP_SRC) tests/support/http_peer.c tests/support/tls_pair.c
+test_tls_LIBS := $(HTTP_LIBS)
 test_charge_SRC := $(HTTP_SRC) tests/support/http_peer.c
 test_charge_LIBS := $(HTTP_LIBS)
 test_peers_SRC := api/http1/peers.c
