@@ -172,6 +172,16 @@ static const struct cl_dispatch_calls errand_jobs = {
 
 /* ---------------------------------------------------------------------------- turn of the loop */
 
+/* What was accepted before the log got stuck: whoever wants it tries again later. */
+static void refuse_unlogged(struct cl_errand *errand, struct cl_job *job)
+{
+    struct cl_refusal why = CL_REFUSAL_INIT;
+
+    why.retry_after_s = 1;
+    cl_refusal_set(&why, CL_R_NOT_READY, "the audit log can't be written");
+    cl_dispatch_refuse(errand->app->dispatch, job, &why);
+}
+
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     struct cl_errands *errands = arg;
@@ -192,10 +202,12 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         struct cl_job *job = cl_job_find(errand->app->dispatch, errand->id);
 
         cl_list_unlink(&errand->waiting);
-        if (job->is_errand)
-            cl_dispatch_submit(errand->app->dispatch, job);
-        else
+        if (!job->is_errand)
             cl_dispatch_cancel(errand->app->dispatch, job);
+        else if (!cl_audit_may_serve(errand->app->audit))
+            refuse_unlogged(errand, job);
+        else
+            cl_dispatch_submit(errand->app->dispatch, job);
     }
 }
 

@@ -174,6 +174,10 @@ static int enter(struct cl_visit *visit, struct cl_refusal *refusal)
         return -1;
     if (check_body(visit, refusal) < 0)
         return -1;
+    if (visit->route->takes != CL_TAKES_NONE && !cl_audit_may_serve(visit->app->audit)) {
+        refusal->retry_after_s = 1;
+        return cl_refusal_set(refusal, CL_R_NOT_READY, "the audit log can't be written");
+    }
     return visit->route->check ? visit->route->check(visit, refusal) : 0;
 }
 

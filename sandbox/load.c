@@ -123,8 +123,7 @@ static void refuse(struct cl_load *load, const char *why)
         cl_daemon_stop(daemon, why);
         return;
     }
-    cl_log(CL_ERROR, "load.refused", "generation=%u error=\"%s\"", daemon->generation,
-           why);
+    cl_log(CL_ERROR, "load.refused", "generation=%u error=\"%s\"", daemon->generation, why);
     daemon->refused = load->problem;
     if (load->problem.count == 0)
         snprintf(daemon->refused.text, sizeof(daemon->refused.text), "%s", why);

@@ -94,8 +94,6 @@ static int take(struct cl_visit *visit, const struct cl_call_sent *sent,
     struct cl_job *job;
     int got;
 
-    if (!cl_audit_may_serve(visit->app->audit))
-        return cl_refusal_set(refusal, CL_R_NOT_READY, "the audit log can't be written");
     if (visit->is_stored)
         return cl_async_take(visit, sent, refusal);
     got = cl_prepare(visit->app, visit->tenant, sent, &prepared, refusal);

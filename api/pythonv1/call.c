@@ -176,6 +176,7 @@ static struct cl_v1_call *make_call(struct cl_app *app, const struct cl_v1_calle
     call->timeout_s = caller->timeout_s;
     call->isolated = caller->isolated;
     call->trace = caller->trace && caller->trace[0] ? strdup(caller->trace) : NULL;
+    snprintf(call->peer, sizeof(call->peer), "%s", caller->peer ? caller->peer : "");
     call->outcome = (struct cl_v1_outcome)CL_V1_OUTCOME_INIT;
     call->content.limit = CL_V1_CONTENT_MAX;
     call->started_us = cl_clock_us();

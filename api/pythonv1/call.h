@@ -37,6 +37,7 @@ struct cl_v1_call {
     uint32_t timeout_s;
     bool isolated;
     char *trace;               /* owned; NULL: none */
+    char peer[CL_PEER_MAX];    /* "": not known */
     struct cl_v1_scope *scope; /* borrowed from a batch, or NULL */
 
     struct cl_buf params; /* the plan's views point here */

@@ -50,6 +50,7 @@ struct cl_v1_caller {
     uint32_t timeout_s;  /* 0: what the policy gives */
     bool isolated;       /* a fresh jail for functions of files, too */
     const char *trace;   /* of trace.h; NULL or "": none */
+    const char *peer;    /* address of who asks; NULL: not known */
 };
 
 /* Views are valid during the callback only. */

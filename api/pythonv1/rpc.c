@@ -278,6 +278,7 @@ static int open_caller(struct rpc *rpc, struct cl_refusal *refusal)
         .key = cl_visit_key(rpc->visit),
         .session = rpc->session,
         .trace = rpc->visit->trace,
+        .peer = cl_exchange_peer(rpc->visit->exchange),
     };
     snprintf(rpc->policy, sizeof(rpc->policy), "%s", policy);
     if (policy[0] &&

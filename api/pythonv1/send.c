@@ -235,7 +235,7 @@ static int start(struct cl_v1_call *call, struct cl_refusal *refusal)
     if (!pool || put_frames(call, &request, refusal) < 0 ||
         cl_prepare_trace(&request, call->trace, refusal) < 0)
         return -1;
-    cl_prepare_caller(&request, call->key, NULL);
+    cl_prepare_caller(&request, call->key, call->peer);
     put = put_modules(call, &request, refusal);
     if (put != 0)
         return put;

@@ -286,6 +286,13 @@ static void after_flush(struct cl_run *run, struct cl_run_flush *flush)
         cl_run_changed(run);
         return;
     }
+    cl_audit_change(run->runs->app->audit,
+                    &(struct cl_audit_change){ .event = "workflow.end",
+                                               .tenant = run->tenant->name,
+                                               .key = run->key,
+                                               .id = run->plan.id,
+                                               .detail_name = "status",
+                                               .detail = run->status });
     cl_log(CL_INFO, "workflow.end", "tenant=%s status=%s tasks=%zu completed=%zu",
            run->tenant->name, run->status, run->plan.count, run->completed);
     end_session(run);

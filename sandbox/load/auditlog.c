@@ -74,21 +74,35 @@ static int tell_end(struct cl_loader *loader, const struct stat *log, struct cl_
     return 0;
 }
 
+static bool is_off(const struct cl_loader *loader)
+{
+    return strcmp(loader->audit, "off") == 0;
+}
+
+int cl_auditlog_check(const struct cl_loader *loader, struct cl_err *err)
+{
+    struct stat found;
+
+    if (strcmp(loader->audit, "on") != 0 && strcmp(loader->audit, "required") != 0 &&
+        !is_off(loader))
+        return cl_fail(err, CL_E_INPUT, "--audit %s: on, required or off", loader->audit);
+    if (is_off(loader) || faccessat(loader->state, log_name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    cl_close_auto int fd = open_file(loader->state, log_name, O_WRONLY | O_APPEND, &found, err);
+    return fd < 0 ? -1 : 0;
+}
+
 void cl_auditlog_greet(struct cl_loader *loader)
 {
-    const bool is_known =
-        strcmp(loader->audit, "on") == 0 || strcmp(loader->audit, "required") == 0;
     struct cl_err err = CL_ERR_INIT;
     struct stat log;
-    cl_close_auto int fd = is_known ? open_log(loader, &log, &err) : -1;
+    cl_close_auto int fd = is_off(loader) ? -1 : open_log(loader, &log, &err);
 
     if (fd >= 0 && tell_end(loader, &log, &err) == 0) {
         loader->audit_number = log.st_ino;
         tell(loader, CL_AUDIT_LOG, fd, "");
         return;
     }
-    if (!is_known && strcmp(loader->audit, "off") != 0)
-        cl_fail(&err, CL_E_INPUT, "--audit %s: on, required or off", loader->audit);
     tell(loader, CL_AUDIT_NONE, STDIN_FILENO, err.text);
 }
 
@@ -99,9 +113,8 @@ void cl_auditlog_look(struct cl_loader *loader)
     struct cl_err err = CL_ERR_INIT;
     struct stat found;
 
-    if (strcmp(loader->audit, "off") == 0 ||
-        (fstatat(loader->state, log_name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
-         (found.st_ino == loader->audit_number || found.st_size > 0)))
+    if (is_off(loader) || (fstatat(loader->state, log_name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+                           (found.st_ino == loader->audit_number || found.st_size > 0)))
         return;
     cl_close_auto int fd = open_log(loader, &found, &err);
     if (fd >= 0 && found.st_size == 0) {

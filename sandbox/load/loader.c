@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cloche-loader [CONFIG]: watches the configuration, opens its files when cloched says so, has them
- * compiled by policyc, and hands cloched what came of it. It is root, to see what is root's, but has
- * no capability, not even one that it could get.
+ * cloche-loader LOG AUDIT [CONFIG]: watches the configuration, opens its files when cloched says so,
+ * has them compiled by policyc, and hands cloched what came of it; opens the audit log. It is root,
+ * to see what is root's, but has no capability, not even one that it could get.
  * Runs in: cloche-loader, with cloched's control socket at 3 and the state directory at 4.
  * Trusts: cloched; owner and mode of what it opens; of policyc nothing but what passes the checks of
  * policyview and tenantview, which cloched makes again.
@@ -207,8 +207,10 @@ static void load(struct cl_loader *loader, int *compiler)
     loader->compiler = (struct cl_watch){ cl_take_fd(compiler), EPOLLIN, on_compiler };
     cl_timer_start(&loader->loop, &loader->late, cl_clock_us() + LATE_US);
     CL_CHECK(cl_loop_add(&loader->loop, &loader->compiler, &err) == 0);
-    if (tell_token(&err) < 0 || cl_sources_ask(loader, &err) < 0)
+    if ((!loader->has_loaded && cl_auditlog_check(loader, &err) < 0) || tell_token(&err) < 0 ||
+        cl_sources_ask(loader, &err) < 0)
         conclude(loader, err.text);
+    loader->has_loaded = true;
 }
 
 /* ----------------------------------------------------------------------------------- cloched */
@@ -242,9 +244,8 @@ static void on_control(struct cl_watch *watch, uint32_t events)
     switch (msg.head.type) {
     case CL_M_LOAD:
         CL_CHECK(loader->compiler.fd < 0); /* cloched waits for READY */
-        if (loader->has_loaded) /* the first one is before there is an API */
+        if (loader->has_loaded)            /* the first one is before there is an API */
             cl_auditlog_look(loader);
-        loader->has_loaded = true;
         load(loader, &fds[0]);
         break;
     case CL_M_IN_FORCE:

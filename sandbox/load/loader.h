@@ -29,10 +29,10 @@ struct cl_loader {
     struct cl_watch compiler; /* the socket of a policyc that works; -1: none does */
     struct cl_timer late;
     struct cl_edits edits;
-    const char *config;                             /* NULL: the shipped policies only */
-    const char *audit;                              /* on, required or off */
-    int state;                                      /* the state directory */
-    ino_t audit_number;                             /* of the log in use; 0: not known */
+    const char *config; /* NULL: the shipped policies only */
+    const char *audit;  /* on, required or off */
+    int state;          /* the state directory */
+    ino_t audit_number; /* of the log in use; 0: not known */
     bool has_loaded;
     char asked[CL_LOADER_SOURCES_MAX][CL_NAME_MAX]; /* "": answered */
     size_t asked_count, made;
@@ -59,6 +59,8 @@ bool cl_functions_on_edit(struct cl_loader *loader, int place);
 /* Shows what changed (`all`: everything) to cloched. */
 void cl_functions_show(struct cl_loader *loader, bool all);
 
+/* Whether the audit log can be opened, if there is one: a start without is refused. */
+int cl_auditlog_check(const struct cl_loader *loader, struct cl_err *err);
 /* To a new API: the audit log, or why there is none. */
 void cl_auditlog_greet(struct cl_loader *loader);
 /* Whether the log was put aside: then the API gets a new one. */

@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit log: what is in it, that nothing is missing, and that nobody can bend it."""
+
+import collections
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+import httpx
+import pytest
+from rpc import Rpc
+from service import BIN, SLOW, Service, wait_until
+from workflows import Workflows, code
+
+
+@pytest.fixture
+def own(own):
+    """One that serves: its log is there."""
+    assert own.http.get("/healthz").status_code == 200
+    return own
+
+
+def verify(*files, heads=()):
+    words = [word for head in heads for word in ("--head", head)]
+    done = subprocess.run([BIN / "cloche", "audit", "verify", "-o", "json", *words, *map(str, files)],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode in (0, 1), done
+    found = json.loads(done.stdout)
+    assert found["good"] is (done.returncode == 0)
+    return found
+
+
+def good(*files, **more):
+    found = verify(*files, **more)
+    assert found["good"], found
+    return found
+
+
+def lines_of(*files):
+    return [json.loads(line) for file in files for line in pathlib.Path(file).read_bytes().splitlines()]
+
+
+def calls_of(service, *names):
+    return [line for name in (names or ["audit.log"]) for line in lines_of(service.state / name)
+            if line["event"] == "call" and line.get("kind") != "inspect"]
+
+
+def told(service, call):
+    """The lines that one thing a caller does brings, but for jails that read modules."""
+    log = service.state / "audit.log"
+    before = len(lines_of(log))
+    call()
+    return [line for line in lines_of(log)[before:] if line.get("kind") != "inspect"]
+
+
+def one_call(service, call):
+    found = [line for line in told(service, call) if line["event"] == "call"]
+    assert len(found) == 1, found
+    return found[0]
+
+
+# ------------------------------------------------------------------------------- what is in it
+
+def test_every_road_writes_one_line(own):
+    http, rpc, flows = own.http, Rpc(own, {"Cloche-Policy": "gleitzeit"}), Workflows(own)
+    source = "def main(x=1): return x"
+    http.put("/v1/modules/prices", content="def net(x): return x", headers={"Content-Type": "text/x-python"})
+    session = http.post("/v1/sessions", json={"policy": "gleitzeit"}).json()["session"]
+
+    def later():
+        answer = http.post("/v1/calls", json={"source": source}, headers={"Prefer": "respond-async"})
+        done = http.get(answer.headers["location"], params={"wait": "20s"}).json()
+        assert done["status"] == "done", done
+
+    roads = {
+        "plain": lambda: own.call(source),
+        "stream": lambda: own.events(source),
+        "later": later,
+        "function": lambda: http.post("/v1/calls", json={"function": "prices.net", "args": [1]}).raise_for_status(),
+        "path": lambda: http.post("/v1/functions/prices.net/calls", json={"args": [1]}).raise_for_status(),
+        "eval": lambda: http.post("/v1/eval", json={"expression": "1 + 1", "policy": "gleitzeit"}).raise_for_status(),
+        "session": lambda: http.post("/v1/calls", json={"source": source},
+                                     headers={"Cloche-Session": session}).raise_for_status(),
+        "workflow": lambda: flows.run(code("a", "result = 1")),
+    }
+    for road, call in roads.items():
+        line = one_call(own, call)
+        assert (road, line["verdict"], line["tenant"], line["key"]) == (road, "ok", "local", "local")
+        assert line["generation"] == 1 and line["usage"]["wall_us"] > 0 and line["id"]
+        assert ("function" in line) == (road in ("function", "path")) and len(line.get("source", "0" * 64)) == 64
+        assert line.get("peer") == (None if road in ("later", "workflow") else "127.0.0.1")
+        assert line.get("session", session) == session
+    batch = [line for line in told(own, lambda: rpc.batch(
+        ("register", {"name": "f", "type": "source", "source": "def f(x): return x", "function": "f"}),
+        ("execute", {"function": "f", "args": [1]}), ("execute", {"function": "f", "args": [2]})))
+        if line["event"] == "call"]
+    assert [line["kind"] for line in batch] == ["rpc"] * 3 and len({line["id"] for line in batch}) == 3
+    assert good(own.state / "audit.log")["torn"] == 0
+
+
+def test_ends_refusals_and_changes_are_told(own):
+    http = own.http
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    head = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    secret = "a_source_is_in_no_log"
+    line = one_call(own, lambda: own.post({"source": f"# {secret}\nimport socket"}, headers=head))
+    assert line["denied"] == {"rule": "modules", "name": "socket"} and line["trace"] == trace
+    line = one_call(own, lambda: own.call("def main():\n    while True: pass", limits={"wall": "200ms"}))
+    assert line["limit"]["name"] == "wall" and line["limit"]["value"] == 200
+    line = one_call(own, lambda: own.call("def main(): raise KeyError('secret')"))
+    assert (line["verdict"], line["error"]) == ("error", "KeyError")
+
+    line, = told(own, lambda: http.post("/v1/calls", json={}, headers={"Authorization": "Bearer wrong_token"}))
+    assert (line["event"], line["problem"], line["status"]) == ("refused", "unauthorized", 401)
+    line, = told(own, lambda: own.post({"source": "", "policy": "nosuch"}))
+    assert (line["problem"], line["status"], line["key"]) == ("policy-not-allowed", 403, "local")
+
+    def names(call):
+        return [(line["event"], line.get("id"), line.get("path")) for line in told(own, call)
+                if line["event"] != "call"]
+    assert names(lambda: http.put("/v1/modules/prices", content="def net(x): return x",
+                                  headers={"Content-Type": "text/x-python"})) == [("module.put", "prices", None)]
+    assert names(lambda: http.delete("/v1/modules/prices")) == [("module.delete", None, "/v1/modules/prices")]
+    session = http.post("/v1/sessions", json={"policy": "gleitzeit"}).json()["session"]
+    path = f"/v1/sessions/{session}"
+    assert names(lambda: http.delete(path)) == [("session.close", None, path), ("session.end", session, None)]
+    flow = names(lambda: Workflows(own).run(code("a", "result = 1"), name="w"))
+    assert {"workflow.submit", "workflow.end"} <= {event for event, _, _ in flow}
+    text = (own.state / "audit.log").read_text()
+    assert secret not in text and "wrong_token" not in text and own.token not in text
+    assert text.count("service.start") == 1 and '"self_test":"passed"' in text
+
+
+def test_reloads_tell_of_tokens(tmp_path):
+    (tmp_path / "policies").mkdir()
+    tenants = tmp_path / "tenants.yaml"
+    tenants.write_text("version: 1\ntenants:\n  acme:\n    policies: [default]\n")
+
+    def token(verb):
+        subprocess.run([BIN / "cloche", "token", verb, "--tenant", "acme", "--file", tenants, "--id", "ci"],
+                       check=True, capture_output=True)
+
+    with Service(config=tmp_path) as service:
+        log = service.state / "audit.log"
+
+        def wait(event, count=1):
+            wait_until(lambda: [line["event"] for line in lines_of(log)].count(event) >= count, 20, event)
+        token("create")
+        wait("token.new")
+        token("rotate")
+        wait("token.changed")
+        token("revoke")
+        wait("token.gone")
+        (tmp_path / "policies/bad.yaml").write_text("nonsense: 1\n")
+        wait("config.refused")
+        found = [line for line in lines_of(log) if line["event"].startswith("token.")]
+        assert {(line["tenant"], line["key"]) for line in found} == {("acme", "ci")}
+        good(log)
+
+
+def test_wrong_tokens_do_not_flood(own):
+    with httpx.Client(base_url=own.url, headers={"Authorization": "Bearer nope"}) as client:
+        for _ in range(130):
+            client.get("/v1/policies")
+    found = [line for line in lines_of(own.state / "audit.log") if line["event"] == "refused"]
+    by_status = collections.Counter(line["status"] for line in found)
+    assert by_status[401] <= 110 and sum(by_status.values()) <= 220, by_status
+
+
+# ---------------------------------------------------------------------------------- hostile text
+
+HOSTILE = ["\n{\"seq\":1}\n", "\r\n", "\x00\x1b[2J\x7f", "\x85\x9b", "\u2028\u2029", "\u202e\u2066", "\ud800",
+           "\"},\"hash\":\"", "\\", "x" * 9000, "😀", "\u200b\ufeff"]
+
+
+def test_no_text_of_a_caller_can_end_a_line(own):
+    log = own.state / "audit.log"
+    for text in HOSTILE:
+        name = json.dumps(text)
+        own.post({"source": f"def main():\n    raise type({name}, (Exception,), {{}})({name})"})
+        own.post({"source": f"def main():\n    __import__({name})"})
+        own.raw(json.dumps({"source": "", "policy": text}).encode())
+        own.raw(json.dumps({"function": text, "metadata": {text: text}}).encode())
+        body = text.encode("utf-8", "surrogatepass").hex()
+        own.http.get(f"/v1/modules/%{body[:2]}", headers={"Authorization": "Bearer x"})
+    raw = log.read_bytes()
+    assert all(byte == 10 or 32 <= byte <= 126 for byte in raw)
+    assert max(map(len, raw.splitlines())) < 4096
+    found = good(log)
+    assert found["lines"] == len(lines_of(log)) == raw.count(b"\n")
+
+
+# ------------------------------------------------------------------------------------- tampering
+
+def test_any_tampering_is_found(own, tmp_path):
+    for _ in range(12):
+        own.call("def main(): return 1")
+    log, copy = own.state / "audit.log", tmp_path / "copy"
+    lines = log.read_bytes().splitlines(keepends=True)
+    head = good(log)["head"]
+
+    def is_found(changed):
+        copy.write_bytes(b"".join(changed))
+        return not verify(copy, heads=[head])["good"]
+    assert not is_found(lines)
+    for at in range(len(lines)):
+        assert is_found(lines[:at] + lines[at + 1:]), f"without line {at}"
+        assert is_found(lines[:at] + [lines[at]] + lines[at:]), f"twice line {at}"
+        other = (at + 1) % len(lines)
+        moved = list(lines)
+        moved[at], moved[other] = moved[other], moved[at]
+        assert is_found(moved), f"lines {at} and {other}"
+    chance, raw = random.Random(1), b"".join(lines)
+    for _ in range(40):
+        at = chance.randrange(len(raw))
+        assert is_found([raw[:at], bytes([raw[at] ^ 1 << chance.randrange(8)]), raw[at + 1:]]), f"byte {at}"
+    # The service itself knows its end.
+    token = ["--url", own.url, "--state", own.state]
+    ask = [BIN / "cloche", "audit", "verify", *token]
+    env = {**os.environ, "CLOCHE_TOKEN": own.token}
+    assert subprocess.run(ask, env=env, capture_output=True).returncode == 0
+    copy.write_bytes(b"".join(lines[:-1]))
+    assert subprocess.run([*ask, copy], env=env, capture_output=True).returncode == 1
+
+
+# --------------------------------------------------------------- kills, rotation, a full disk
+
+class Load:
+    """Callers who note the id of each answer they get."""
+
+    def __init__(self, service, count=3):
+        self.ids, self.over = [], threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(service,)) for _ in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, service):
+        with service.client(10) as client:
+            while not self.over.is_set():
+                try:
+                    answer = client.post("/v1/calls", json={"source": "def main(): return 1"})
+                    self.ids.append(answer.json()["id"])
+                except (httpx.HTTPError, KeyError, ValueError):
+                    time.sleep(0.02)
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+        return self.ids
+
+
+def test_every_answer_has_its_line_after_kills(config):
+    state = pathlib.Path(tempfile.mkdtemp(prefix="cloche-test-"))
+    ids = []
+    try:
+        for victim in ("api", "cloched", "api"):
+            service = Service(config=config, state=state).start()
+            load = Load(service)
+            wait_until(lambda found=load: len(found.ids) > 40, 30, "calls")
+            if victim == "api":
+                old = service.api()[0]
+                os.kill(old, signal.SIGKILL)
+                count = len(load.ids)
+                wait_until(lambda found=load, least=count: len(found.ids) > least + 20, 30, "calls again")
+            else:
+                service.process.kill()
+                service.process.wait()
+            ids += load.stop()
+            service.stop()
+        logged = [line["id"] for line in lines_of(state / "audit.log") if line["event"] == "call"]
+        assert set(ids) <= set(logged) and len(logged) == len(set(logged))
+        good(state / "audit.log")
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def test_rotation_under_load_loses_and_doubles_nothing(own):
+    load = Load(own)
+    log = own.state / "audit.log"
+    names = []
+    for turn in range(1, 4):
+        wait_until(lambda least=turn * 30: len(load.ids) > least, 30, "calls")
+        names.append(own.state / f"audit.log.{turn}")
+        log.rename(names[-1])
+        own.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: log.exists() and log.stat().st_size > 0, 20, "a new file")
+    ids = load.stop()
+    files = [*names, log]
+    logged = [line["id"] for line in lines_of(*files) if line["event"] == "call"]
+    assert sorted(logged) == sorted(ids)
+    assert good(*files)["last"] == len(lines_of(*files))
+    assert not verify(names[0], *files[2:])["good"] and not verify(*reversed(files))["good"]
+    zipped = subprocess.run("cat %s | %s audit verify -" % (names[0], BIN / "cloche"), shell=True,
+                            capture_output=True, text=True)
+    assert zipped.returncode == 0 and "good: " in zipped.stdout
+
+
+@pytest.fixture
+def small_disk():
+    """A state directory on a file system of one mebibyte."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="cloche-test-"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "none", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+    folder.rmdir()
+
+
+@pytest.mark.parametrize("mode", ["on", "required"])
+def test_a_full_disk(small_disk, config, mode):
+    service = Service(config=config, state=small_disk, args=["--audit", mode])
+    try:
+        service.start()
+        service.call("def main(): return 1")
+        with open(small_disk / "filler", "wb", buffering=0) as filler:
+            with pytest.raises(OSError):
+                while True:
+                    filler.write(b"x" * 4096)
+        answers = [service.post({"source": "def main(): return 1"}).status_code for _ in range(20)]
+        health = service.http.get("/readyz")
+        if mode == "on":
+            assert set(answers) == {200} and health.json()["audit"]["writable"] is False
+            assert health.json()["status"] == "degraded"
+        else:
+            assert answers[-1] == 503 and health.status_code == 503 and "audit" in health.text
+        (small_disk / "filler").unlink()
+        wait_until(lambda: service.http.get("/readyz").json().get("status") == "ready", 20, "room")
+        service.call("def main(): return 2")
+        assert len(calls_of(service)) == answers.count(200) + 2
+        assert good(small_disk / "audit.log")["torn"] == 0
+    finally:
+        service.stop()
+
+
+# ------------------------------------------------------------------------------------- its file
+
+def test_the_file_is_roots_and_the_api_can_not_reach_it(own):
+    log = own.state / "audit.log"
+    assert log.stat().st_uid == 0 and log.stat().st_mode & 0o777 == 0o600
+    flags = pathlib.Path(f"/proc/{own.api()[0]}/fdinfo/6").read_text()
+    assert os.readlink(f"/proc/{own.api()[0]}/fd/6") == str(log)
+    assert int(flags.split("flags:")[1].split()[0], 8) & (os.O_APPEND | os.O_ACCMODE) == os.O_APPEND | os.O_WRONLY
+
+
+@pytest.mark.parametrize("make", [
+    lambda log: log.symlink_to("/etc/passwd"),
+    lambda log: (log.write_text(""), log.chmod(0o666)),
+    lambda log: log.mkdir(),
+], ids=["link", "mode", "directory"])
+def test_a_log_that_is_none_refuses_the_start(tmp_path, make):
+    make(tmp_path / "audit.log")
+    done = subprocess.run([BIN / "cloched", "--state", tmp_path, "--listen", "127.0.0.1:0"], capture_output=True,
+                          text=True, timeout=30 * SLOW)
+    assert done.returncode != 0 and "audit.log" in done.stderr
+    assert pathlib.Path("/etc/passwd").read_text().startswith("root:")
+
+
+def test_another_service_can_not_write_to_it(own):
+    state = pathlib.Path(tempfile.mkdtemp(prefix="cloche-test-"))
+    try:
+        before = len(lines_of(own.state / "audit.log"))
+        # By another name it is refused for its names, and by its own for its state directory's lock.
+        os.link(own.state / "audit.log", state / "audit.log")
+        for folder in (state, own.state):
+            done = subprocess.run([BIN / "cloched", "--state", folder, "--listen", "127.0.0.1:0"],
+                                  capture_output=True, text=True, timeout=30 * SLOW)
+            assert done.returncode != 0
+        assert len(lines_of(own.state / "audit.log")) == before
+    finally:
+        shutil.rmtree(state)
+
+
+def test_off_keeps_none(config):
+    service = Service(config=config, args=["--audit", "off"])
+    try:
+        service.start()
+        assert service.call("def main(): return 1")["verdict"] == "ok"
+        assert not (service.state / "audit.log").exists() and "audit" not in service.http.get("/readyz").json()
+    finally:
+        service.stop()
