@@ -139,9 +139,12 @@ static int authorize(struct cl_visit *visit, struct cl_refusal *refusal)
     const struct cl_route *route = visit->route;
     int done = 0;
 
-    visit->key = cl_auth_check(&app->auth, app->tenancy,
-                               cl_exchange_field(visit->exchange, "authorization"),
-                               cl_exchange_peer(visit->exchange), refusal);
+    const struct cl_auth_shown shown = {
+        cl_exchange_field(visit->exchange, "authorization"),
+        cl_exchange_certificate(visit->exchange),
+        cl_exchange_peer(visit->exchange),
+    };
+    visit->key = cl_auth_check(&app->auth, app->tenancy, &shown, refusal);
     if (!visit->key)
         return -1;
     visit->tenant = visit->key->tenant;

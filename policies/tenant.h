@@ -10,12 +10,13 @@
 #include <stdint.h>
 
 enum {
-    CL_TENANT_MAGIC = 0x544c4301, /* changes with every change of this file */
+    CL_TENANT_MAGIC = 0x544c4302, /* changes with every change of this file */
     CL_TENANT_VERSION = 1,
     CL_TENANT_NAME_MAX = 64, /* a tenant's, policy's or token's name with its NUL */
     CL_TENANT_POLICIES_MAX = 32,
     CL_TENANT_POOLS_MAX = 4096, /* policies of all tenants of one file together */
     CL_TENANT_TOKENS_MAX = 64,
+    CL_TENANT_CERTIFICATES_MAX = 64,
     CL_TENANT_HASH = 32, /* BLAKE2b-256 of the token, unkeyed: a token is 256 random bits */
     CL_TENANT_DIR_MAX = 1024,
     CL_TENANT_FILE_MAX = 1023, /* tenants of one file; `local` is one more */
@@ -74,6 +75,10 @@ struct cl_tenant_file {
     char policies[CL_TENANT_POLICIES_MAX][CL_TENANT_NAME_MAX];
     struct cl_tenant_token tokens[CL_TENANT_TOKENS_MAX];
     char functions_dir[CL_TENANT_DIR_MAX]; /* absolute; "": there is none */
+    /* Certificates of callers, by their SHA-256; no id is a token's of this tenant, too. */
+    uint32_t certificate_count;
+    uint32_t reserved_2;
+    struct cl_tenant_token certificates[CL_TENANT_CERTIFICATES_MAX];
 };
 
 #endif

@@ -55,7 +55,8 @@ static void check_hashes(const struct cl_tenants *tenants, struct cl_report *rep
     size_t count = 0;
 
     for (size_t i = 0; i < tenants->count; i++)
-        count += tenants->entries[i].file.token_count;
+        count +=
+            tenants->entries[i].file.token_count + tenants->entries[i].file.certificate_count;
     cl_free_auto struct seen *all = calloc(count + 1, sizeof(*all));
     CL_CHECK(all);
     count = 0;
@@ -65,13 +66,20 @@ static void check_hashes(const struct cl_tenants *tenants, struct cl_report *rep
             if (entry->tokens[j])
                 all[count++] = (struct seen){ entry->file.tokens[j].hash, entry->tokens[j] };
         }
+        for (uint32_t j = 0; j < entry->file.certificate_count; j++) {
+            if (entry->certificates[j])
+                all[count++] =
+                    (struct seen){ entry->file.certificates[j].hash, entry->certificates[j] };
+        }
     }
     qsort(all, count, sizeof(*all), by_hash);
     for (size_t i = 1; i < count; i++) {
+        const bool is_token = strncmp(all[i].node->text, "b2:", 3) == 0;
         if (memcmp(all[i - 1].hash, all[i].hash, CL_TENANT_HASH) == 0)
             cl_report_add(report, all[i].node->place,
-                          "another token has this hash, on line %u: a token names one key",
-                          all[i - 1].node->place.line);
+                          "another %s, on line %u: a %s names one key",
+                          is_token ? "token has this hash" : "certificate has this fingerprint",
+                          all[i - 1].node->place.line, is_token ? "token" : "certificate");
     }
 }
 
@@ -90,7 +98,7 @@ int cl_tenants_check(struct cl_tenants *tenants, struct cl_set *set, struct cl_r
                           "up to tenant '%s' there are %zu policies of tenants, at most %d are "
                           "possible in all",
                           entry->file.name, pools, CL_TENANT_POOLS_MAX);
-        if (entry->file.token_count == 0)
+        if (entry->file.token_count + entry->file.certificate_count == 0)
             cl_report_warn(report, entry->place, "tenant '%s' has no token: nobody can call",
                            entry->file.name);
     }

@@ -25,6 +25,8 @@ struct take {
     struct cl_tenants *tenants;
     struct cl_tenants_entry *entry; /* NULL above them */
     struct cl_tenant_token *token;  /* NULL above them */
+    struct cl_tenant_token *list;   /* that it is of */
+    const struct cl_node **hashes;  /* of that list */
     size_t errors;                  /* in the report when this began */
 };
 
@@ -42,8 +44,7 @@ static void show(const struct take *take, const char *path, char *text, size_t s
         else if (stars++ == 0)
             used += (size_t)snprintf(text + used, size - used, "%s", take->entry->file.name);
         else
-            used += (size_t)snprintf(text + used, size - used, "%td",
-                                     take->token - take->entry->file.tokens);
+            used += (size_t)snprintf(text + used, size - used, "%td", take->token - take->list);
     }
 }
 
@@ -158,25 +159,34 @@ static int take_scopes(struct take *take, const struct cl_key *key, const struct
     return 0;
 }
 
+static bool has_id(const struct cl_tenant_token *list, uint32_t count, const char *id)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(list[i].id, id) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int take_name(struct take *take, const struct cl_key *key, const struct cl_node *node)
 {
     const struct cl_tenant_file *file = &take->entry->file;
 
     if (node->kind != CL_NODE_SCALAR || !cl_text_is_policy_name(node->text))
         return wrong(take, key, node);
-    for (const struct cl_tenant_token *other = file->tokens; other < take->token; other++) {
-        if (strcmp(other->id, node->text) == 0)
-            return twice(take, key->path, node);
-    }
+    if (has_id(file->tokens, file->token_count, node->text) ||
+        has_id(file->certificates, file->certificate_count, node->text))
+        return twice(take, key->path, node);
     snprintf(take->token->id, sizeof(take->token->id), "%s", node->text);
     return 0;
 }
 
 static int take_hash(struct take *take, const struct cl_key *key, const struct cl_node *node)
 {
-    if (node->kind != CL_NODE_SCALAR || cl_tenanttable_hash(node->text, take->token->hash) < 0)
+    if (node->kind != CL_NODE_SCALAR ||
+        cl_tenanttable_hash(key->type, node->text, take->token->hash) < 0)
         return wrong(take, key, node);
-    take->entry->tokens[take->token - take->entry->file.tokens] = node;
+    take->hashes[take->token - take->list] = node;
     return 0;
 }
 
@@ -187,10 +197,18 @@ static int missing(struct take *take, const struct cl_node *map, const char *wor
     return cl_report_add(take->report, map->place, "the key '%s' is missing", word);
 }
 
-static int take_tokens(struct take *take, const struct cl_key *key, const struct cl_node *node)
+/* Tokens, or certificates: each has a name, what proves it, and scopes. */
+static int take_keys(struct take *take, const struct cl_key *key, const struct cl_node *node)
 {
     struct cl_tenant_file *file = &take->entry->file;
+    const bool is_token = strcmp(cl_table_word(key), "tokens") == 0;
+    uint32_t *count = is_token ? &file->token_count : &file->certificate_count;
+    char entry[PATH_SIZE];
 
+    _Static_assert(CL_TENANT_TOKENS_MAX == CL_TENANT_CERTIFICATES_MAX, "one cap for both");
+    snprintf(entry, sizeof(entry), "%s.*", key->path);
+    take->list = is_token ? file->tokens : file->certificates;
+    take->hashes = is_token ? take->entry->tokens : take->entry->certificates;
     if (node->kind != CL_NODE_LIST || node->sign || node->count > CL_TENANT_TOKENS_MAX)
         return wrong(take, key, node);
     for (const struct cl_node *item = node->first; item; item = item->next) {
@@ -198,11 +216,11 @@ static int take_tokens(struct take *take, const struct cl_key *key, const struct
             wrong(take, key, item);
             continue;
         }
-        take->token = &file->tokens[file->token_count++];
+        take->token = &take->list[(*count)++];
         take->token->scopes = CL_SCOPES_DEFAULT;
-        walk(take, CL_TENANTTABLE_TOKEN, item);
+        walk(take, entry, item);
         missing(take, item, "id");
-        missing(take, item, "hash");
+        missing(take, item, is_token ? CL_TENANTTABLE_HASH : CL_TENANTTABLE_PRINT);
     }
     take->token = NULL;
     return 0;
@@ -295,9 +313,10 @@ static int (*const takers[])(struct take *, const struct cl_key *, const struct 
     [CL_KEY_SECTION] = take_section, [CL_KEY_COUNT] = take_number,
     [CL_KEY_BYTES] = take_number,    [CL_KEY_LIST] = take_scopes,
     [CL_KEY_NAMED] = take_named,     [CL_KEY_POLICIES] = take_policies,
-    [CL_KEY_ENTRIES] = take_tokens,  [CL_KEY_NAME] = take_name,
-    [CL_KEY_HASH] = take_hash,       [CL_KEY_RATE] = take_rate,
-    [CL_KEY_TIME_RATE] = take_rate,  [CL_KEY_DIR] = take_dir,
+    [CL_KEY_ENTRIES] = take_keys,    [CL_KEY_NAME] = take_name,
+    [CL_KEY_PRINT] = take_hash,      [CL_KEY_HASH] = take_hash,
+    [CL_KEY_RATE] = take_rate,       [CL_KEY_TIME_RATE] = take_rate,
+    [CL_KEY_DIR] = take_dir,
 };
 
 static int walk(struct take *take, const char *section, const struct cl_node *map)

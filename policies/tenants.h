@@ -18,6 +18,7 @@ struct cl_tenants_entry {
     struct cl_place place; /* of its name */
     const struct cl_node *policies[CL_TENANT_POLICIES_MAX];
     const struct cl_node *tokens[CL_TENANT_TOKENS_MAX]; /* their hashes */
+    const struct cl_node *certificates[CL_TENANT_CERTIFICATES_MAX];
 };
 
 struct cl_tenants {

@@ -43,6 +43,19 @@ static const struct cl_key rows[] = {
       .fallback = "call modules workflows policies:read",
       .doc = "What it opens: running code, changing modules, workflows, reading policies, the "
              "service's own figures." },
+    { "tenants.*.certificates", CL_KEY_ENTRIES,
+      .doc =
+          "Certificates of its callers, up to 64, where `tls.client_ca` of `cloche.yaml` asks "
+          "for them. Of a request with both, the token counts." },
+    { "tenants.*.certificates.*.id", CL_KEY_NAME,
+      .doc =
+          "Name of the certificate, for logs; no token of the tenant has it. Must be there." },
+    { "tenants.*.certificates.*.fingerprint", CL_KEY_PRINT,
+      .doc =
+          "SHA-256 of the certificate: `openssl x509 -in FILE -outform DER | sha256sum`. Must "
+          "be there; taken away, the certificate opens nothing any more." },
+    { "tenants.*.certificates.*.scopes", CL_KEY_LIST, .words = CL_SCOPE_WORDS,
+      .fallback = "call modules workflows policies:read", .doc = "As those of a token." },
     { "tenants.*.quota", CL_KEY_SECTION,
       .doc =
           "What the tenant gets, all its tokens together. A key that is not there is no limit "
@@ -100,14 +113,16 @@ int cl_tenanttable_rate(const struct cl_key *key, const char *text, uint64_t *am
     return -1;
 }
 
-int cl_tenanttable_hash(const char *text, uint8_t hash[CL_TENANT_HASH])
+int cl_tenanttable_hash(enum cl_key_type type, const char *text, uint8_t hash[CL_TENANT_HASH])
 {
     static const char digits[] = "0123456789abcdef";
+    const char *kind = type == CL_KEY_HASH ? "b2:" : "sha256:";
+    const size_t start = strlen(kind);
 
-    if (strlen(text) != 3 + 2 * CL_TENANT_HASH || strncmp(text, "b2:", 3) != 0)
+    if (strlen(text) != start + 2 * CL_TENANT_HASH || strncmp(text, kind, start) != 0)
         return -1;
     for (size_t i = 0; i < 2 * CL_TENANT_HASH; i++) {
-        const char *digit = strchr(digits, text[3 + i]);
+        const char *digit = strchr(digits, text[start + i]);
         if (!digit)
             return -1;
         hash[i / 2] = (uint8_t)(hash[i / 2] << 4 | (digit - digits));
@@ -119,9 +134,10 @@ static const char *const looks[] = {
     [CL_KEY_SECTION] = "a mapping",
     [CL_KEY_NAMED] = "a mapping of names to tenants",
     [CL_KEY_POLICIES] = "a list of 1 to 32 names of policies",
-    [CL_KEY_ENTRIES] = "a list of up to 64 {id, hash, scopes}",
+    [CL_KEY_ENTRIES] = "a list of up to 64 {id, hash or fingerprint, scopes}",
     [CL_KEY_NAME] = "a name of a-z 0-9 _ -, up to 63 bytes",
     [CL_KEY_HASH] = "b2: and 64 digits of 0-9 a-f, as 'cloche token create' prints it",
+    [CL_KEY_PRINT] = "sha256: and 64 digits of 0-9 a-f",
     [CL_KEY_RATE] = "a rate such as 50/s, 600/m or 10000/h",
     [CL_KEY_TIME_RATE] = "a time in a window, such as 600s/m or 4h/h",
     [CL_KEY_DIR] = "an absolute path without '.' or '..' in it",

@@ -11,12 +11,16 @@
 extern const struct cl_keys cl_tenanttable;
 
 #define CL_TENANTTABLE_TENANT "tenants.*"
-#define CL_TENANTTABLE_TOKEN  "tenants.*.tokens.*"
+
+/* The key of an entry that says what a caller shows. */
+#define CL_TENANTTABLE_HASH  "hash"
+#define CL_TENANTTABLE_PRINT "fingerprint"
 
 /* The types that a policy has not. 0, or -1 for a text that is none. */
 int cl_tenanttable_rate(const struct cl_key *key, const char *text, uint64_t *amount,
                         uint64_t *window_s);
-int cl_tenanttable_hash(const char *text, uint8_t hash[32]);
+/* Of a token ("b2:...") or a certificate ("sha256:..."), by the type of the row. */
+int cl_tenanttable_hash(enum cl_key_type type, const char *text, uint8_t hash[32]);
 /* "a rate such as ...": what a value of this row looks like. */
 void cl_tenanttable_expects(const struct cl_key *key, char *text, size_t size);
 

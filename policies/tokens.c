@@ -191,7 +191,8 @@ static int change(enum cl_tokenedit what, int count, char **args)
     if (strlen(args[2]) >= sizeof(ask.token.id))
         return CL_VERB_USAGE;
     memcpy(ask.token.id, args[2], strlen(args[2]));
-    if (what != CL_TOKEN_REVOKE && cl_tenanttable_hash(args[3], ask.token.hash) < 0)
+    if (what != CL_TOKEN_REVOKE &&
+        cl_tenanttable_hash(CL_KEY_HASH, args[3], ask.token.hash) < 0)
         return CL_VERB_USAGE;
     if (what == CL_TOKEN_ADD && parse_scopes(args[4], &ask.token.scopes) < 0) {
         fprintf(stderr, "scopes are some of: %s\n", CL_SCOPE_WORDS);

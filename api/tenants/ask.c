@@ -29,6 +29,12 @@ struct cl_key *cl_tenancy_by_token(const struct cl_tenancy *tenancy, const char 
     return cl_keyring_find(&tenancy->ring, token, length);
 }
 
+struct cl_key *cl_tenancy_by_certificate(const struct cl_tenancy *tenancy,
+                                         const uint8_t digest[CL_TENANT_HASH])
+{
+    return cl_keyring_find_certificate(&tenancy->ring, digest);
+}
+
 struct cl_tenant *cl_tenancy_each(const struct cl_tenancy *tenancy,
                                   const struct cl_tenant *previous)
 {

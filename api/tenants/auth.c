@@ -75,16 +75,27 @@ int cl_auth_refuse_scope(uint32_t scope, struct cl_refusal *refusal)
                           name);
 }
 
-struct cl_key *cl_auth_check(struct cl_auth *auth, const struct cl_tenancy *tenancy,
-                             const char *field, const char *peer, struct cl_refusal *refusal)
+static struct cl_key *key_of(const struct cl_tenancy *tenancy,
+                             const struct cl_auth_shown *shown)
 {
     size_t length = 0;
-    const char *token = cl_auth_token(field, &length);
-    struct cl_key *key = token ? cl_tenancy_by_token(tenancy, token, length) : NULL;
+    const char *token = cl_auth_token(shown->field, &length);
+
+    if (token)
+        return cl_tenancy_by_token(tenancy, token, length);
+    return shown->certificate && !shown->field
+               ? cl_tenancy_by_certificate(tenancy, shown->certificate)
+               : NULL;
+}
+
+struct cl_key *cl_auth_check(struct cl_auth *auth, const struct cl_tenancy *tenancy,
+                             const struct cl_auth_shown *shown, struct cl_refusal *refusal)
+{
+    struct cl_key *key = key_of(tenancy, shown);
 
     if (key)
         return key;
-    if (!cl_auth_count_wrong(auth, peer, cl_clock_us())) {
+    if (!cl_auth_count_wrong(auth, shown->peer, cl_clock_us())) {
         refusal->retry_after_s = 1;
         cl_refusal_set(refusal, CL_R_TOO_MANY_FAILURES,
                        "too many wrong tokens from this address");

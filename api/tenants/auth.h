@@ -25,10 +25,17 @@ struct cl_auth {
 
 void cl_auth_init(struct cl_auth *auth);
 
-/* `field` is the value of the only Authorization field, NULL when absent. NULL with the refusal
- * filled (401, or 429 with retry_after_s). */
+/* What a request shows. A token counts before the certificate of its connection, and one that is
+ * wrong is not made good by it. */
+struct cl_auth_shown {
+    const char *field;          /* the value of the only Authorization field; NULL: absent */
+    const uint8_t *certificate; /* SHA-256 of what the handshake proved; NULL: nothing */
+    const char *peer;
+};
+
+/* NULL with the refusal filled (401, or 429 with retry_after_s). */
 struct cl_key *cl_auth_check(struct cl_auth *auth, const struct cl_tenancy *tenancy,
-                             const char *field, const char *peer, struct cl_refusal *refusal);
+                             const struct cl_auth_shown *shown, struct cl_refusal *refusal);
 
 /* 403: names the scope that a route wants. Always -1. */
 int cl_auth_refuse_scope(uint32_t scope, struct cl_refusal *refusal);

@@ -93,15 +93,34 @@ static const struct cl_keyring_row *candidate(const struct cl_keyring *ring, uin
     return low;
 }
 
-struct cl_key *cl_keyring_find(const struct cl_keyring *ring, const char *token, size_t length)
+static struct cl_key *find(const struct cl_keyring *ring, const struct cl_token_digest *digest,
+                           bool is_certificate)
 {
-    const struct cl_token_digest digest = cl_token_digest(token, length);
-    const uint64_t tag = tag_of(ring, &digest);
+    const uint64_t tag = tag_of(ring, digest);
 
     if (ring->count == 0)
         return NULL;
     struct cl_key *key = candidate(ring, tag)->key;
-    return cl_token_is_equal(&digest, &key->digest) ? key : NULL;
+    return cl_token_is_equal(digest, &key->digest) && key->is_certificate == is_certificate
+               ? key
+               : NULL;
+}
+
+struct cl_key *cl_keyring_find(const struct cl_keyring *ring, const char *token, size_t length)
+{
+    const struct cl_token_digest digest = cl_token_digest(token, length);
+
+    return find(ring, &digest, false);
+}
+
+struct cl_key *cl_keyring_find_certificate(const struct cl_keyring *ring,
+                                           const uint8_t digest[CL_TENANT_HASH])
+{
+    struct cl_token_digest shown;
+
+    _Static_assert(sizeof(shown.bytes) == CL_TENANT_HASH, "one length for both");
+    memcpy(shown.bytes, digest, sizeof(shown.bytes));
+    return find(ring, &shown, true);
 }
 
 void cl_keyring_put_scopes(uint32_t scopes, char *text, size_t size)

@@ -37,6 +37,7 @@ struct cl_key {
     struct cl_tenant *tenant;
     struct cl_token_digest digest;
     bool is_live;
+    bool is_certificate; /* the digest is its SHA-256; no text opens it */
     struct cl_key_told told;
     struct cl_key *next; /* of the tenant */
 };
@@ -63,6 +64,9 @@ void cl_keyring_sort(struct cl_keyring *ring);
 
 /* NULL: no live token. */
 struct cl_key *cl_keyring_find(const struct cl_keyring *ring, const char *token, size_t length);
+/* The same by the SHA-256 of a certificate that was proved to be the caller's. */
+struct cl_key *cl_keyring_find_certificate(const struct cl_keyring *ring,
+                                           const uint8_t digest[CL_TENANT_HASH]);
 
 /* "call, modules" of a set of scopes. */
 void cl_keyring_put_scopes(uint32_t scopes, char *text, size_t size);

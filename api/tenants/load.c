@@ -38,25 +38,29 @@ static struct cl_tenant *adopt_tenant(struct cl_tenancy *tenancy, struct cl_list
     return tenant;
 }
 
-static void adopt_key(struct cl_tenancy *tenancy, struct cl_tenant *tenant, const char *id,
-                      const struct cl_token_digest *digest, uint32_t scopes)
+static void adopt_key(struct cl_tenancy *tenancy, struct cl_tenant *tenant,
+                      const struct cl_tenant_token *token, bool is_certificate)
 {
     struct cl_key *key = tenant->keys;
+    struct cl_token_digest digest;
 
-    while (key && strcmp(key->id, id) != 0)
+    memcpy(digest.bytes, token->hash, sizeof(digest.bytes));
+    while (key && strcmp(key->id, token->id) != 0)
         key = key->next;
     if (!key) {
         key = calloc(1, sizeof(*key));
         CL_CHECK(key);
-        snprintf(key->id, sizeof(key->id), "%s", id);
+        snprintf(key->id, sizeof(key->id), "%s", token->id);
         key->tenant = tenant;
         key->next = tenant->keys;
         tenant->keys = key;
     }
-    if (key->since == 0 || !cl_token_is_equal(&key->digest, digest))
+    if (key->since == 0 || !cl_token_is_equal(&key->digest, &digest) ||
+        key->is_certificate != is_certificate)
         key->since = tenancy->staging;
-    key->digest = *digest;
-    key->scopes = scopes;
+    key->digest = digest;
+    key->is_certificate = is_certificate;
+    key->scopes = token->scopes;
     key->is_live = true;
     cl_keyring_add(&tenancy->ring, key);
 }
@@ -108,17 +112,18 @@ static void swap_tenant(struct cl_tenancy *tenancy, struct cl_tenant *tenant,
 {
     static const struct cl_tenant_quota none = { .weight = 100 };
     const struct cl_tenant_file *file = staged->file;
-    struct cl_token_digest digest;
+    struct cl_tenant_token local = { CL_TENANT_LOCAL_NAME, { 0 }, CL_SCOPES_ALL, 0 };
 
     tenant->is_live = true;
     cl_quota_set(&tenant->quota, file ? &file->quota : &none, cl_clock_us());
     snprintf(tenant->fallback, sizeof(tenant->fallback), "%s", file ? file->policies[0] : "");
+    memcpy(local.hash, staged->digest.bytes, sizeof(local.hash));
     if (!file)
-        adopt_key(tenancy, tenant, CL_TENANT_LOCAL_NAME, &staged->digest, CL_SCOPES_ALL);
-    for (uint32_t i = 0; file && i < file->token_count; i++) {
-        memcpy(digest.bytes, file->tokens[i].hash, sizeof(digest.bytes));
-        adopt_key(tenancy, tenant, file->tokens[i].id, &digest, file->tokens[i].scopes);
-    }
+        adopt_key(tenancy, tenant, &local, false);
+    for (uint32_t i = 0; file && i < file->token_count; i++)
+        adopt_key(tenancy, tenant, &file->tokens[i], false);
+    for (uint32_t i = 0; file && i < file->certificate_count; i++)
+        adopt_key(tenancy, tenant, &file->certificates[i], true);
 }
 
 static void swap_tenants(struct cl_tenancy *tenancy, struct cl_tenant *by_index[CL_TENANTS_MAX])

@@ -89,6 +89,8 @@ struct cl_key *cl_tenancy_by_token(const struct cl_tenancy *tenancy, const char 
 /* All tenants, live or not, one after the other: start with NULL. */
 struct cl_tenant *cl_tenancy_each(const struct cl_tenancy *tenancy,
                                   const struct cl_tenant *previous);
+struct cl_key *cl_tenancy_by_certificate(const struct cl_tenancy *tenancy,
+                                         const uint8_t digest[CL_TENANT_HASH]);
 /* A tenant that is live, by its name; NULL: none. */
 struct cl_tenant *cl_tenancy_named(const struct cl_tenancy *tenancy, const char *name);
 

@@ -57,14 +57,13 @@ static int check_policies(const struct cl_tenant_file *tenant, struct cl_err *er
     return 0;
 }
 
-static int check_tokens(const struct cl_tenant_file *tenant, struct cl_err *err)
+static int check_tokens(const struct cl_tenant_token *tokens, uint32_t count, uint32_t most,
+                        struct cl_err *err)
 {
-    const uint32_t count = tenant->token_count;
-
-    if (count > CL_TENANT_TOKENS_MAX)
+    if (count > most)
         return cl_fail(err, CL_E_INPUT, "%u tokens of a tenant", count);
     for (uint32_t i = 0; i < count; i++) {
-        const struct cl_tenant_token *token = &tenant->tokens[i];
+        const struct cl_tenant_token *token = &tokens[i];
 
         if (!is_name(token->id))
             return cl_fail(err, CL_E_INPUT, "token %u has no good name", i);
@@ -72,15 +71,30 @@ static int check_tokens(const struct cl_tenant_file *tenant, struct cl_err *err)
             token->reserved != 0)
             return cl_fail(err, CL_E_INPUT, "token %u has scopes 0x%x", i, token->scopes);
         for (uint32_t j = 0; j < i; j++) {
-            if (strcmp(token->id, tenant->tokens[j].id) == 0 ||
-                memcmp(token->hash, tenant->tokens[j].hash, sizeof(token->hash)) == 0)
+            if (strcmp(token->id, tokens[j].id) == 0 ||
+                memcmp(token->hash, tokens[j].hash, sizeof(token->hash)) == 0)
                 return cl_fail(err, CL_E_INPUT, "token %u is there twice", i);
         }
     }
-    if (!is_zero(&tenant->tokens[count],
-                 (CL_TENANT_TOKENS_MAX - count) * sizeof(tenant->tokens[0])))
+    if (!is_zero(&tokens[count], (most - count) * sizeof(tokens[0])))
         return cl_fail(err, CL_E_INPUT, "more tokens than the tenant says");
     return 0;
+}
+
+/* Both are keys of the tenant, by their ids. */
+static int check_keys(const struct cl_tenant_file *tenant, struct cl_err *err)
+{
+    if (check_tokens(tenant->tokens, tenant->token_count, CL_TENANT_TOKENS_MAX, err) < 0 ||
+        check_tokens(tenant->certificates, tenant->certificate_count,
+                     CL_TENANT_CERTIFICATES_MAX, err) < 0)
+        return -1;
+    for (uint32_t i = 0; i < tenant->token_count; i++) {
+        for (uint32_t j = 0; j < tenant->certificate_count; j++) {
+            if (strcmp(tenant->tokens[i].id, tenant->certificates[j].id) == 0)
+                return cl_fail(err, CL_E_INPUT, "certificate %u has a token's name", j);
+        }
+    }
+    return tenant->reserved_2 == 0 ? 0 : cl_fail(err, CL_E_INPUT, "a tenant with more to it");
 }
 
 /* A window where there is an amount, nothing where there is none. */
@@ -135,7 +149,7 @@ int cl_tenantview_check(const void *bytes, size_t length, struct cl_err *err)
         return cl_fail(err, CL_E_INPUT, "not a tenant of this build");
     if (!is_name(tenant->name) || strcmp(tenant->name, CL_TENANT_LOCAL_NAME) == 0)
         return cl_fail(err, CL_E_INPUT, "the tenant has no good name");
-    if (check_policies(tenant, err) < 0 || check_tokens(tenant, err) < 0 ||
+    if (check_policies(tenant, err) < 0 || check_keys(tenant, err) < 0 ||
         check_quota(&tenant->quota, err) < 0)
         return -1;
     return check_dir(tenant->functions_dir, err);

@@ -57,6 +57,12 @@ const char *cl_exchange_field(const struct cl_exchange *x, const char *name)
     return NULL;
 }
 
+const uint8_t *cl_exchange_certificate(const struct cl_exchange *x)
+{
+    (void)x;
+    return NULL;
+}
+
 const char *cl_exchange_peer(const struct cl_exchange *x)
 {
     (void)x;

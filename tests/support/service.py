@@ -18,7 +18,7 @@ import httpx
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("CLOCHE_BIN", ROOT / "build/bin"))
-READY = re.compile(r"cloched: ready on (http://\S+)")
+READY = re.compile(r"cloched: ready on (https?://\S+)")
 # Sanitizer builds start and run several times slower; deadlines of the tests stretch with them.
 SLOW = float(os.environ.get("CLOCHE_SLOW", "1"))
 # A client that makes its own reads every authority of the machine first: a tenth of a second each.
@@ -81,6 +81,7 @@ class Service:
         self.log = []
         self.url = None
         self.http = None
+        self.tls = TLS
 
     def start(self, wait=True):
         command = [*self.wrap, BIN / "cloched", "--state", self.state, "--listen", "127.0.0.1:0"]
@@ -110,7 +111,7 @@ class Service:
         ready.set()
 
     def client(self, timeout=60.0):
-        return httpx.Client(base_url=self.url, timeout=timeout * SLOW, verify=TLS,
+        return httpx.Client(base_url=self.url, timeout=timeout * SLOW, verify=self.tls,
                             headers={"Authorization": f"Bearer {self.token}"},
                             limits=httpx.Limits(max_connections=64, max_keepalive_connections=64))
 

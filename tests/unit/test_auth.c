@@ -55,14 +55,20 @@ static void anything_else_is_no_token(void **state)
     assert_null(cl_auth_token(longest, &length));
 }
 
+static struct cl_key *check(const char *field, const char *peer, struct cl_refusal *refusal)
+{
+    const struct cl_auth_shown shown = { field, NULL, peer };
+
+    return cl_auth_check(&fake.app.auth, fake.app.tenancy, &shown, refusal);
+}
+
 static void right_token_finds_its_tenant(void **state)
 {
     struct cl_refusal refusal = CL_REFUSAL_INIT;
     const struct cl_key *key;
 
     (void)state;
-    key = cl_auth_check(&fake.app.auth, fake.app.tenancy, "Bearer " API_FAKE_TOKEN, "a",
-                        &refusal);
+    key = check("Bearer " API_FAKE_TOKEN, "a", &refusal);
     assert_non_null(key);
     assert_string_equal(key->tenant->name, "local");
 }
@@ -81,9 +87,8 @@ static void every_wrong_token_gets_the_same_answer(void **state)
         struct cl_refusal refusal = CL_REFUSAL_INIT;
         struct cl_refusal reference = CL_REFUSAL_INIT;
 
-        assert_null(cl_auth_check(&fake.app.auth, fake.app.tenancy, fields[i], "a", &refusal));
-        assert_null(
-            cl_auth_check(&fake.app.auth, fake.app.tenancy, "Bearer y", "a", &reference));
+        assert_null(check(fields[i], "a", &refusal));
+        assert_null(check("Bearer y", "a", &reference));
         assert_memory_equal(&refusal, &reference, sizeof(refusal));
         assert_int_equal(refusal.kind, CL_R_UNAUTHORIZED);
     }
@@ -134,11 +139,10 @@ static void too_many_wrong_ones_are_429_but_the_right_one_passes(void **state)
 
     (void)state;
     for (int i = 0; i < 101; i++)
-        assert_null(cl_auth_check(&fake.app.auth, fake.app.tenancy, "Bearer x", "z", &refusal));
+        assert_null(check("Bearer x", "z", &refusal));
     assert_int_equal(refusal.kind, CL_R_TOO_MANY_FAILURES);
     assert_true(refusal.retry_after_s > 0);
-    assert_non_null(cl_auth_check(&fake.app.auth, fake.app.tenancy, "Bearer " API_FAKE_TOKEN,
-                                  "z", &refusal));
+    assert_non_null(check("Bearer " API_FAKE_TOKEN, "z", &refusal));
 }
 
 int main(void)

@@ -57,6 +57,22 @@ static struct cl_key *find(const char *token)
     return cl_keyring_find(&ring, token, strlen(token));
 }
 
+static void certificate_is_no_token_and_a_token_no_certificate(void **state)
+{
+    struct cl_key keys[2] = { { .id = "token" }, { .id = "certificate" } };
+    uint8_t print[CL_TENANT_HASH];
+
+    (void)state;
+    fill(keys, 2);
+    keys[1].is_certificate = true;
+    memcpy(print, keys[1].digest.bytes, sizeof(print));
+    assert_ptr_equal(cl_keyring_find_certificate(&ring, print), &keys[1]);
+    assert_null(find(token_of(1))); /* a text of that digest */
+    assert_null(cl_keyring_find_certificate(&ring, keys[0].digest.bytes));
+    print[31] ^= 1;
+    assert_null(cl_keyring_find_certificate(&ring, print));
+}
+
 static void empty_ring_knows_nobody(void **state)
 {
     (void)state;
@@ -120,6 +136,8 @@ static void scopes_are_shown_as_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(certificate_is_no_token_and_a_token_no_certificate,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(empty_ring_knows_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(every_token_finds_its_key_and_no_other_one, setup,
                                         teardown),

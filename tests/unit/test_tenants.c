@@ -15,6 +15,9 @@
 #include "sandbox/base/own.h"
 #include "sandbox/base/tenantview.h"
 
+#define PRINT                                                                                  \
+    "sha256:"                                                                                  \
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define HASH_A "b2:00000000000000000000000000000000000000000000000000000000000000aa"
 #define HASH_B "b2:00000000000000000000000000000000000000000000000000000000000000ff"
 
@@ -113,6 +116,17 @@ static const struct {
     { "policies", "[[a]]", "found a list" },
     { "policies", "[default, default]", "'default' is there twice" },
     { "policies", "[defaulx]", "there is no policy 'defaulx'; did you mean 'default'?" },
+    { "certificates", "{id: x}", "tenants.a.certificates: found a mapping" },
+    { "certificates", "[{id: x}]", "the key 'fingerprint' is missing" },
+    { "certificates", "[{id: x, fingerprint: '" HASH_A "'}]",
+      "expected sha256: and 64 digits" },
+    { "certificates", "[{id: x, hash: '" HASH_A "'}]", "unknown key 'hash'" },
+    { "certificates", "[{id: x, fingerprint: '" PRINT "'}, {id: y, fingerprint: '" PRINT "'}]",
+      "another certificate has this fingerprint" },
+    { "tokens",
+      "[{id: x, hash: '" HASH_A "'}]\n"
+      "    certificates: [{id: x, fingerprint: '" PRINT "'}]",
+      "'x' is there twice" },
     { "tokens", "{id: x}", "tenants.a.tokens: found a mapping" },
     { "tokens", "[x]", "tenants.a.tokens: found x" },
     { "tokens", "[{hash: '" HASH_A "'}]", "the key 'id' is missing" },
