@@ -131,6 +131,7 @@ DEPS := gcc libc6-dev make git pkg-config clang libclang-rt-14-dev clang-format 
         cppcheck codespell shellcheck gcovr libevent-dev libjson-c-dev libseccomp-dev libcap-dev \
         libpython3.11-dev python3 libyaml-dev libsqlite3-dev \
         libsodium-dev libssl-dev libcurl4-openssl-dev libcmocka-dev python3-pytest \
+        python3-pytest-xdist \
         python3-httpx python3-yaml python3-numpy python3-pandas groff-base bubblewrap curl \
         strace nodejs
 
@@ -147,23 +148,20 @@ unit: unit_bin  ## unit tests and corpus replay, of VARIANT
 pytest: all
 	@[ "$$(id -u)" = 0 ] || echo "Not root: the integration and jailbreak tests are skipped," \
 	    "because cloched has to make namespaces and cgroups."
-	@CLOCHE_BIN=$(abspath $(BIN)) $(PYTHON) -m pytest -p no:cacheprovider $(PYTEST_ARGS) \
-	    tests/integration tests/jailbreak
+	@CLOCHE_BIN=$(abspath $(BIN)) PYTHON=$(PYTHON) tests/support/pytest.sh $(PYTEST_ARGS)
 
-# In this order, whatever -j says: what is cheap and clear fails first, pytest has the last word.
+# What is cheap and clear fails first, pytest has the last word.
 .PHONY: test
 test:  ## everything: deps, build, unit tests, corpus replay, lint, integration, jailbreak
 	@$(MAKE) deps
 	@$(MAKE) all unit_bin
-	@$(MAKE) unit
-	@$(MAKE) lint
+	@$(MAKE) -O unit lint
 	@$(MAKE) pytest
 
 .PHONY: check
 check:  ## the same without touching packages, and nothing may be skipped
 	@$(MAKE) all unit_bin
-	@CLOCHE_REQUIRE=all $(MAKE) unit
-	@CLOCHE_REQUIRE=all $(MAKE) lint
+	@CLOCHE_REQUIRE=all $(MAKE) -O unit lint
 	@CLOCHE_REQUIRE=all $(MAKE) pytest
 
 .PHONY: asan tsan

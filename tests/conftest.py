@@ -15,6 +15,10 @@ from service import BIN, ROOT, Service  # noqa: E402
 POLICIES = ROOT / "tests/support/policies"
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: counts on a machine that does nothing else meanwhile")
+
+
 def pytest_collection_modifyitems(items):
     """A missing privilege or binary is an explicit skip; CLOCHE_REQUIRE=all turns it into a failure."""
     reason = None

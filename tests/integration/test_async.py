@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 
+import pytest
 from service import Service, wait_until
 
 LATER = {"Prefer": "respond-async"}
@@ -76,6 +77,7 @@ def test_every_verdict_is_kept(cloche):
         assert ended(cloche, call)["verdict"] == verdict
 
 
+@pytest.mark.alone
 def test_wait_returns_when_it_ends_or_when_time_is_up(cloche):
     call = submit(cloche, SLEEPY, kwargs={"s": 1})
     started = time.monotonic()

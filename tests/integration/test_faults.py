@@ -10,6 +10,8 @@ import httpx
 import pytest
 from service import Service, cgroups_named, children, status, wait_until
 
+pytestmark = pytest.mark.alone
+
 
 class Load:
     """Clients that call all the time and keep what they got."""

@@ -262,6 +262,7 @@ def test_command_pushes_one_file(command, tmp_path, name):
     assert command("call", name, "--async", "--stream").returncode == 2
 
 
+@pytest.mark.alone
 def test_lists_are_quick_with_many_modules(own):
     files = {f"many_{n}": f"def f(x: int = {n}) -> int:\n    return x\n" for n in range(400)}
     assert own.http.post("/v1/modules:push", json={"files": files}).status_code == 200

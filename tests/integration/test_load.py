@@ -9,6 +9,7 @@ import threading
 import pytest
 from service import BIN, SLOW
 
+pytestmark = pytest.mark.alone
 UNIT = min(SLOW, 8)  # on a slow machine all times are longer, so that starting a program stays short beside them
 
 

@@ -9,12 +9,12 @@ import subprocess
 
 import pytest
 
-from service import BIN, ROOT
+from service import BIN, ROOT, times
 
 yaml = pytest.importorskip("yaml", reason="python3-yaml is not installed")
 
 POLICYC = BIN / "cloche-policyc"
-COPIES = 2000
+COPIES = times(2000)
 AT_ONCE = 200  # files of one check
 DIGEST = slice(80, 96)  # in a compiled policy
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 
+import pytest
 from service import BIN, SLOW, cgroups_named, children, status, wait_until
 
 CALLS = int(os.environ.get("CLOCHE_SOAK_CALLS", 100_000 / SLOW))
@@ -44,6 +45,7 @@ def load(service, seconds):
     return json.loads(done.stdout)
 
 
+@pytest.mark.alone
 def test_a_hundred_thousand_calls_leave_no_trace(own):
     load(own, 8)
     wait_until(lambda: len(own.workers()) > 1)

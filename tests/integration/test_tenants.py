@@ -279,6 +279,7 @@ def test_new_quota_is_in_force_with_the_reload(tenancy):
 
 # ------------------------------------------------------------------------------------------- neighbours
 
+@pytest.mark.alone
 def test_tenant_at_twenty_times_its_quota_costs_another_one_no_call(tenancy):
     tenants, loud, quiet = tenancy(
         "  loud:\n    policies: [naps]\n    quota: {concurrency: 2, queue: 10, rate: 20/s, burst: 20}\n"

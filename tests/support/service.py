@@ -25,6 +25,11 @@ SLOW = float(os.environ.get("CLOCHE_SLOW", "1"))
 TLS = ssl.create_default_context()
 
 
+def times(count):
+    """How often to do what one does often to be sure: less often where everything takes longer, five times at least."""
+    return max(5, int(count / SLOW))
+
+
 def wait_until(predicate, seconds=10.0, what="condition"):
     """Poll `predicate` until it returns something true; that value. AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds * SLOW
@@ -71,11 +76,12 @@ def cgroups_named(name):
 class Service:
     """One cloched and everything below it."""
 
-    def __init__(self, config=None, args=(), state=None, wrap=()):
+    def __init__(self, config=None, args=(), state=None, wrap=(), programs=BIN):
         self.own_state = state is None
         self.state = pathlib.Path(state or tempfile.mkdtemp(prefix="cloche-test-"))
         self.config = config
         self.args = list(args)
+        self.programs = programs
         self.wrap = list(wrap)  # a command that execs cloched, such as prlimit
         self.process = None
         self.log = []
@@ -84,7 +90,7 @@ class Service:
         self.tls = TLS
 
     def start(self, wait=True):
-        command = [*self.wrap, BIN / "cloched", "--state", self.state, "--listen", "127.0.0.1:0"]
+        command = [*self.wrap, self.programs / "cloched", "--state", self.state, "--listen", "127.0.0.1:0"]
         if self.config:
             command += ["--config", self.config]
         self.process = subprocess.Popen(

@@ -7,9 +7,9 @@ set -eu
 
 out=$1
 bin=$2
-command=${3:-"/usr/bin/python3 -m pytest -p no:cacheprovider -ra tests/integration tests/jailbreak"}
-# An emulated CPU is ten times slower than the real one, twenty times when the host has other work;
-# deadlines of the tests stretch.
+command=${3:-"tests/support/pytest.sh -ra"}
+# An emulated CPU has no speculation to mitigate, and is ten times slower than the real one, twenty
+# times when the host has other work; deadlines of the tests stretch.
 slow=${CLOCHE_SLOW:-20}
 seconds=${VM_SECONDS:-10800}
 accel=${VM_ACCEL:-tcg,thread=multi}
@@ -51,7 +51,7 @@ say "booting (console in $out/console.log)"
 timeout --foreground "$seconds" qemu-system-x86_64 -accel "$accel" -cpu max -smp 2 -m 3G \
     -display none -monitor none -parallel none -no-reboot -nic none \
     -kernel "$out/vmlinuz" -initrd "$out/initrd.img" \
-    -append "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.show_status=false" \
+    -append "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off systemd.show_status=false" \
     -drive "file=$out/root.ext4,format=raw,if=virtio,snapshot=on" \
     -drive "file=$work/payload.ext4,format=raw,if=virtio,readonly=on" \
     -device virtio-rng-pci -device virtio-serial-pci \
