@@ -30,7 +30,8 @@ extern const struct cl_async_caps cl_async_caps_default;
 
 /* The app must have its store queue. */
 struct cl_async *cl_async_new(struct cl_app *app, const struct cl_async_caps *caps);
-/* Asks the store for what an earlier process left; nothing is served before that is known. */
+/* Asks the store for what an earlier process left. Clients wait at the door until that is known,
+ * a second at most: what does not need it need not wait for a large store, the rest gets 503. */
 void cl_async_load(struct cl_async *async);
 /* After the store queue is freed, whose works point here. NULL is ignored. */
 void cl_async_free(struct cl_async *async);

@@ -131,6 +131,7 @@ static void on_loaded(void *arg, const struct cl_err *err)
         return;
     }
     async->is_loaded = true;
+    cl_http_server_open(async->app->server);
     cl_list_each (node, keep, &load->all)
         resume(load, cl_list_entry(node, struct left, node));
     forget_all(load);
@@ -141,8 +142,16 @@ static void on_loaded(void *arg, const struct cl_err *err)
     cl_async_pump(async);
 }
 
+static void on_late(evutil_socket_t fd, short what, void *server)
+{
+    (void)fd;
+    (void)what;
+    cl_http_server_open(server);
+}
+
 void cl_async_load(struct cl_async *async)
 {
+    static const struct timeval most = { 1, 0 };
     struct load *load = calloc(1, sizeof(*load));
 
     CL_CHECK(load);
@@ -153,4 +162,8 @@ void cl_async_load(struct cl_async *async)
     load->op.done = on_loaded;
     load->attempts = async->caps.attempts;
     cl_async_persist(&load->op);
+
+    cl_http_server_hold(async->app->server);
+    CL_CHECK(event_base_once(async->app->base, -1, EV_TIMEOUT, on_late, async->app->server,
+                             &most) == 0);
 }

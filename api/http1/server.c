@@ -108,6 +108,13 @@ static void rest(struct cl_http_server *server, suseconds_t wait_us)
     event_add(&server->resume, &wait);
 }
 
+/* Lets clients in again, or a little later when the watch cannot be had just now. */
+static void admit(struct cl_http_server *server)
+{
+    if (!server->is_draining && evconnlistener_enable(server->listener) < 0)
+        rest(server, RESUME_US);
+}
+
 static uint32_t cap_of(const struct cl_http_server *server, const struct in6_addr *key)
 {
     const struct cl_http_caps *caps = &server->caps;
@@ -190,8 +197,7 @@ static void on_resume(evutil_socket_t fd, short what, void *user)
     (void)fd;
     (void)what;
     server->accept_left = ACCEPTS_MAX;
-    if (!server->is_draining)
-        evconnlistener_enable(server->listener);
+    admit(server);
 }
 
 void cl_http_server_relieve(struct cl_http_server *server)
@@ -231,9 +237,9 @@ static int listen_on(struct cl_http_server *server, int fd, struct cl_err *err)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &unread, sizeof(unread));
-    server->listener =
-        evconnlistener_new(server->base, on_accept, server, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-    if (!server->listener)
+    server->listener = evconnlistener_new(server->base, on_accept, server,
+                                          LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, 0, fd);
+    if (!server->listener || evconnlistener_enable(server->listener) < 0)
         return cl_fail(err, CL_E_SYS, "watch the listening socket");
     evconnlistener_set_error_cb(server->listener, on_accept_error);
     return 0;
@@ -285,6 +291,16 @@ void cl_http_server_take_tls(struct cl_http_server *server, struct cl_tls **tls)
 {
     cl_tls_free(server->tls);
     server->tls = cl_take_ptr(tls);
+}
+
+void cl_http_server_hold(struct cl_http_server *server)
+{
+    evconnlistener_disable(server->listener);
+}
+
+void cl_http_server_open(struct cl_http_server *server)
+{
+    admit(server);
 }
 
 void cl_http_server_drain(struct cl_http_server *server)

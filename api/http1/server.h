@@ -45,6 +45,9 @@ struct cl_http_server *cl_http_server_new(struct event_base *base, int listener,
                                           void *server_user, struct cl_err *err);
 /* Connections that come from now on speak TLS, with this pair. Takes `tls`. */
 void cl_http_server_take_tls(struct cl_http_server *server, struct cl_tls **tls);
+/* Clients wait in the kernel's queue until the door is opened; does nothing when draining. */
+void cl_http_server_hold(struct cl_http_server *server);
+void cl_http_server_open(struct cl_http_server *server);
 /* Stop accepting; idle connections close, busy ones after their answer ("Connection: close").
  */
 void cl_http_server_drain(struct cl_http_server *server);
