@@ -36,6 +36,14 @@ static int read_token(struct cl_service *service, const char *file, struct cl_er
     return 0;
 }
 
+/* NULL: the environment names none. */
+static const char *file_of(const char *name)
+{
+    const char *file = getenv(name);
+
+    return file && *file ? file : NULL;
+}
+
 static int find_token(struct cl_service *service, const struct cl_args *args,
                       struct cl_err *err)
 {
@@ -49,6 +57,8 @@ static int find_token(struct cl_service *service, const struct cl_args *args,
         strcpy(service->token, given);
         return 0;
     }
+    if (file_of("CLOCHE_CERT"))
+        return 0; /* a certificate stands for a token */
     if (read_token(service, CL_SERVICE_STATE "/local.token", err) < 0)
         return cl_err_context(err, "no token: set CLOCHE_TOKEN or give --token-file");
     return 0;
@@ -134,7 +144,7 @@ static int put_fields(const struct cl_service *service, const struct cl_sending 
         accepts = accepts || strcmp(sending->fields[i].name, "Accept") == 0;
     }
     snprintf(bearer, sizeof(bearer), "Bearer %s", service->token);
-    if (put_field(list, err, "Authorization", bearer) < 0 ||
+    if ((service->token[0] && put_field(list, err, "Authorization", bearer) < 0) ||
         (sending->body && put_field(list, err, "Content-Type",
                                     sending->type ? sending->type : "application/json") < 0) ||
         (!accepts && put_field(list, err, "Accept",
@@ -154,6 +164,25 @@ static bool is_local(const char *base)
             return true;
     }
     return false;
+}
+
+/* Whom to trust in the place of the machine's authorities, and what to show. */
+static void set_tls(CURL *curl)
+{
+    static const struct {
+        const char *name;
+        CURLoption option;
+    } files[] = {
+        { "CLOCHE_CA", CURLOPT_CAINFO },
+        { "CLOCHE_CERT", CURLOPT_SSLCERT },
+        { "CLOCHE_KEY", CURLOPT_SSLKEY },
+    };
+
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    for (size_t i = 0; i < CL_COUNT(files); i++) {
+        if (file_of(files[i].name))
+            curl_easy_setopt(curl, files[i].option, file_of(files[i].name));
+    }
 }
 
 static void set_options(CURL *curl, const char *url, const struct cl_sending *sending,
@@ -176,6 +205,7 @@ static void set_options(CURL *curl, const char *url, const struct cl_sending *se
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    set_tls(curl);
 }
 
 static void on_complete(CURL *curl, struct cl_answer *answer)

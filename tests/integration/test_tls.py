@@ -12,7 +12,7 @@ import time
 import httpx
 import pki
 import pytest
-from service import Service, wait_until
+from service import BIN, ROOT, Service, wait_until
 
 RUN = {"source": "def main(): return 1"}
 SETTINGS = """version: 1
@@ -230,6 +230,27 @@ def test_no_header_of_a_request_stands_for_a_certificate(tls, world):
     headers = dict.fromkeys(names, world.mapped.fingerprint)
     with httpx.Client(base_url=tls.url, verify=pki.client_context(world.ca), headers=headers) as client:
         assert client.post("/v1/calls", json=RUN).status_code == 401
+
+
+@pytest.mark.parametrize("client", ["command", "library"])
+def test_own_clients_speak_it(tls, world, client):
+    """With the authority named, by token or by certificate; without, not at all."""
+    words = {"command": [BIN / "cloche", "run", "-"],
+             "library": ["/usr/bin/python3", "-c", "import gleitzeit_v4.connection as c\n"
+                         "print(c.Connection().ask('POST', '/v1/calls', {'source': 'def main(): return 42'}))"]}
+
+    def run(**environment):
+        return subprocess.run([str(word) for word in words[client]], capture_output=True, text=True, timeout=30,
+                              input="def main(): return 42", env={"CLOCHE_URL": tls.url, "PYTHONPATH": str(ROOT / "api/clients/python"),
+                                   "PYTHONDONTWRITEBYTECODE": "1", **environment})
+
+    authority = {"CLOCHE_CA": str(world.ca.certificate)}
+    own = {"CLOCHE_CERT": str(world.mapped.certificate), "CLOCHE_KEY": str(world.mapped.key)}
+    for good in ({"CLOCHE_TOKEN": tls.token}, own):
+        done = run(**authority, **good)
+        assert done.returncode == 0 and "42" in done.stdout, done.stderr
+    done = run(CLOCHE_TOKEN=tls.token)
+    assert done.returncode != 0 and "certificate" in done.stderr
 
 
 # ------------------------------------------------------------------------------------------- renewals

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -43,14 +44,26 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def find_token():
-    """CLOCHE_TOKEN, or the one that the service keeps for its own machine."""
+    """CLOCHE_TOKEN, or the one that the service keeps for its own machine; "" beside CLOCHE_CERT, which stands
+    for one."""
     given = os.environ.get("CLOCHE_TOKEN")
-    if given:
-        return given
+    if given or os.environ.get("CLOCHE_CERT"):
+        return given or ""
     try:
         return pathlib.Path(STATE_TOKEN).read_text(encoding="ascii").strip()
     except OSError:
         return ""
+
+
+def tls_handlers(url):
+    """For https: the authority of CLOCHE_CA in the place of the machine's, the certificate of CLOCHE_CERT."""
+    if not url.startswith("https:"):
+        return []
+    context = ssl.create_default_context(cafile=os.environ.get("CLOCHE_CA") or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if os.environ.get("CLOCHE_CERT"):
+        context.load_cert_chain(os.environ["CLOCHE_CERT"], os.environ.get("CLOCHE_KEY") or None)
+    return [urllib.request.HTTPSHandler(context=context)]
 
 
 class Connection:
@@ -62,10 +75,13 @@ class Connection:
         self.token = token if token is not None else find_token()
         self.session, self.policy = session, policy
         # No proxy of the environment gets the token of a service on this machine.
-        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect,
+                                                  *tls_handlers(self.url))
 
     def headers(self, content_type):
-        found = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type}
+        found = {"Content-Type": content_type}
+        if self.token:
+            found["Authorization"] = f"Bearer {self.token}"
         if self.session:
             found["Cloche-Session"] = self.session
         if self.policy:
