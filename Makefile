@@ -133,11 +133,12 @@ DEPS := gcc libc6-dev make git pkg-config clang libclang-rt-14-dev clang-format 
         libsodium-dev libssl-dev libcurl4-openssl-dev libcmocka-dev python3-pytest \
         python3-pytest-xdist \
         python3-httpx python3-yaml python3-numpy python3-pandas groff-base bubblewrap curl \
-        strace nodejs
+        strace nodejs python3-jsonschema python3-prometheus-client
 
 .PHONY: deps
-deps:  ## install the Debian packages that are missing (root)
+deps:  ## install the Debian packages that are missing (root), and one of npm
 	@tests/support/deps.sh $(DEPS)
+	@tests/support/npm.sh tests/support/openapi build/npm
 
 .PHONY: unit unit_bin
 unit_bin: $(UNIT_BIN) $(FUZZ_BIN)

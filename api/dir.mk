@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 PROGRAMS += cloche-api cloche
 STORE_SRC := $(wildcard api/store/*.c)
-API_ROOMS := calls dispatch tenants modules async sessions pythonv1 workflow json audit
+API_ROOMS := calls dispatch tenants modules async sessions pythonv1 workflow json audit openapi
 API_SRC := $(wildcard api/*.c) $(STORE_SRC) $(foreach room,$(API_ROOMS),$(wildcard api/$(room)/*.c))
 cloche-api_SRC := $(API_SRC) $(wildcard api/http1/*.c)
 HTTP_LIBS := -levent_openssl -levent_core -lssl -lcrypto
+# .incbin takes it in; the compiler's dependency files do not know.
+$(BUILD)/obj/api/openapi/shapes.o: api/openapi/shapes.json
 cloche-api_LIBS := $(HTTP_LIBS) -lsodium -lsqlite3 -lyaml
 cloche_SRC := $(wildcard api/cli/*.c)
 cloche_LIBS := -lcurl -ljson-c -lsodium
 
 # Tests of the API's own half; those of api/http1 and api/json are in api/http1/dir.mk.
-API_UNIT := test_refusal test_quantity test_ulid test_idtable test_path test_route test_verdict \
+API_UNIT := test_refusal test_openapi test_quantity test_ulid test_idtable test_path test_route test_verdict \
             test_auth test_tenant test_turn test_request test_stream test_keep test_events test_envelope \
             test_metrics test_jailclient test_spare test_dispatch test_lease test_calls \
             test_confine test_request_eval test_options test_errand test_functions test_query

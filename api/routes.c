@@ -70,6 +70,8 @@ const struct cl_route cl_routes[] = {
     { "GET", "/readyz", CL_ROUTE_OPEN, 0, CL_TAKES_NONE, NULL, cl_health_ready },
     { "GET", "/metrics", CL_ROUTE_TOKEN, CL_SCOPE_ADMIN, CL_TAKES_NONE, NULL,
       cl_health_metrics },
+    { "GET", "/openapi.json", CL_ROUTE_TOKEN, 0, CL_TAKES_NONE, cl_visit_check_bare,
+      cl_openapi_get },
 };
 
 const size_t cl_routes_count = CL_COUNT(cl_routes);

@@ -171,4 +171,7 @@ int cl_health_ready(struct cl_visit *visit, const char *body, size_t length,
 int cl_health_metrics(struct cl_visit *visit, const char *body, size_t length,
                       struct cl_refusal *refusal);
 
+int cl_openapi_get(struct cl_visit *visit, const char *body, size_t length,
+                   struct cl_refusal *refusal);
+
 #endif

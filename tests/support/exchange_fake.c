@@ -183,3 +183,14 @@ uint32_t cl_http_server_connections(const struct cl_http_server *server)
     (void)server;
     return 7;
 }
+
+/* Nobody is kept out: whoever asks here does so by hand. */
+void cl_http_server_hold(struct cl_http_server *server)
+{
+    (void)server;
+}
+
+void cl_http_server_open(struct cl_http_server *server)
+{
+    (void)server;
+}

@@ -532,7 +532,7 @@ static void metrics_count(void **state)
     (void)worker;
     get("/metrics");
     assert_int_equal(x.status, 200);
-    assert_true(has("cloche_spare_jails{policy=\"default\"} 1\n") &&
+    assert_true(has("cloche_spare_jails{policy=\"sample-1\"} 1\n") &&
                 has("cloche_connections 7\n"));
     end(true);
     request("GET", "/metrics");
