@@ -15,7 +15,7 @@ test_httpfaults_SRC := $(HTTP_SRC) tests/support/http_peer.c
 test_httpfaults_LIBS := $(HTTP_LIBS)
 refused := cl_buf_put cl_buf_put_text cl_buf_format bufferevent_write bufferevent_write_buffer \
            bufferevent_enable bufferevent_socket_new evbuffer_pullup writev evbuffer_write \
-           event_base_loop
+           event_base_loop calloc getrandom evconnlistener_new cl_status_format
 test_httpfaults_LDFLAGS := $(refused:%=-Wl,--wrap=%)
 test_server_SRC := $(HTTP_SRC) tests/support/http_peer.c
 test_server_LIBS := $(HTTP_LIBS)

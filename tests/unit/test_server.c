@@ -330,40 +330,86 @@ static void on_end(struct cl_exchange *x, bool complete)
     assert_true(complete);
 }
 
-static void server_serves_a_local_socket(void **state)
+static int answers;
+
+static void on_answer(struct cl_exchange *x, int status)
 {
-    static const struct cl_exchange_calls local = { .on_head = on_head,
-                                                    .on_body = on_body,
-                                                    .on_end = on_end };
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    (void)x;
+    answers += status == 200;
+}
+
+/* A listener on this address, which is filled with what the kernel made of it. */
+static int listen_at(struct sockaddr *address, socklen_t *size)
+{
+    const int listener =
+        socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (bind(listener, address, *size) < 0) {
+        close(listener);
+        return -1;
+    }
+    *size = sizeof(struct sockaddr_storage);
+    assert_int_equal(listen(listener, 4), 0);
+    assert_int_equal(getsockname(listener, address, size), 0);
+    return listener;
+}
+
+/* One request from somebody who connects there; who the handler was told it is. */
+static void serve_at(int listener, const struct sockaddr *address, socklen_t size,
+                     const char *expected)
+{
+    static const struct cl_exchange_calls local = {
+        .on_head = on_head, .on_body = on_body, .on_answer = on_answer, .on_end = on_end
+    };
     struct cl_http_caps caps = with_caps(4, 1);
     struct event_base *base = event_base_new();
     struct cl_err err = CL_ERR_INIT;
     char name[64] = "", answer[512] = "";
-    socklen_t size = sizeof(sa_family_t); /* the kernel picks an abstract name */
 
-    (void)state;
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(listener, 4), 0);
-    size = sizeof(address);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    answers = 0;
     struct cl_http_server *server =
         cl_http_server_new(base, listener, &caps, &local, name, &err);
     assert_non_null(server);
-
-    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(client, (struct sockaddr *)&address, size), 0);
+    int client = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(client, address, size), 0);
     assert_true(send(client, GET("/"), sizeof(GET("/")) - 1, 0) > 0);
     for (int i = 0; i < 10; i++)
         event_base_loop(base, EVLOOP_NONBLOCK);
     assert_true(recv(client, answer, sizeof(answer) - 1, MSG_DONTWAIT) > 0);
     assert_non_null(strstr(answer, "200 OK"));
-    assert_string_equal(name, "local");
+    assert_string_equal(name, expected);
+    assert_int_equal(answers, 1);
     close(client);
     cl_http_server_free(server);
     event_base_free(base);
     close(listener);
+}
+
+static void server_serves_a_local_socket(void **state)
+{
+    struct sockaddr_storage room = { .ss_family = AF_UNIX };
+    struct sockaddr *address = (struct sockaddr *)&room;
+    socklen_t size = sizeof(sa_family_t); /* the kernel picks an abstract name */
+
+    (void)state;
+    const int listener = listen_at(address, &size);
+    assert_true(listener >= 0);
+    serve_at(listener, address, size, "local");
+}
+
+static void server_serves_ipv6(void **state)
+{
+    struct sockaddr_storage room = { 0 };
+    struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)&room;
+    socklen_t size = sizeof(*ipv6);
+
+    (void)state;
+    ipv6->sin6_family = AF_INET6;
+    ipv6->sin6_addr = in6addr_loopback;
+    const int listener = listen_at((struct sockaddr *)&room, &size);
+    if (listener < 0)
+        skip(); /* this host has none */
+    serve_at(listener, (struct sockaddr *)&room, size, "::1");
 }
 
 int main(void)
@@ -380,6 +426,7 @@ int main(void)
         cmocka_unit_test(server_free_ends_what_runs),
         cmocka_unit_test(server_refuses_caps_that_make_no_sense),
         cmocka_unit_test(server_serves_a_local_socket),
+        cmocka_unit_test(server_serves_ipv6),
     };
 
     cl_log_open("test", CL_ERROR);
