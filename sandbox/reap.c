@@ -32,11 +32,9 @@ static void set_limit(struct cl_msg_end *end, enum cl_limit limit, uint64_t valu
 void cl_reap_name(const struct cl_exit *how, const struct cl_call_limits *limits,
                   struct cl_msg_end *end)
 {
-    bool is_killed = how->code == CLD_KILLED && how->status == SIGKILL;
     /* Without a call there is no limit that it could have reached. */
-    bool is_limited = is_killed && limits->cpu_ms > 0;
-    bool is_out_of_memory = is_limited && end->oom_kills > 0;
-    bool is_spent = is_limited && end->cpu_us >= limits->cpu_ms * 1000;
+    bool is_killed = how->code == CLD_KILLED && how->status == SIGKILL && limits->cpu_ms > 0;
+    bool is_out_of_memory = is_killed && end->oom_kills > 0;
 
     if (end->cause == CL_END_KILLED || end->cause == CL_END_LOST ||
         end->cause == CL_END_EXPIRED)
@@ -45,7 +43,7 @@ void cl_reap_name(const struct cl_exit *how, const struct cl_call_limits *limits
         set_limit(end, CL_LIMIT_MEMORY, limits->memory_bytes, end->memory_peak_bytes);
     else if (end->cause == CL_END_LIMIT && end->limit == CL_LIMIT_WALL)
         set_limit(end, CL_LIMIT_WALL, limits->wall_ms, end->wall_us / 1000);
-    else if (end->cause == CL_END_LIMIT || is_spent)
+    else if (end->cause == CL_END_LIMIT || (is_killed && end->cpu_us >= limits->cpu_ms * 1000))
         set_limit(end, CL_LIMIT_CPU, limits->cpu_ms,
                   end->cpu_us / 1000); /* or RLIMIT_CPU's kill */
     else
@@ -145,11 +143,16 @@ static void on_exit_worker(struct cl_child *child, const struct cl_exit *how)
 
 /* ------------------------------------------------------------------------------------ kill */
 
+static void on_overdue(struct cl_timer *timer);
+
+/* Again until it is gone: a kill that failed must not be the last. */
 static void strike(struct cl_spare *spare)
 {
     /* The worker is init of its pid namespace: what is in there dies with it. */
     if (cl_cgroup_kill(&spare->slot->group) < 0)
         cl_child_kill(&spare->child);
+    spare->timer.on_fire = on_overdue;
+    cl_timer_start(&spare->daemon->loop, &spare->timer, cl_clock_us() + EXIT_US);
 }
 
 void cl_reap_kill(struct cl_spare *spare, enum cl_end_cause cause, enum cl_limit limit,
@@ -164,7 +167,6 @@ void cl_reap_kill(struct cl_spare *spare, enum cl_end_cause cause, enum cl_limit
     if (spare->verdict.cause == 0)
         spare->verdict =
             (struct cl_msg_end){ .cause = cause, .limit = limit, .reason = reason };
-    cl_timer_stop(&spare->timer);
     strike(spare);
 }
 

@@ -43,6 +43,12 @@ __attribute__((format(printf, 2, 3))) static void broken(struct cl_stream *strea
     va_end(args);
 }
 
+static void broken_by(struct cl_stream *stream, const struct cl_err *err)
+{
+    broken(stream, "%s", err->text);
+    stream->is_starved = err->kind == CL_E_SYS;
+}
+
 static void over(struct cl_stream *stream, enum cl_limit limit, uint64_t used)
 {
     stream->state = CL_STREAM_OVER;
@@ -102,7 +108,8 @@ static bool check_json(struct cl_stream *stream, const char *bytes, size_t lengt
 
     if (cl_json_check(bytes, length, &caps, value, &at, &err) == 0)
         return true;
-    broken(stream, "its JSON: %s", err.text);
+    cl_err_context(&err, "its JSON");
+    broken_by(stream, &err);
     return false;
 }
 
@@ -220,7 +227,7 @@ static void on_final(struct cl_stream *stream, uint32_t type, const char *bytes,
     if (!check_final(stream, type, &bytes, &length))
         return;
     if (cl_buf_put(&stream->final, bytes, length, &err) < 0) {
-        broken(stream, "%s", err.text);
+        broken_by(stream, &err);
         return;
     }
     stream->final_type = type;
@@ -324,7 +331,7 @@ enum cl_stream_state cl_stream_feed(struct cl_stream *stream, const void *bytes,
     }
     if (stream->state == CL_STREAM_OPEN && length > 0 &&
         cl_buf_put(partial, bytes, length, &err) < 0)
-        broken(stream, "%s", err.text);
+        broken_by(stream, &err);
     if (stream->state == CL_STREAM_OPEN && partial->length > 0)
         cl_buf_drop(partial, take_frames(stream, partial->bytes, partial->length));
     return stream->state;

@@ -53,6 +53,7 @@ struct cl_stream {
     struct cl_buf final;
     struct cl_buf partial; /* a frame that has not arrived whole */
     char why[96];
+    bool is_starved; /* BROKEN by our own want of memory, by no fault of the worker's */
 };
 
 void cl_stream_init(struct cl_stream *stream, const uint64_t *limits,

@@ -24,6 +24,18 @@ static struct cl_verdict limit_of(enum cl_limit limit, uint64_t value, uint64_t 
         struct cl_verdict){ .kind = CL_V_LIMIT, .limit = limit, .value = value, .used = used };
 }
 
+static bool is_starved(const struct sides *s)
+{
+    return s->seen->is_starved;
+}
+
+static struct cl_verdict as_starved(const struct sides *s)
+{
+    (void)s;
+    return (struct cl_verdict){ .kind = CL_V_LOST,
+                                .message = "the service had no memory for its answer" };
+}
+
 static bool is_broken(const struct sides *s)
 {
     /* Half a frame from a process that ended by itself; a killed one may be cut anywhere. */
@@ -190,17 +202,12 @@ static const struct {
     bool (*applies)(const struct sides *s);
     struct cl_verdict (*verdict)(const struct sides *s);
 } rules[] = {
-    { is_broken, as_protocol },
-    { is_over, as_over },
-    { is_kernel_limit, as_kernel_limit },
-    { is_oom, as_oom },
-    { is_pids, as_pids },
-    { is_final, as_final },
-    { is_cancelled, as_cancelled },
-    { is_filtered, as_filtered },
-    { is_signalled, as_signalled },
-    { is_exited, as_exited },
-    { is_anything, as_lost },
+    { is_starved, as_starved },   { is_broken, as_protocol },
+    { is_over, as_over },         { is_kernel_limit, as_kernel_limit },
+    { is_oom, as_oom },           { is_pids, as_pids },
+    { is_final, as_final },       { is_cancelled, as_cancelled },
+    { is_filtered, as_filtered }, { is_signalled, as_signalled },
+    { is_exited, as_exited },     { is_anything, as_lost },
 };
 
 struct cl_verdict cl_verdict_join(const struct cl_verdict_seen *seen,

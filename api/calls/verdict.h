@@ -26,6 +26,7 @@ enum cl_verdict_kind {
 struct cl_verdict_seen {
     uint32_t final;      /* type of the final frame, 0 when none came */
     bool broke_protocol; /* whatever came before or after */
+    bool is_starved;     /* we had no memory for what it said */
     bool has_partial;    /* the socket ended inside a frame */
     enum cl_limit over;  /* a cap that the API keeps was passed */
     uint64_t over_used;

@@ -203,6 +203,7 @@ static void finish(struct cl_dispatch *dispatch, struct cl_job *job)
     struct cl_verdict_seen seen = {
         .final = stream->final_type,
         .broke_protocol = stream->state == CL_STREAM_BROKEN,
+        .is_starved = stream->is_starved,
         .has_partial = stream->partial.length > 0,
         .over = stream->over,
         .over_used = stream->over_used,

@@ -121,6 +121,7 @@ void cl_session_settle(struct cl_seat *seat, const struct cl_msg_end *end)
         .final = stream->final_type,
         .broke_protocol = stream->state == CL_STREAM_BROKEN ||
                           (end->cause == CL_END_KILLED && end->reason == CL_KILL_PROTOCOL),
+        .is_starved = stream->is_starved,
         .has_partial = cl_sessionstream_is_partial(&seat->session->stream),
         .over = stream->over,
         .over_used = stream->over_used,
