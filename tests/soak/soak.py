@@ -87,9 +87,9 @@ class Soak:
         self.running.clear()
         self.harm.settle()
         self.stopping.set()
-        for thread in threads:
+        for thread, (_, act, _) in zip(threads, actors):
             thread.join(60 * SLOW)
-        self.ledger.expect(not any(thread.is_alive() for thread in threads), "a client hangs")
+            self.ledger.expect(not thread.is_alive(), f"a client hangs: {act.__name__}")
         self.finish(watch)
         return watch
 

@@ -89,9 +89,14 @@ __attribute__((constructor)) static void start(void)
     page = shared;
 }
 
+static bool is_meant(enum kind kind)
+{
+    return order && order->is_armed && order->kind == kind;
+}
+
 static bool strikes(enum kind kind)
 {
-    if (!order || !order->is_armed || order->kind != kind)
+    if (!is_meant(kind))
         return false;
     const uint64_t seen = __atomic_add_fetch(&order->seen, 1, __ATOMIC_SEQ_CST);
     if (seen < order->at || (seen > order->at && order->every == 0) ||
@@ -148,6 +153,27 @@ void *reallocarray(void *old, size_t count, size_t size)
 
 /* ------------------------------------------------- calls that fail with an error, or do not */
 
+/* A worker's filter lets nobody ask what a descriptor is. */
+static bool is_jailed(void)
+{
+    return getpid() == 1;
+}
+
+static mode_t kind_of(int fd)
+{
+    struct stat found;
+
+    if (is_jailed())
+        return 0;
+    return syscall(SYS_fstat, fd, &found) < 0 ? 0 : found.st_mode & S_IFMT;
+}
+
+/* The kernel's own: events, timers, signals. Of these a read or write is whole, or there is none. */
+static bool is_anonymous(int fd)
+{
+    return kind_of(fd) == 0;
+}
+
 #define FAILS_WITH(FAILED, WHEN, TYPE, NAME, PARAMETERS, ARGUMENTS)                            \
     TYPE NAME PARAMETERS                                                                       \
     {                                                                                          \
@@ -168,7 +194,7 @@ void *reallocarray(void *old, size_t count, size_t size)
 #define NO_FD       fails(DESCRIPTORS, EMFILE)
 #define NO_RIGHT    fails(REFUSED, EPERM)
 #define NO_IO       fails(BROKEN, EIO)
-#define NO_TRANSFER (INTERRUPT || NO_IO)
+#define NO_TRANSFER (INTERRUPT || (is_meant(BROKEN) && !is_anonymous(fd) && NO_IO))
 
 FAILS_WITH(MAP_FAILED, NO_MEMORY, void *, mmap,
            (void *at, size_t n, int prot, int flags, int fd, off_t from),
@@ -289,21 +315,24 @@ static bool takes_parts(int fd)
     int type = SOCK_STREAM;
     socklen_t length = sizeof(type);
 
+    if (is_jailed())
+        return false;
     if (!real)
         *(void **)&real = next("getsockopt");
     if (real(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
-        return errno == ENOTSOCK;
+        return errno == ENOTSOCK && !is_anonymous(fd);
     return type == SOCK_STREAM;
 }
 
 static size_t shortened(int fd, size_t length)
 {
-    return length > 1 && takes_parts(fd) && strikes(SHORT) ? length / 2 : length;
+    return length > 1 && is_meant(SHORT) && takes_parts(fd) && strikes(SHORT) ? length / 2
+                                                                              : length;
 }
 
 static int fewer(int fd, int count)
 {
-    return count > 1 && takes_parts(fd) && strikes(SHORT) ? 1 : count;
+    return count > 1 && is_meant(SHORT) && takes_parts(fd) && strikes(SHORT) ? 1 : count;
 }
 
 #define READING(NAME, PARAMETERS, ARGUMENTS)                                                   \
@@ -319,7 +348,8 @@ READING(pread64, (int fd, void *to, size_t n, off64_t at), (fd, to, shortened(fd
 READING(readv, (int fd, const struct iovec *to, int count), (fd, to, fewer(fd, count)))
 
 #define WRITING(NAME, PARAMETERS, ARGUMENTS)                                                   \
-    FAILING(NO_TRANSFER || NO_ROOM, ssize_t, NAME, PARAMETERS, ARGUMENTS)
+    FAILING(NO_TRANSFER || (is_meant(FULL) && kind_of(fd) == S_IFREG && NO_ROOM), ssize_t,     \
+            NAME, PARAMETERS, ARGUMENTS)
 
 WRITING(write, (int fd, const void *from, size_t n), (fd, from, shortened(fd, n)))
 WRITING(writev, (int fd, const struct iovec *from, int count), (fd, from, fewer(fd, count)))

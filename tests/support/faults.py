@@ -6,6 +6,7 @@ import mmap
 import os
 import pathlib
 import struct
+import time
 
 from service import BIN, Service, cgroups_named, status, wait_until
 from test_jail import check_cgroup, check_worker, parked_default
@@ -54,14 +55,19 @@ def is_alive(pid):
     return status(pid).get("State", "Z").strip()[:1] not in "ZX"
 
 
-def check_jail(service, pid):
-    """Every layer that can be seen from the host; a worker that ended meanwhile says nothing."""
-    try:
-        check_worker(service, pid)
-        check_cgroup(pid)
-    except (AssertionError, OSError, KeyError, ValueError):
-        if is_alive(pid):
-            raise
+def check_jail(service, pid, seconds=2):
+    """Every layer that can be seen from the host; a worker that ends meanwhile says nothing. One that is on its way out, or whose
+    zygote is, looks odd for a moment; what a jail lacks it lacks for good."""
+    until = time.monotonic() + seconds
+    while is_alive(pid):
+        try:
+            check_worker(service, pid)
+            check_cgroup(pid)
+            return
+        except (AssertionError, OSError, KeyError, ValueError) as fault:
+            if time.monotonic() > until and is_alive(pid):
+                raise AssertionError(f"worker {pid}: {fault!r}") from fault
+        time.sleep(0.02)
 
 
 def check_jails(service):
