@@ -53,6 +53,18 @@ static void peers_of_this_machine_are_one(void **state)
     assert_true(cl_peers_is_local(&near));
     assert_false(cl_peers_is_local(&far));
     assert_false(cl_peers_is_local(&zero));
+    /* Nearly ::1, and nearly ::ffff:127.0.0.1: a bit in one word each. */
+    static const char *const foreign[] = { "1::1",
+                                           "0:0:1::1",
+                                           "0:0:0:0:1::1",
+                                           "0:0:0:0:0:0:1:1",
+                                           "1::ffff:127.0.0.1",
+                                           "0:0:1::ffff:127.0.0.1" };
+    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+        const struct in6_addr key = key_of(foreign[i]);
+        assert_false(cl_peers_is_local(&key));
+        assert_false(is_same(foreign[i], "127.0.0.1"));
+    }
 }
 
 static void peers_are_counted_up_to_their_cap(void **state)

@@ -158,6 +158,35 @@ static int fill_descriptors(int *fds, int most)
     return count;
 }
 
+/* The server learns of the newcomer before it reads what the idle ones have just sent. */
+static void server_evicts_nobody_whose_request_is_on_its_way(void **state)
+{
+    enum { IDLE = 40 }; /* more than it looks at */
+    struct cl_http_caps caps = with_caps(IDLE, 0);
+    struct peer_server peer;
+    struct peer_client clients[IDLE];
+
+    (void)state;
+    peer_open(&peer, &caps);
+    for (int i = 0; i < IDLE; i++) {
+        clients[i] = busy_client(&peer, GET("/hello"));
+        assert_true(peer_hears(&clients[i], "\r\n\r\nhello", 1));
+    }
+    struct peer_client late = peer_connect(&peer);
+    for (int i = 0; i < IDLE; i++)
+        assert_true(send(clients[i].fd, GET("/hello"), sizeof(GET("/hello")) - 1, 0) > 0);
+    assert_true(peer_hears_end(&late));
+    assert_int_equal(peer_status(&late), 503);
+    for (int i = 0; i < IDLE; i++) {
+        assert_true(peer_hears(&clients[i], "\r\n\r\nhello", 2));
+        peer_hang_up(&clients[i]);
+    }
+    assert_int_equal(cl_http_server_counts(peer.server)->evicted, 0);
+    peer_hang_up(&late);
+    peer_turn_for(&peer, 20);
+    peer_close(&peer);
+}
+
 static void server_survives_running_out_of_descriptors(void **state)
 {
     struct rlimit before, few = { 64, 64 };
@@ -312,6 +341,14 @@ static void server_refuses_caps_that_make_no_sense(void **state)
     assert_int_equal(err.kind, CL_E_INPUT);
     caps = with_caps(0, 0);
     assert_null(cl_http_server_new(NULL, -1, &caps, &no_calls, NULL, &err));
+    caps = cl_http_caps_default;
+    caps.head_bytes = 1023;
+    assert_null(cl_http_server_new(NULL, -1, &caps, &no_calls, NULL, &err));
+    caps.head_bytes = (1 << 20) + 1;
+    assert_null(cl_http_server_new(NULL, -1, &caps, &no_calls, NULL, &err));
+    caps = cl_http_caps_default;
+    caps.write_rate = 0;
+    assert_null(cl_http_server_new(NULL, -1, &caps, &no_calls, NULL, &err));
 }
 
 static void on_head(struct cl_exchange *x, void *user)
@@ -419,6 +456,7 @@ int main(void)
         cmocka_unit_test(server_closes_the_longest_idle_connection_for_a_new_one),
         cmocka_unit_test(server_counts_connections_by_address),
         cmocka_unit_test(server_makes_room_among_the_idle_ones_of_a_host),
+        cmocka_unit_test(server_evicts_nobody_whose_request_is_on_its_way),
         cmocka_unit_test(server_survives_running_out_of_descriptors),
         cmocka_unit_test(server_has_a_reserve_again_and_again),
         cmocka_unit_test(server_does_not_spin_without_descriptors),
