@@ -18,7 +18,7 @@ import httpx
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("CLOCHE_BIN", ROOT / "build/bin"))
-READY = re.compile(r"cloched: ready on (https?://\S+)")
+READY = re.compile(r"(?:cloched: |\"what\":\")ready on (https?://[^\s\"]+)")
 # Sanitizer builds start and run several times slower; deadlines of the tests stretch with them.
 SLOW = float(os.environ.get("CLOCHE_SLOW", "1"))
 # A client that makes its own reads every authority of the machine first: a tenth of a second each.
