@@ -121,26 +121,38 @@ static size_t escape(const char *text, size_t length, size_t *taken, char out[ES
     const uint32_t point = size ? point_of((const unsigned char *)text, size) : 0xfffd;
 
     *taken = size ? size : 1;
-    if (point >= 0x20 && point < 0x7f && point != '"' && point != '\\') {
-        out[0] = (char)point;
-        return 1;
-    }
     if (point < 0x10000)
         return put_unit(out, point);
     return put_unit(out, 0xd800 + ((point - 0x10000) >> 10)) +
            put_unit(out + 6, 0xdc00 + (point & 0x3ff));
 }
 
+/* Bytes that stand for themselves, up to the first that does not: nearly always all. */
+static size_t plain_length(const char *text, size_t length)
+{
+    size_t at = 0;
+
+    while (at < length && text[at] >= 0x20 && text[at] < 0x7f && text[at] != '"' &&
+           text[at] != '\\')
+        at++;
+    return at;
+}
+
 static bool put_escaped(struct cl_auditline *line, const char *text, size_t length)
 {
     char out[ESCAPED_MAX];
 
-    for (size_t at = 0, taken; at < length; at += taken) {
+    for (size_t at = 0, taken;; at += taken) {
+        const size_t plain = plain_length(text + at, length - at);
+        if (!put(line, text + at, plain))
+            return false;
+        at += plain;
+        if (at == length)
+            return true;
         const size_t made = escape(text + at, length - at, &taken, out);
         if (!put(line, out, made))
             return false;
     }
-    return true;
 }
 
 void cl_auditline_text(struct cl_auditline *line, const char *name, const char *text,

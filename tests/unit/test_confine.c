@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "api/confine.h"
 #include "api/storeq.h"
@@ -24,6 +25,7 @@
 #include "tests/support/store_case.h"
 
 static int store_fd = -1; /* as cloche-api has it, or none */
+static int audit_fd = -1; /* likewise */
 
 /* Runs `try` confined, in a child. Its exit status, or 1000 + the signal that ended it. */
 static int confined(int (*try)(void))
@@ -34,7 +36,8 @@ static int confined(int (*try)(void))
     if (child == 0) {
         struct cl_err err = CL_ERR_INIT;
 
-        _exit(cl_confine_files(store_fd, &err) < 0 || cl_confine_calls(store_fd, -1, &err) < 0
+        _exit(cl_confine_files(store_fd, &err) < 0 ||
+                      cl_confine_calls(store_fd, audit_fd, &err) < 0
                   ? 99
                   : try());
     }
@@ -284,6 +287,99 @@ static void only_the_stores_files_are_left(void **state)
     }
 }
 
+/* ------------------------------------------------------------------------- the audit log */
+
+static char log_path[] = "/tmp/cloche-log-XXXXXX";
+static int next_fd = -1; /* a file that could come after it */
+
+static int make_log(void **state)
+{
+    const int made = mkstemp(log_path);
+
+    (void)state;
+    assert_int_equal(write(made, "first\n", 6), 6);
+    close(made);
+    audit_fd = open(log_path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    next_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    return audit_fd >= 0 && next_fd >= 0 ? 0 : -1;
+}
+
+static int remove_log(void **state)
+{
+    (void)state;
+    cl_own_close(&audit_fd);
+    cl_own_close(&next_fd);
+    return unlink(log_path);
+}
+
+static int append_to_it(void)
+{
+    return lseek(audit_fd, 0, SEEK_SET) == 0 && write(audit_fd, "more\n", 5) == 5 ? 0 : 1;
+}
+
+static int truncate_it(void)
+{
+    return is_refused(ftruncate(audit_fd, 0));
+}
+
+static int write_over_it(void)
+{
+    return is_refused((int)pwrite(audit_fd, "x", 1, 0)) |
+           is_refused((int)syscall(SYS_pwritev2, audit_fd, &(struct iovec){ "x", 1 }, 1, 0, 0,
+                                   0x20 /* RWF_NOAPPEND */));
+}
+
+static int change_its_flags(void)
+{
+    return is_refused(fcntl(audit_fd, F_SETFL, 0)) |
+           is_refused(fcntl(audit_fd, F_GETFL)); /* not even that: nothing needs it */
+}
+
+static int copy_it(void)
+{
+    return is_refused(dup(audit_fd)) | is_refused(dup2(audit_fd, 200)) |
+           is_refused(dup3(audit_fd, 200, O_CLOEXEC)) |
+           is_refused(fcntl(audit_fd, F_DUPFD, 0)) |
+           is_refused((int)syscall(SYS_pidfd_getfd, 0, audit_fd, 0));
+}
+
+static int punch_a_hole(void)
+{
+    return is_refused(fallocate(audit_fd, 3 /* KEEP_SIZE | PUNCH_HOLE */, 0, 6)) |
+           is_refused((int)copy_file_range(next_fd, NULL, audit_fd, NULL, 1, 0)) |
+           is_refused((int)syscall(SYS_sendfile, audit_fd, next_fd, NULL, 1)) |
+           is_refused((int)splice(next_fd, NULL, audit_fd, NULL, 1, 0));
+}
+
+static int map_it(void)
+{
+    return is_refused(
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, audit_fd, 0) == MAP_FAILED ? -1
+                                                                                        : 0);
+}
+
+static int put_another_there(void)
+{
+    return dup3(next_fd, audit_fd, O_CLOEXEC) == audit_fd ? 0 : 1;
+}
+
+static void the_audit_log_only_grows(void **state)
+{
+    static int (*const tries[])(void) = { append_to_it,     truncate_it,      write_over_it,
+                                          change_its_flags, copy_it,          punch_a_hole,
+                                          map_it,           put_another_there };
+    char text[32] = "";
+    cl_close_auto int fd = open(log_path, O_RDONLY | O_CLOEXEC);
+
+    (void)state;
+    for (size_t i = 0; i < CL_COUNT(tries); i++) {
+        if (confined(tries[i]) != 0)
+            fail_msg("try %zu went wrong", i);
+    }
+    assert_int_equal(read(fd, text, sizeof(text) - 1), 11);
+    assert_string_equal(text, "first\nmore\n");
+}
+
 enum { LONG = 100000 };
 
 /* On the store thread: it works, and is as confined as the rest. */
@@ -382,6 +478,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_the_stores_files_are_left, make_store,
                                         remove_store),
         cmocka_unit_test_setup_teardown(the_store_works_confined, make_store, remove_store),
+        cmocka_unit_test_setup_teardown(the_audit_log_only_grows, make_log, remove_log),
     };
 
     return is_sanitized ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
