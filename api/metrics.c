@@ -50,6 +50,8 @@ void cl_metrics_count_call(struct cl_metrics *metrics, const struct cl_metrics_c
 {
     metrics->policies[cl_metrics_policy(metrics, call->policy)].calls[call->verdict]++;
     metrics->cpu_us += call->cpu_us;
+    if (call->verdict == CL_V_LIMIT && call->limit < CL_LIMIT_COUNT_)
+        metrics->limited[call->limit]++;
     observe(metrics, CL_SPAN_CALL, call->total_us);
     observe(metrics, CL_SPAN_QUEUE, call->has_run ? call->queue_us : call->total_us);
     if (call->has_run)
@@ -71,10 +73,6 @@ void cl_metrics_count_end(struct cl_metrics *metrics, const struct cl_msg_end *e
 {
     if (end->cause <= CL_END_EXPIRED)
         metrics->ended[end->cause]++;
-    const bool is_stopped = end->cause == CL_END_LIMIT ||
-                            (end->cause == CL_END_KILLED && end->reason == CL_KILL_LIMIT);
-    if (is_stopped && end->limit < CL_LIMIT_COUNT_)
-        metrics->stopped[end->limit]++;
     metrics->oom_kills += end->oom_kills;
     metrics->pids_refused += end->pids_refused;
 }

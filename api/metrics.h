@@ -56,7 +56,8 @@ struct cl_metrics {
     uint64_t answered[CL_METRICS_STATUSES];
     struct cl_metrics_times times[CL_SPAN_COUNT_];
     uint64_t cpu_us; /* of ended calls */
-    uint64_t ended[CL_END_EXPIRED + 1], stopped[CL_LIMIT_COUNT_];
+    uint64_t limited[CL_LIMIT_COUNT_];
+    uint64_t ended[CL_END_EXPIRED + 1];
     uint64_t oom_kills, pids_refused;
     struct cl_counts zygotes;
 };
@@ -81,6 +82,7 @@ unsigned cl_metrics_class(uint64_t weight);
 struct cl_metrics_call {
     const char *policy;
     enum cl_verdict_kind verdict;
+    enum cl_limit limit; /* of the verdict LIMIT */
     uint64_t total_us, queue_us, wall_us, cpu_us;
     bool has_run; /* else it ended while it waited */
 };

@@ -199,13 +199,13 @@ static int put_ends(const struct page *page, const struct family *family)
     return put_named(page, family, "cause", causes, page->metrics->ended, CL_COUNT(causes));
 }
 
-static int put_stops(const struct page *page, const struct family *family)
+static int put_limits(const struct page *page, const struct family *family)
 {
     const char *names[CL_LIMIT_COUNT_] = { NULL };
 
     for (enum cl_limit limit = CL_LIMIT_NONE + 1; limit < CL_LIMIT_COUNT_; limit++)
         names[limit] = cl_limit_name(limit);
-    return put_named(page, family, "limit", names, page->metrics->stopped, CL_COUNT(names));
+    return put_named(page, family, "limit", names, page->metrics->limited, CL_COUNT(names));
 }
 
 static int put_queued(const struct page *page, const struct family *family)
@@ -259,6 +259,8 @@ static const struct family families[] = {
       CL_SPAN_RUN },
     { "cloche_call_cpu_seconds_total", COUNTER, "Processor time of calls that ended.",
       put_call_seconds, 0 },
+    { "cloche_limits_reached_total", COUNTER, "Calls that a limit ended, by which.", put_limits,
+      0 },
     { "cloche_queued_calls", GAUGE,
       "Calls that wait for a jail, by the weight of their tenant.", put_queued, 0 },
     { "cloche_running_calls", GAUGE, "Calls in a jail.", NOW(running) },
@@ -268,7 +270,6 @@ static const struct family families[] = {
       put_times, CL_SPAN_SPARE },
     { "cloche_spare_jails", GAUGE, "Jails that wait for a call, by policy.", put_spares, 0 },
     { "cloche_jails_ended_total", COUNTER, "Jails that ended, by cause.", put_ends, 0 },
-    { "cloche_limit_kills_total", COUNTER, "Jails ended at a limit, by which.", put_stops, 0 },
     { "cloche_cgroup_oom_kills_total", COUNTER,
       "Processes that the kernel ended at a jail's memory.max.", COUNTED(oom_kills) },
     { "cloche_cgroup_pids_refused_total", COUNTER,

@@ -235,6 +235,7 @@ void cl_calls_note_end(struct cl_app *app, const struct cl_job *job,
     const struct cl_metrics_call counted = {
         .policy = job->policy,
         .verdict = verdict->kind,
+        .limit = verdict->limit,
         .total_us = total_us,
         .queue_us = job->taken_us - job->arrived_us,
         .wall_us = job->end.wall_us,

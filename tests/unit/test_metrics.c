@@ -41,6 +41,7 @@ static void count(struct cl_metrics *metrics, const char *policy, enum cl_verdic
 {
     const struct cl_metrics_call call = { .policy = policy,
                                           .verdict = verdict,
+                                          .limit = CL_LIMIT_CPU,
                                           .total_us = total_us,
                                           .queue_us = 100,
                                           .wall_us = total_us - 100,
@@ -68,6 +69,8 @@ static void calls_and_their_times_are_counted(void **state)
         "cloche_call_run_seconds_count 3",
         "cloche_call_run_seconds_sum 31.000201",
         "cloche_call_cpu_seconds_total 0.000200",
+        "cloche_limits_reached_total{limit=\"cpu\"} 1",
+        "cloche_limits_reached_total{limit=\"wall\"} 0",
         NULL,
     };
     struct cl_metrics metrics = { 0 };
@@ -87,10 +90,6 @@ static void jails_are_counted_by_what_cloched_says(void **state)
         "cloche_jails_ended_total{cause=\"finished\"} 1",
         "cloche_jails_ended_total{cause=\"limit\"} 2",
         "cloche_jails_ended_total{cause=\"killed\"} 2",
-        "cloche_limit_kills_total{limit=\"memory\"} 1",
-        "cloche_limit_kills_total{limit=\"processes\"} 1",
-        "cloche_limit_kills_total{limit=\"output\"} 1",
-        "cloche_limit_kills_total{limit=\"wall\"} 0",
         "cloche_cgroup_oom_kills_total 3",
         "cloche_cgroup_pids_refused_total 5",
         "cloche_spare_seconds_bucket{le=\"0.001\"} 0",
