@@ -128,6 +128,8 @@ static bool is_good(const struct cl_key *key, const struct cl_node *node)
     if (node->kind != CL_NODE_SCALAR || strlen(node->text) >= CL_SETTINGS_TEXT_MAX)
         return false;
     switch (key->type) {
+    case CL_KEY_SECTION:
+        return false; /* a mapping it would be */
     case CL_KEY_ADDRESS:
         return is_address(node->text);
     case CL_KEY_KEEP:

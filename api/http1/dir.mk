@@ -4,7 +4,9 @@ HEAD_SRC := api/http1/head.c api/http1/target.c
 HTTP_SRC := $(wildcard api/http1/*.c) api/status.c $(JSON_SRC)
 
 UNIT += test_head test_body test_conn test_connends test_httpfaults test_server test_tls test_charge test_peers
-UNIT += test_jsonscan test_status
+UNIT += test_jsonscan test_status test_secure
+test_secure_SRC := $(HTTP_SRC) tests/support/http_peer.c
+test_secure_LIBS := $(HTTP_LIBS)
 test_head_SRC := $(HEAD_SRC)
 test_body_SRC := api/http1/body.c $(HEAD_SRC)
 test_conn_SRC := $(HTTP_SRC) tests/support/http_peer.c

@@ -48,7 +48,7 @@ LIBRARIES = {
     "yaml.h": ["policies", "api/workflow"],
     "event2/": ["api", "api/workflow"],
     "json-c/": ["api", "api/cli"],
-    "openssl/": ["api"],
+    "openssl/": ["api", "tests"],
     "sodium.h": ["api", "api/cli"],
     "sqlite3.h": ["api"],
     "curl/": ["api/cli"],
