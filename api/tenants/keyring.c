@@ -13,18 +13,19 @@
 
 #include "sandbox/base/err.h"
 
-_Static_assert(sizeof(((struct cl_keyring *)0)->secret) == crypto_shorthash_KEYBYTES, "key");
-
 void cl_keyring_init(struct cl_keyring *ring)
 {
     memset(ring, 0, sizeof(*ring));
+    ring->secret = sodium_malloc(crypto_shorthash_KEYBYTES);
+    CL_CHECK(ring->secret);
     crypto_shorthash_keygen(ring->secret);
 }
 
 void cl_keyring_fini(struct cl_keyring *ring)
 {
     free(ring->rows);
-    sodium_memzero(ring, sizeof(*ring));
+    sodium_free(ring->secret);
+    memset(ring, 0, sizeof(*ring));
 }
 
 void cl_keyring_clear(struct cl_keyring *ring)

@@ -48,7 +48,7 @@ struct cl_keyring_row {
 };
 
 struct cl_keyring {
-    uint8_t secret[16];
+    uint8_t *secret;             /* owned: locked, between guard pages, in no dump */
     struct cl_keyring_row *rows; /* owned, by tag */
     size_t count;
     size_t room;
