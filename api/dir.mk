@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 PROGRAMS += cloche-api cloche
 STORE_SRC := $(wildcard api/store/*.c)
+# What is above the server: only the program itself links it.
+API_TOP := $(addprefix api/,main.c told.c drain.c pair.c)
 API_ROOMS := calls dispatch tenants modules async sessions pythonv1 workflow json audit openapi
 API_SRC := $(wildcard api/*.c) $(STORE_SRC) $(foreach room,$(API_ROOMS),$(wildcard api/$(room)/*.c))
 cloche-api_SRC := $(API_SRC) $(wildcard api/http1/*.c)
@@ -19,7 +21,7 @@ API_UNIT := test_refusal test_openapi test_quantity test_ulid test_idtable test_
 UNIT += $(API_UNIT)
 
 # All of the API but main, with exchanges that write down what is asked of them instead of HTTP.
-API_TEST_SRC := $(filter-out api/main.c api/pair.c,$(API_SRC)) tests/support/exchange_fake.c \
+API_TEST_SRC := $(filter-out $(API_TOP),$(API_SRC)) tests/support/exchange_fake.c \
                 tests/support/api_fake.c tests/support/job_case.c tests/support/policy_sample.c \
                 tests/support/tenant_sample.c \
                 tests/support/store_case.c

@@ -21,14 +21,14 @@
 
 #include "api/async/async.h"
 #include "api/confine.h"
-#include "api/dispatch/jailclient.h"
+#include "api/drain.h"
 #include "api/http1/tls.h"
 #include "api/options.h"
 #include "api/pair.h"
 #include "api/pythonv1/names.h"
 #include "api/sessions/session.h"
 #include "api/storeq.h"
-#include "api/tenants/store.h"
+#include "api/told.h"
 #include "api/visit.h"
 #include "api/workflow/run.h"
 #include "sandbox/base/clock.h"
@@ -42,110 +42,16 @@ enum {
     AUDIT_FD = 6, /* ours: the log comes by message, and is put there */
     AUDIT_WAIT_S = 10,
     OWN_GRACE_MS = 10000, /* when SIGTERM came and not DRAIN */
-    DRAIN_LOOK_MS = 20,
-};
-
-struct drain {
-    struct event *look;
-    uint64_t until_us;
 };
 
 static struct cl_app app;
-static struct drain drain;
-
-/* ----------------------------------------------------------------------------- going down */
-
-static void on_look(evutil_socket_t fd, short what, void *arg)
-{
-    const bool is_idle = cl_dispatch_queued(app.dispatch) + cl_dispatch_running(app.dispatch) +
-                             cl_storeq_waiting(app.storeq) ==
-                         0;
-
-    (void)fd;
-    (void)what;
-    (void)arg;
-    if ((is_idle && cl_async_is_idle(app.async) &&
-         cl_http_server_connections(app.server) == 0) ||
-        cl_clock_us() > drain.until_us)
-        event_base_loopexit(app.base, NULL);
-}
-
-static void start_drain(uint64_t grace_ms)
-{
-    static const struct timeval every = { 0, DRAIN_LOOK_MS * 1000 };
-
-    if (!app.server)
-        _exit(0); /* nobody was let in yet */
-    if (app.is_draining)
-        return;
-    app.is_draining = true;
-    drain.until_us = cl_clock_us() + grace_ms * 1000;
-    cl_log(CL_INFO, "api.drain", "grace_ms=%" PRIu64 " running=%u queued=%u", grace_ms,
-           cl_dispatch_running(app.dispatch), cl_dispatch_queued(app.dispatch));
-    cl_sessions_drain(&app);
-    cl_http_server_drain(app.server);
-    cl_async_drain(app.async);
-    drain.look = event_new(app.base, -1, EV_PERSIST, on_look, NULL);
-    CL_CHECK(drain.look && event_add(drain.look, &every) == 0);
-}
 
 static void on_sigterm(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     (void)arg;
-    start_drain(OWN_GRACE_MS);
-}
-
-/* --------------------------------------------------------------------- what cloched says */
-
-_Noreturn static void lose(const struct cl_err *why)
-{
-    /* Without cloched nothing can be served; it starts another one, or is gone itself. */
-    cl_log(app.is_draining ? CL_INFO : CL_ERROR, "api.lost", "what=\"%s\"", why->text);
-    _exit(1);
-}
-
-static void on_lost(void *self, const struct cl_err *why)
-{
-    (void)self;
-    lose(why);
-}
-
-static void on_tenant(void *self, const struct cl_msg_tenant *msg, int fd)
-{
-    struct cl_err err = CL_ERR_INIT;
-
-    (void)self;
-    if (cl_tenancy_on_tenant(app.tenancy, msg, fd, &err) < 0)
-        lose(&err);
-}
-
-static void on_policy(void *self, const struct cl_msg_policy *msg, int fd)
-{
-    struct cl_err err = CL_ERR_INIT;
-
-    (void)self;
-    if (cl_tenancy_on_policy(app.tenancy, msg, fd, &err) < 0)
-        lose(&err);
-}
-
-/* Nothing is served before it is known who may call and where that is written down. */
-static void look_whether_told(void)
-{
-    if (!app.server && cl_tenancy_generation(app.tenancy) > 0 && cl_audit_is_ready(app.audit) &&
-        (!app.has_tls || app.tls))
-        event_base_loopbreak(app.base); /* now it can be started */
-}
-
-static void on_audit(void *self, const struct cl_msg_audit *msg, int *fd)
-{
-    struct cl_err err = CL_ERR_INIT;
-
-    (void)self;
-    if (cl_audit_on_file(app.audit, msg, fd, &err) < 0)
-        lose(&err);
-    look_whether_told();
+    cl_drain_start(&app, OWN_GRACE_MS);
 }
 
 static void on_no_audit(evutil_socket_t fd, short what, void *arg)
@@ -158,128 +64,8 @@ static void on_no_audit(evutil_socket_t fd, short what, void *arg)
     if (cl_audit_is_ready(app.audit))
         return;
     cl_fail(&err, CL_E_LOST, "no audit log came");
-    lose(&err); /* the next one of us is greeted again */
+    cl_told_lose(&app, &err); /* the next one of us is greeted again */
 }
-
-static void on_loaded(void *self, const struct cl_msg_loaded *msg)
-{
-    const bool is_first = !app.server;
-    struct cl_err err = CL_ERR_INIT;
-
-    (void)self;
-    if (cl_tenancy_on_loaded(app.tenancy, msg, cl_dispatch_on_change, app.dispatch, &err) < 0)
-        lose(&err);
-    cl_sessions_on_loaded(&app);
-    cl_tenantstore_tell(app.tenancy, app.storeq);
-    cl_log(CL_INFO, "api.loaded", "generation=%u policies=%u", msg->generation, msg->policies);
-    if (!is_first)
-        cl_audit_loaded(&app, false);
-    look_whether_told();
-}
-
-static void on_problem(void *self, const struct cl_msg_problem *msg)
-{
-    (void)self;
-    cl_audit_problem(app.audit, msg);
-    cl_tenancy_on_problem(app.tenancy, msg);
-}
-
-static void on_spare(void *self, const struct cl_msg_offer *msg, int *fd)
-{
-    (void)self;
-    cl_metrics_count_spare(&app.metrics, msg);
-    cl_dispatch_on_spare(app.dispatch, msg, fd);
-}
-
-/* Cannot happen while the caps on connections hold; if it does, clients make room, not jails. */
-static void on_crowded(void *self, const struct cl_msg_offer *msg)
-{
-    (void)self;
-    cl_log(CL_WARN, "spare.crowded", "spare=%" PRIu64 " what=\"no descriptor was free\"",
-           msg->spare);
-    cl_jailclient_send_drop(app.client, msg->spare);
-    if (app.server)
-        cl_http_server_relieve(app.server);
-}
-
-static void on_taken(void *self, uint64_t spare)
-{
-    (void)self;
-    cl_dispatch_on_taken(app.dispatch, spare);
-}
-
-static void on_end(void *self, const struct cl_msg_end *msg)
-{
-    (void)self;
-    cl_metrics_count_end(&app.metrics, msg);
-    cl_dispatch_on_end(app.dispatch, msg);
-}
-
-static void on_counts(void *self, const struct cl_counts *counts)
-{
-    (void)self;
-    app.metrics.zygotes = *counts;
-}
-
-static void on_usage(void *self, const struct cl_msg_usage *msg)
-{
-    (void)self;
-    cl_dispatch_on_usage(app.dispatch, msg);
-}
-
-static void on_retire(void *self, uint64_t spare)
-{
-    (void)self;
-    cl_dispatch_on_retire(app.dispatch, spare);
-}
-
-static void on_function(void *self, const struct cl_msg_function *msg, int fd)
-{
-    (void)self;
-    cl_modules_on_function(app.modules, msg, fd);
-}
-
-static void on_functions(void *self, const struct cl_msg_functions *msg)
-{
-    (void)self;
-    cl_modules_on_functions(app.modules, msg);
-}
-
-static void on_tls(void *self, const struct cl_msg_tls *msg, int fd)
-{
-    struct cl_err err = CL_ERR_INIT;
-
-    (void)self;
-    if (cl_pair_take(&app, msg, fd, &err) < 0)
-        lose(&err);
-    look_whether_told();
-}
-
-static void on_drain(void *self, const struct cl_msg_drain *msg)
-{
-    (void)self;
-    start_drain(msg->grace_ms);
-}
-
-static const struct cl_jailclient_calls jail_calls = {
-    .on_tenant = on_tenant,
-    .on_policy = on_policy,
-    .on_loaded = on_loaded,
-    .on_problem = on_problem,
-    .on_spare = on_spare,
-    .on_crowded = on_crowded,
-    .on_taken = on_taken,
-    .on_end = on_end,
-    .on_usage = on_usage,
-    .on_counts = on_counts,
-    .on_retire = on_retire,
-    .on_function = on_function,
-    .on_functions = on_functions,
-    .on_audit = on_audit,
-    .on_tls = on_tls,
-    .on_drain = on_drain,
-    .on_lost = on_lost,
-};
 
 /* -------------------------------------------------------------------------------- coming up */
 
@@ -385,7 +171,7 @@ static int start(const struct cl_options *options, struct cl_err *err)
     app.tenancy = cl_tenancy_new();
     jobs.running_all = options->spares; /* cloched makes no more */
     app.dispatch = cl_dispatch_new(app.base, app.tenancy, &jobs, &cl_calls_jobs, &app);
-    app.client = cl_jailclient_new(app.base, CL_CONTROL_FD, &jail_calls, NULL, err);
+    app.client = cl_jailclient_new(app.base, CL_CONTROL_FD, &cl_told_calls, &app, err);
     if (!app.client)
         return -1;
     cl_dispatch_set_client(app.dispatch, app.client);
