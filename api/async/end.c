@@ -277,15 +277,15 @@ void cl_async_end(struct cl_async_call *call, const struct cl_async_ending *endi
 
     CL_CHECK(finish);
     compose_end(call, ending, finish);
-    cl_audit_unrun(call->async->app->audit,
-                   &(struct cl_audit_unrun){
-                       .id = call->id,
-                       .tenant = call->tenant,
-                       .policy = call->policy,
-                       .verdict = cl_verdict_name(ending->kind),
-                       .why = ending->refusal ? cl_refusal_row(ending->refusal->kind)->slug
-                                              : NULL,
-                   });
+    cl_audit_unrun(
+        call->async->app->audit,
+        &(struct cl_audit_unrun){
+            .id = call->id,
+            .tenant = call->tenant,
+            .policy = call->policy,
+            .verdict = cl_verdict_name(ending->kind),
+            .why = ending->refusal ? cl_refusal_row(ending->refusal->kind)->slug : NULL,
+        });
     cl_log(CL_INFO, "async.end", CL_ASYNC_TEXT " verdict=%s", CL_ASYNC_OF(call),
            cl_verdict_name(ending->kind));
     send_finish(call, finish, cl_verdict_name(ending->kind));

@@ -13,6 +13,7 @@
 
 #include "api/pythonv1/names.h"
 #include "api/sessions/impl.h"
+#include "api/store.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
@@ -95,13 +96,18 @@ static void check_walls(struct cl_session *session, uint64_t now)
     }
 }
 
+static void tell_log(const struct cl_session *session, const char *event)
+{
+    const struct cl_audit_change change = { event,        session->tenant->name,
+                                            session->key, session->id,
+                                            "policy",     session->policy };
+
+    cl_audit_change(session->app->audit, &change);
+}
+
 static void free_session(struct cl_session *session)
 {
-    cl_audit_change(session->app->audit,
-                    &(struct cl_audit_change){ .event = "session.end",
-                                               .tenant = session->tenant->name,
-                                               .key = session->key,
-                                               .id = session->id });
+    tell_log(session, "session.end");
     cl_log(CL_INFO, "session.end", "session=%s tenant=%s calls=%llu restarts=%u", session->id,
            session->tenant->name, (unsigned long long)session->calls, session->restarts);
     if (session->is_stored)
@@ -232,10 +238,8 @@ static struct cl_session *new_session(struct cl_app *app, const struct cl_sessio
                                       const struct cl_policy *policy)
 {
     struct cl_session *session = calloc(1, sizeof(*session));
-    struct timespec now;
 
     CL_CHECK(session);
-    clock_gettime(CLOCK_REALTIME, &now);
     session->app = app;
     cl_ulid_make(session->id);
     session->tenant = ask->tenant;
@@ -251,7 +255,7 @@ static struct cl_session *new_session(struct cl_app *app, const struct cl_sessio
     cl_list_init(&session->room.node);
     session->room.on_room = on_room;
     cl_sessionstream_init(&session->stream);
-    session->created_unix_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    session->created_unix_us = cl_store_now();
     session->created_us = session->rested_us = cl_clock_us();
     session->turn = event_new(app->base, -1, 0, on_turn, session);
     CL_CHECK(session->turn);
@@ -271,12 +275,7 @@ struct cl_session *cl_session_open(struct cl_app *app, const struct cl_session_a
         check_count(app, ask->tenant, refusal) < 0)
         return NULL;
     session = new_session(app, ask, pool->policy);
-    cl_audit_change(app->audit, &(struct cl_audit_change){ .event = "session.open",
-                                                           .tenant = session->tenant->name,
-                                                           .key = session->key,
-                                                           .id = session->id,
-                                                           .detail_name = "policy",
-                                                           .detail = session->policy });
+    tell_log(session, "session.open");
     cl_log(CL_INFO, "session.open", "session=%s tenant=%s policy=%s", session->id,
            session->tenant->name, session->policy);
     return session;
