@@ -37,10 +37,13 @@ void cl_ulid_format(char text[CL_ULID_SIZE], uint64_t unix_ms, const uint8_t ran
 
 void cl_ulid_make(char text[CL_ULID_SIZE])
 {
+    static uint64_t last_ms; /* a clock that is set back takes no id back */
     struct timespec now;
     uint8_t random[10];
 
     clock_gettime(CLOCK_REALTIME, &now);
+    const uint64_t now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    last_ms = now_ms > last_ms ? now_ms : last_ms;
     randombytes_buf(random, sizeof(random));
-    cl_ulid_format(text, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, random);
+    cl_ulid_format(text, last_ms, random);
 }

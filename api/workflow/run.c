@@ -14,6 +14,7 @@
 #include "api/tenants/tenant.h"
 #include "api/visit.h"
 #include "api/workflow/run_impl.h"
+#include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 
@@ -153,6 +154,7 @@ static void claim(struct cl_run_task *task)
     task->attempts++;
     task->due_us = 0;
     task->started_us = cl_store_now();
+    task->began_us = cl_clock_us();
     run->running++;
     run->claims[run->claim_count++] = task->index;
     cl_run_touch(task);
@@ -282,8 +284,9 @@ static enum opened open_session(struct cl_run *run)
 static void watch_deadline(struct cl_run *run)
 {
     const int64_t left = run->deadline_us - cl_store_now();
-    const int64_t wait = left > 0 ? left : 0;
-    const struct timeval time = { wait / 1000000, wait % 1000000 };
+    /* Not longer than it ever had, should the clock have been set back meanwhile. */
+    const int64_t most = (int64_t)run->plan.timeout_s * 1000000;
+    const struct timeval time = cl_run_wait_of(left < most ? left : most);
 
     if (run->deadline_us == 0)
         return;

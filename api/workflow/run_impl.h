@@ -54,7 +54,15 @@ struct cl_run_task {
     struct cl_buf params; /* with values in place, until it starts */
     struct event *timer;  /* of a retry */
     int64_t started_us, ended_us, due_us;
+    uint64_t began_us; /* by the clock that nobody sets; 0: not by this process */
 };
+
+static inline struct timeval cl_run_wait_of(int64_t left_us)
+{
+    const int64_t us = left_us > 0 ? left_us : 0;
+
+    return (struct timeval){ us / 1000000, us % 1000000 };
+}
 
 /* What goes to the store in one work. */
 struct cl_run_flush {

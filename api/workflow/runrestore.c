@@ -265,9 +265,12 @@ void cl_run_replay(struct cl_run *run)
 static void go_on(struct cl_run_task *task)
 {
     const struct cl_json no_exception = { "", 0 };
+    /* A clock that was set back meanwhile lets nobody wait for longer than a retry may. */
+    const int64_t latest =
+        cl_store_now() + (int64_t)task->run->plan.tasks[task->index].retry.most_ms * 1000;
 
     if (task->state == CL_TASK_RETRY) {
-        cl_run_task_wait(task, task->due_us);
+        cl_run_task_wait(task, task->due_us < latest ? task->due_us : latest);
     } else if (task->state == CL_TASK_EXECUTING) {
         cl_run_task_forget(task);
         cl_run_task_set_error(task, CL_V1_LOST, "The service ended while the task ran");

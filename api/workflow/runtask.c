@@ -12,6 +12,7 @@
 
 #include "api/visit.h"
 #include "api/workflow/run_impl.h"
+#include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 
 enum { ROOM_WAIT_US = 500000 };
@@ -152,6 +153,15 @@ void cl_run_task_ready(struct cl_run_task *task)
     cl_run_tell(run, task, "queued");
 }
 
+/* The time between start and end is the one it took, however the clock was set. */
+static int64_t end_of(const struct cl_run_task *task)
+{
+    const int64_t took_us = task->began_us ? (int64_t)(cl_clock_us() - task->began_us)
+                                           : cl_store_now() - task->started_us;
+
+    return task->started_us + (took_us > 0 ? took_us : 0);
+}
+
 static void close_task(struct cl_run_task *task, enum cl_task_state state)
 {
     static const char *const words[] = { [CL_TASK_COMPLETED] = "completed",
@@ -163,7 +173,7 @@ static void close_task(struct cl_run_task *task, enum cl_task_state state)
         event_free(cl_take_ptr(&task->timer));
     task->state = state;
     task->due_us = 0;
-    task->ended_us = cl_store_now();
+    task->ended_us = end_of(task);
     task->run->open--;
     cl_run_touch(task);
     cl_run_tell(task->run, task, task->code == CL_V1_TASK_TIMEOUT ? "timeout" : words[state]);
@@ -271,9 +281,7 @@ static void on_due(evutil_socket_t fd, short what, void *self)
 
 void cl_run_task_wait(struct cl_run_task *task, int64_t due_us)
 {
-    const int64_t left = due_us - cl_store_now();
-    const int64_t wait = left > 0 ? left : 0;
-    const struct timeval time = { wait / 1000000, wait % 1000000 };
+    const struct timeval time = cl_run_wait_of(due_us - cl_store_now());
 
     task->state = CL_TASK_RETRY;
     task->due_us = due_us;
