@@ -240,7 +240,7 @@ def sessions(actor):
 def rpc(actor):
     n = actor.chance.randrange(1 << 30)
     answer = actor.ask("POST", "/v1/rpc", json={"jsonrpc": "2.0", "id": n, "method": "eval",
-                                               "params": {"expression": f"sum([{n}, 1])"}},
+                                               "params": {"expression": f"sum([{n}, 1])", "allow_eval": True}},
                        headers={"Cloche-Policy": "calc"})
     if answer is None:
         return

@@ -5,9 +5,6 @@ import os
 import signal
 import time
 
-from faults import is_alive
-from service import status
-
 # Kinds of faults of the API, and how often one strikes: rare enough that it gets something done in between.
 FAULTS = {"memory": 4000, "full": 7, "descriptors": 9, "interrupted": 11, "short": 13, "broken": 400}
 # These do not end an API that is in order: what grows is seen only in one that stays.
@@ -86,6 +83,3 @@ class Harm:
         (self.soak.config / "policies/spare.yaml").write_text("version: 1\nextends: default\n")
         self.soak.order.disarm()
         self.soak.service.process.send_signal(signal.SIGHUP)
-
-
-__all__ = ["Harm", "is_alive", "status"]

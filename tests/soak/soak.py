@@ -141,7 +141,7 @@ class Soak:
         time.sleep(3)  # pools fall back to what they keep
         watch.sample()
         watch.check_quiet(ledger)
-        check_audit(self.service, ledger)
+        check_audit(self.service, ledger, self.is_calm)
         self.stop()
 
     def await_ready(self):

@@ -6,11 +6,11 @@ import json
 import os
 import pathlib
 import statistics
+import subprocess
 import threading
 
 from faults import group_of, is_alive
-from service import cgroups_named, children, status
-from test_jail import cgroup_dirs
+from service import BIN, cgroups_named, children, status
 
 FDS_PER_SLOT = 12       # ten of a slot, its job socket, one to spare
 GROWTH_MOST_KIB = 4096  # between the medians of the first and the last third
@@ -156,8 +156,13 @@ class Watch:
             ledger.expect(grown < GROWTH_MOST_KIB, f"{name} grew by {grown:.0f} KiB")
 
 
-def check_audit(_service, _ledger):
-    """Every acknowledged call has its line."""
-
-
-__all__ = ["Ledger", "Watch", "cgroup_dirs", "check_audit"]
+def check_audit(service, ledger, is_calm):
+    """The chain of the audit log holds. Every stored call has its line, but where lines that waited for a full disk went with a
+    killed API."""
+    log = service.state / "audit.log"
+    done = subprocess.run([BIN / "cloche", "audit", "verify", log], capture_output=True, text=True)
+    ledger.expect(done.returncode == 0, f"the audit log: {done.stdout[:500]} {done.stderr[:300]}")
+    told = {line.get("id") for line in map(json.loads, log.read_bytes().splitlines()) if line["event"] == "call"}
+    missing = [name for name in ledger.calls if name not in told]
+    ledger.counts["audit lines missing"] = len(missing)
+    ledger.expect(not (is_calm and missing), f"calls without a line in the audit log: {missing[:5]}")
