@@ -18,77 +18,7 @@
 #include "sandbox/base/counts.h"
 #include "sandbox/base/err.h"
 #include "sandbox/base/frame.h"
-#include "sandbox/base/handed.h"
-
-enum {
-    CL_WIRE_VERSION = 1,
-    CL_CONTROL_FD = 3, /* the control socket of API, zygote and policyc */
-    CL_MSG_MAX = 1024, /* most bytes of one control message */
-};
-
-enum cl_msg_type {
-    /* API -> cloched: the monitor's whole authority */
-    CL_M_HELLO = 1,  /* struct cl_msg_hello; once, first */
-    CL_M_TAKE = 2,   /* struct cl_msg_take: a spare gets its call now */
-    CL_M_FINISH = 3, /* struct cl_msg_spare: its final frame is here; send the counters */
-    CL_M_KILL = 4,   /* struct cl_msg_kill */
-    CL_M_WANT = 5,   /* struct cl_msg_want: calls wait for spares of this pool */
-    CL_M_DROP = 6,   /* struct cl_msg_spare: an untaken spare is given back (end it) */
-    CL_M_NEXT = 7,   /* struct cl_msg_next: a taken session's jail gets one more call */
-    CL_M_REST = 8,   /* struct cl_msg_spare: one of its calls is over; answer USAGE */
-
-    /* cloched -> API */
-    CL_M_POLICY = 32,  /* struct cl_msg_policy + 1 fd: the sealed policy */
-    CL_M_TENANT = 33,  /* struct cl_msg_tenant + 1 fd: what its kind says */
-    CL_M_LOADED = 34,  /* struct cl_msg_loaded: a generation is complete */
-    CL_M_SPARE = 35,   /* struct cl_msg_offer + 1 fd: the API's end of a job socket */
-    CL_M_TAKEN = 36,   /* struct cl_msg_spare: narrowed limits are in force */
-    CL_M_END = 37,     /* struct cl_msg_end: once for every offered spare */
-    CL_M_RETIRE = 38,  /* struct cl_msg_spare: drop it unless it is taken */
-    CL_M_DRAIN = 39,   /* struct cl_msg_drain: accept no more, finish what runs */
-    CL_M_PROBLEM = 40, /* struct cl_msg_problem: a reload was refused, until the next LOADED */
-    CL_M_USAGE = 41,   /* struct cl_msg_usage: once for every REST, in their order */
-
-    CL_M_FUNCTION = 42,  /* struct cl_msg_function + 1 fd: a file of a tenant's functions_dir */
-    CL_M_FUNCTIONS = 43, /* struct cl_msg_functions: those were all of them */
-    CL_M_AUDIT = 44,     /* struct cl_msg_audit + 1 fd: a file of the audit log */
-
-    CL_M_TLS = 45,    /* struct cl_msg_tls + 1 fd: the service's certificate and key */
-    CL_M_COUNTS = 46, /* struct cl_msg_counts: after LOADED, and when one of them rose */
-
-    /* cloched -> zygote */
-    CL_M_SPAWN = 64, /* struct cl_msg_spawn + fds: job socket, then the slot's cgroup fds */
-
-    /* zygote -> cloched */
-    CL_M_UP = 96,      /* struct cl_msg_up: interpreter warm, tree built, waiting */
-    CL_M_SPAWNED = 97, /* struct cl_msg_spawned + 1 fd: pidfd */
-    CL_M_FAILED = 98,  /* struct cl_msg_failed: a spawn or an entry step failed */
-
-    /* loader -> policyc */
-    CL_M_SOURCE = 128,  /* struct cl_msg_source + 1 fd: one YAML file, open for reading */
-    CL_M_COMPILE = 129, /* struct cl_msg: that was all of them */
-
-    /* policyc -> loader */
-    CL_M_COMPILED = 160, /* struct cl_msg_compiled + 1 fd: one sealed policy or tenant */
-    CL_M_REFUSED = 161,  /* struct cl_msg_refused: one message about one file */
-    CL_M_DONE = 162,     /* struct cl_msg_done: last */
-
-    /* cloched -> loader */
-    CL_M_LOAD = 192,     /* struct cl_msg + 1 fd: the control socket of a fresh policyc */
-    CL_M_IN_FORCE = 193, /* struct cl_msg: what was loaded last is */
-    CL_M_SHOW = 194,     /* struct cl_msg: the files of every functions_dir, to a new API */
-    CL_M_GREETED = 195,  /* struct cl_msg: there is a new API, which has no audit log yet */
-
-    /* loader -> cloched */
-    CL_M_EDITED = 224, /* struct cl_msg: something changed; LOAD if it should be looked at */
-    CL_M_MADE = 225,   /* struct cl_msg_compiled + 1 fd, as policyc answered */
-    CL_M_UNFIT = 226,  /* struct cl_msg_refused: one problem */
-    CL_M_READY = 227,  /* struct cl_msg_ready: that was the answer to LOAD */
-    CL_M_FILE = 228,   /* struct cl_msg_function + 1 fd: passed on as FUNCTION */
-    CL_M_FILES = 229,  /* struct cl_msg_functions: passed on as FUNCTIONS */
-    CL_M_LOG = 230,    /* struct cl_msg_audit + 1 fd: passed on as AUDIT */
-    CL_M_PAIR = 231,   /* struct cl_msg_tls + 1 fd: passed on as TLS */
-};
+#include "sandbox/base/wirenames.h"
 
 struct cl_msg_hello {
     struct cl_msg head;
@@ -235,6 +165,48 @@ struct cl_msg_problem {
     uint32_t generation;        /* that stays in force */
     uint32_t count;             /* problems found */
     char text[CL_MSG_MAX - 16]; /* the first one */
+};
+
+/* The files of one tenant come one after the other, after LOADED and whenever the directory
+ * changed, and end with FUNCTIONS: the set is complete and takes the place of the one before. */
+struct cl_msg_function {
+    struct cl_msg head;
+    char tenant[CL_NAME_MAX];
+    char name[CL_NAME_MAX]; /* without ".py"; nothing else is known of it */
+};
+
+struct cl_msg_functions {
+    struct cl_msg head;
+    uint32_t count;   /* of FUNCTION before this; 0 also when the directory can't be read */
+    uint32_t refused; /* files that were left out, or 1 for the directory */
+    char tenant[CL_NAME_MAX];
+    char text[256]; /* why the last one was; "": none was */
+};
+
+/* A new API gets TAIL or BEFORE, then LOG; when the log was put aside, any gets NEXT. With a
+ * descriptor goes all that the kernel allows, so one that runs gets none of a file with lines. */
+enum cl_audit_kind {
+    CL_AUDIT_TAIL = 0, /* the fd: the log, for reading */
+    CL_AUDIT_BEFORE,   /* the fd: the file before it, for reading; the log is empty */
+    CL_AUDIT_LOG,      /* the fd: the log, for appending */
+    CL_AUDIT_NEXT,     /* the fd: an empty file, for appending: it is the log from now on */
+    CL_AUDIT_NONE,     /* the fd is nothing: none is wanted, or `why` there can't be one */
+};
+
+struct cl_msg_audit {
+    struct cl_msg head;
+    uint32_t kind;        /* enum cl_audit_kind */
+    uint32_t is_required; /* no new work while it can't be written */
+    char why[256];
+};
+
+/* The fd: a sealed memfd of the PEM files, one after the other in this order. */
+struct cl_msg_tls {
+    struct cl_msg head;
+    uint32_t certificate_bytes;
+    uint32_t key_bytes;
+    uint32_t client_ca_bytes; /* 0: clients are not asked for a certificate */
+    uint32_t reserved;
 };
 
 struct cl_msg_spawn {
