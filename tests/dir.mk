@@ -21,7 +21,7 @@ cover:  ## branch coverage of the unit tests (root); the six rooms above 90 % or
 BARE := build/noguard/bin
 .PHONY: jailbreak
 jailbreak: all  ## the jailbreak suite without the Python guard: what holds is the kernel (root)
-	@$(MAKE) GUARD=off BUILD=build/noguard $(BARE)/cloche-zygote $(BARE)/cloche
+	@$(MAKE) GUARD=off BUILD=build/noguard BIN=$(BARE) $(BARE)/cloche-zygote $(BARE)/cloche
 	@for program in $(filter-out cloche cloche-zygote,$(PROGRAMS)); do \
 	    cp -p $(BIN)/$$program $(BARE)/; \
 	done

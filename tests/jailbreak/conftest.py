@@ -31,7 +31,7 @@ def pytest_terminal_summary(terminalreporter):
     alone = sum(by == PYTHON and stopped for by, stopped, _ in SEEN.values())
     terminalreporter.write_line(
         f"python escapes: {len(SEEN)} tried, {len(SEEN) - len(through) - alone} stopped by the guard alone, {alone} by "
-        f"CPython itself, {len(through)} by the jail behind them" + (f" ({', '.join(through)})" if through else ""))
+        f"CPython itself, {len(through)} by the jail behind them" + (f" ({', '.join(through)})" if 0 < len(through) < 10 else ""))
     if terminalreporter.config.getoption("verbose") > 0:
         for name, (by, stopped, said) in SEEN.items():
             terminalreporter.write_line(f"  {by if stopped else 'jail':6} {name}: {said[:160]}")
