@@ -107,9 +107,10 @@ static void note_health(struct cl_storeq *queue, bool is_writable, const char *w
     queue->proved_us = cl_clock_us();
     queue->is_probe_wanted = false;
     pthread_mutex_unlock(&queue->mutex);
-    if (was != is_writable)
-        cl_log(is_writable ? CL_INFO : CL_ERROR,
-               is_writable ? "store.writable" : "store.unwritable", "what=\"%s\"", why);
+    if (!was && is_writable)
+        cl_log(CL_INFO, "store.writable", "what=\"it takes what is written again\"");
+    if (was && !is_writable)
+        cl_log(CL_ERROR, "store.unwritable", "what=\"%s\"", why);
 }
 
 static void probe(struct cl_storeq *queue)

@@ -14,6 +14,7 @@
 #include "api/json/scan.h"
 #include "api/query.h"
 #include "sandbox/base/clock.h"
+#include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 
 /* ---------------------------------------------------------------------------------- answers */
@@ -230,14 +231,30 @@ static void on_body(struct cl_exchange *exchange, const char *body, size_t lengt
     cl_visit_refuse(visit->app, exchange, &refusal);
 }
 
+/* Its row instead of its path, which is a caller's text. */
+static void log_answer(const struct cl_visit *visit, int status)
+{
+    char trace[CL_TRACE_ID_SIZE];
+
+    if (!cl_log_has(CL_DEBUG))
+        return;
+    cl_trace_id(visit->trace, trace);
+    cl_log(CL_DEBUG, "http.answer",
+           "request=%" PRIu64 " tenant=%s trace=%s status=%d method=%s route=%s",
+           cl_exchange_id(visit->exchange), visit->tenant ? visit->tenant->name : "", trace,
+           status, visit->route ? visit->route->method : "",
+           visit->route ? visit->route->path : "");
+}
+
 static void on_answer(struct cl_exchange *exchange, int status)
 {
     const struct cl_visit *visit = cl_exchange_user(exchange);
 
-    if (visit)
-        cl_metrics_count_answer(&visit->app->metrics, status);
-    if (visit)
-        cl_audit_answer(visit, status);
+    if (!visit)
+        return;
+    cl_metrics_count_answer(&visit->app->metrics, status);
+    cl_audit_answer(visit, status);
+    log_answer(visit, status);
 }
 
 static void on_drained(struct cl_exchange *exchange)

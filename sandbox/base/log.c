@@ -99,6 +99,11 @@ void cl_log(enum cl_log_level level, const char *event, const char *format, ...)
     errno = saved;
 }
 
+bool cl_log_has(enum cl_log_level level)
+{
+    return level <= log_most;
+}
+
 void cl_log_say(enum cl_log_level level, const char *format, ...)
 {
     const enum cl_log_level most = log_most;

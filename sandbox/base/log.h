@@ -8,6 +8,8 @@
 #ifndef CL_BASE_LOG_H
 #define CL_BASE_LOG_H
 
+#include <stdbool.h>
+
 enum cl_log_level {
     CL_ERROR = 0,
     CL_WARN,
@@ -24,6 +26,9 @@ void cl_log_open(const char *process, enum cl_log_level most);
  * pairs only: texts that are not ours, or that may have a blank, as key="%s". */
 void cl_log(enum cl_log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Whether lines of this level are shown: for what is not worth to be put together otherwise. */
+bool cl_log_has(enum cl_log_level level);
 
 /* A sentence for the person who started this, shown whatever the highest level is: `<process>:
  * <sentence>`, or the event "said". */

@@ -118,9 +118,8 @@ static void put_pair(struct cl_logline *line, const char *key, const char *value
     }
     if (form != NUMBER)
         put_escaped(line, value, form);
-    if (is_quoted && !line->is_cut)
-        put_plain(line, "\"");
-    else if (is_quoted && line->is_json)
+    put_plain(line, is_quoted ? "\"" : "");
+    if (is_quoted && line->is_json && line->is_cut)
         line->bytes[line->length++] = '"'; /* there is room behind a cut */
 }
 
