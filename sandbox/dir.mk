@@ -20,7 +20,7 @@ cloche-prover_SRC := $(PROVE_SRC)
 
 # Everything but main, with the test in the place of the processes.
 DAEMON_SRC := $(filter-out sandbox/cloched.c,$(cloched_SRC)) tests/support/daemon_rig.c
-DAEMON_TESTS := test_monitor test_monitor_session test_pool test_reap test_front test_judgement test_state
+DAEMON_TESTS := test_monitor test_monitor_session test_monitor_spam test_pool test_reap test_front test_judgement test_state
 UNIT += $(DAEMON_TESTS) test_prove test_sources test_owned test_edits test_loop test_cgroup test_sweep
 
 define daemon_test
