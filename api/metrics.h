@@ -66,6 +66,8 @@ struct cl_metrics {
 struct cl_metrics_now {
     uint64_t running, connections, generation;
     uint64_t store_waiting, store_writable; /* of storeq.h */
+    uint64_t audit_writable, audit_lines,
+        audit_lost; /* of audit/ledger.h; 0 when none is kept */
     uint64_t stored_waiting, stored_running, sessions, workflows;
     uint64_t requeued;
     uint64_t buffered, turned_away, evicted, over_memory; /* of http1/server.h */

@@ -44,6 +44,18 @@ static void read_store(const struct cl_app *app, struct cl_metrics_now *now)
     now->workflows = app->runs ? cl_runs_count(app->runs) : 0;
 }
 
+static void read_audit(const struct cl_app *app, struct cl_metrics_now *now)
+{
+    struct cl_audit_health audit;
+
+    if (!cl_audit_is_on(app->audit))
+        return;
+    cl_audit_health(app->audit, &audit);
+    now->audit_writable = audit.is_writable;
+    now->audit_lines = audit.seq;
+    now->audit_lost = audit.lost;
+}
+
 static uint64_t own_cpu_us(void)
 {
     struct timespec cpu = { 0 };
@@ -80,6 +92,7 @@ int cl_health_metrics(struct cl_visit *visit, const char *body, size_t length,
     (void)length;
     read_pools(app, &now);
     read_store(app, &now);
+    read_audit(app, &now);
     if (cl_metrics_format(&app->metrics, &now, is_open, &out, &err) < 0)
         return cl_refusal_set(refusal, CL_R_NOT_READY, "%s", err.text);
     cl_visit_answer(visit, is_open ? open_type : text_type, &out);

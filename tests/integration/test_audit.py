@@ -324,7 +324,8 @@ def test_a_full_disk(small_disk, config, mode):
                 while True:
                     filler.write(b"x" * 4096)
         answers = [service.post({"source": "def main(): return 1"}).status_code for _ in range(20)]
-        health = service.http.get("/readyz")
+        health, metrics = service.http.get("/readyz"), service.http.get("/metrics").text
+        assert "\ncloche_audit_writable 0\n" in metrics and "\ncloche_audit_lost_total 0\n" in metrics
         if mode == "on":
             assert set(answers) == {200} and health.json()["audit"]["writable"] is False
             assert health.json()["status"] == "degraded"
