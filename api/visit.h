@@ -32,8 +32,8 @@ struct cl_app {
     struct cl_sessions *sessions; /* NULL before the first one */
     struct cl_errands *errands;   /* NULL before the first one */
     struct cl_v1_all *pythonv1;   /* likewise */
-    uint64_t start_s;     /* when this process began, since 1970 */
-    uint64_t descriptors; /* it may have */
+    uint64_t start_s;             /* when this process began, since 1970 */
+    uint64_t descriptors;         /* it may have */
     bool is_draining;
     bool has_tls;
     struct cl_tls *tls; /* owned, until there is a server to take it */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file of a policy or of tenants as anybody might write it: loaded, checked, shown, and packed
- * when it passes.
+ * A file of a policy, of tenants or of settings as anybody might write it: loaded, checked, shown,
+ * and packed when it passes.
  * Runs in: tests only.
  * Trusts: nothing.
  */
@@ -13,6 +13,7 @@
 #include "policies/pack.h"
 #include "policies/policy.h"
 #include "policies/set.h"
+#include "policies/settings.h"
 #include "policies/tenants.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/tenantview.h"
@@ -56,6 +57,19 @@ static void run_tenants(const char *text, size_t length)
     cl_report_fini(&report);
 }
 
+static void run_settings(const char *text, size_t length)
+{
+    struct cl_report report = CL_REPORT_INIT;
+    struct cl_settings *settings = cl_settings_read("cloche.yaml", text, length, &report);
+
+    CL_CHECK(settings->is_refused == (report.errors > 0));
+    CL_CHECK(settings->file.count <= CL_SETTINGS_MAX);
+    cl_report_sort(&report);
+    print(&report);
+    cl_settings_free(settings);
+    cl_report_fini(&report);
+}
+
 static void run_policy(const char *text, size_t length)
 {
     struct cl_report report = CL_REPORT_INIT;
@@ -72,7 +86,7 @@ static void run_policy(const char *text, size_t length)
     cl_report_fini(&report);
 }
 
-/* Which of both is told by what stands in it, as `check` does. */
+/* Which of them is told by what stands in it; only settings begin with where to listen. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     cl_free_auto char *text = malloc(length + 1);
@@ -83,6 +97,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     text[length] = '\0';
     if (cl_tenants_is("p.yaml", text))
         run_tenants(text, length);
+    else if (strncmp(text, "listen", 6) == 0)
+        run_settings(text, length);
     else
         run_policy(text, length);
     return 0;
