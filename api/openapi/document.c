@@ -191,7 +191,7 @@ static int put_operation(const struct cl_route *route, struct cl_buf *out, struc
 
     if (!operation)
         return cl_fail(err, CL_E_INPUT, "%s %s is not described", route->method, route->path);
-    for (size_t i = 0; route->method[i] && i < sizeof(method) - 1; i++)
+    for (size_t i = 0; i < sizeof(method) - 1 && route->method[i]; i++)
         method[i] = (char)(route->method[i] | 0x20);
     if (PUT("\"%s\":{\"operationId\":\"%s\",\"tags\":[\"%s\"],\"summary\":\"%s\"", method,
             operation->id, operation->tag, operation->summary) ||
@@ -245,11 +245,7 @@ int cl_openapi_format(struct cl_buf *out, struct cl_err *err)
     }
     if (PUT("},\"components\":"))
         return -1;
-    return cl_buf_put(out, cl_openapi_shapes,
-                      (size_t)(cl_openapi_shapes_end - cl_openapi_shapes), err) < 0 ||
-                   PUT("}\n")
-               ? -1
-               : 0;
+    return cl_buf_put_text(out, cl_openapi_shapes, err) < 0 || PUT("}\n") ? -1 : 0;
 }
 
 /* ----------------------------------------------------------------------------------- handler */

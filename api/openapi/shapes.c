@@ -7,10 +7,9 @@
 #include "api/openapi/shapes.h"
 
 __asm__(".pushsection .rodata\n"
-        ".globl cl_openapi_shapes, cl_openapi_shapes_end\n"
-        ".hidden cl_openapi_shapes, cl_openapi_shapes_end\n"
+        ".globl cl_openapi_shapes\n"
+        ".hidden cl_openapi_shapes\n"
         "cl_openapi_shapes:\n"
         ".incbin \"api/openapi/shapes.json\"\n"
-        "cl_openapi_shapes_end:\n"
         ".byte 0\n"
         ".popsection\n");

@@ -3,6 +3,6 @@
 #ifndef CL_API_OPENAPI_SHAPES_H
 #define CL_API_OPENAPI_SHAPES_H
 
-extern const char cl_openapi_shapes[], cl_openapi_shapes_end[];
+extern const char cl_openapi_shapes[];
 
 #endif

@@ -191,7 +191,7 @@ static bool print(const char *at, const char *end, struct arguments *args, char 
 static const char *put_next(struct cl_logline *line, const char *format, struct arguments *args)
 {
     const size_t word = strcspn(format, "= ");
-    const size_t length = format[word] == '=' && word < KEY_MAX_ ? word : 0;
+    const size_t length = word < KEY_MAX_ && format[word] == '=' ? word : 0;
     const char *at = length ? format + word + 1 : format;
     const bool is_quoted = *at == '"';
     char key[KEY_MAX_] = "", value[VALUE_MAX];

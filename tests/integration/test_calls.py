@@ -257,4 +257,4 @@ def test_traceparent_reaches_the_environment(cloche):
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     answer = cloche.post({"source": "import os\ndef main(): return os.environ.get('TRACEPARENT')",
                           "policy": "roomy"}, headers={"traceparent": parent})
-    assert answer.json()["result"] == parent
+    assert answer.json()["result"][:36] == parent[:36]  # the trace; the span is a new one
