@@ -35,7 +35,10 @@ void tenant_sample_init(struct cl_tenant_file *tenant)
         .tokens = { { .id = "ci", .scopes = CL_SCOPE_CALL },
                     { .id = "ops", .scopes = CL_SCOPES_ALL } },
         .functions_dir = "/srv/acme/functions",
+        .certificate_count = 1,
+        .certificates = { { .id = "billing", .scopes = CL_SCOPE_CALL } },
     };
+    memset(tenant->certificates[0].hash, 0xce, CL_TENANT_HASH);
     memset(tenant->tokens[0].hash, 0xc1, CL_TENANT_HASH);
     memset(tenant->tokens[1].hash, 0x09, CL_TENANT_HASH);
 }

@@ -137,7 +137,10 @@ static const struct wrong wrongs[] = {
     PUT(tokens[0].scopes, "\40"),
     PUT(tokens[0].reserved, "\1"),
     PUT(tokens[63].hash, "\1"),
-    PUT(certificate_count, "\1"),
+    PUT(certificate_count, "\0"),
+    PUT(certificate_count, "\2"),
+    PUT(certificates[0].id, "ci\0"), /* a token's */
+    PUT(certificates[0].scopes, "\0"),
     PUT(certificate_count, "\377\377\377\377"),
     PUT(certificates[3].hash, "\1"),
     PUT(reserved_2, "\1"),
