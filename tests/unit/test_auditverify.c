@@ -306,6 +306,38 @@ static void files_follow_one_another(void **state)
     assert_fails(feed(&next, 100, &err), &err, CL_E_INPUT);
 }
 
+/* A last line with another content under its number, well chained: only the next file tells. */
+static void a_file_that_ends_otherwise_is_found_by_the_next(void **state)
+{
+    struct cl_buf CL_AUTO(cl_buf_fini) next = CL_BUF_INIT(1 << 20);
+    struct cl_buf CL_AUTO(cl_buf_fini) made_anew = CL_BUF_INIT(1 << 20);
+    struct cl_err err = CL_ERR_INIT;
+    char head[CL_AUDIT_HEAD];
+
+    (void)state;
+    memcpy(head, heads[LINES], sizeof(head));
+    put_open(&next, LINES + 1, head);
+    copy(&made_anew, 0, LINES - 1);
+    memcpy(head, heads[LINES - 1], sizeof(head));
+    put_line(&made_anew, LINES, "call", "verdict", "lost", head);
+    assert_works(check(&made_anew, &err), &err);
+    assert_fails(feed(&next, 100, &err), &err, CL_E_INPUT);
+    assert_non_null(strstr(err.text, "does not go on"));
+}
+
+static void only_its_own_event_begins_a_file(void **state)
+{
+    struct cl_buf CL_AUTO(cl_buf_fini) log = CL_BUF_INIT(1 << 20);
+    struct cl_err err = CL_ERR_INIT;
+    char head[CL_AUDIT_HEAD];
+
+    (void)state;
+    memcpy(head, cl_audit_no_head, sizeof(head));
+    put_line(&log, 1, "call", "prev", cl_audit_no_head, head);
+    assert_fails(check(&log, &err), &err, CL_E_INPUT);
+    assert_non_null(strstr(err.text, "beginning"));
+}
+
 static void a_long_line_ends_the_search_in_constant_memory(void **state)
 {
     static char piece[1 << 16];
@@ -334,6 +366,8 @@ int main(void)
         TEST(a_change_can_not_be_told_of_as_torn),
         TEST(the_end_of_a_file_is_the_end_of_a_line),
         TEST(files_follow_one_another),
+        TEST(a_file_that_ends_otherwise_is_found_by_the_next),
+        TEST(only_its_own_event_begins_a_file),
         TEST(a_long_line_ends_the_search_in_constant_memory),
     };
 
