@@ -153,17 +153,19 @@ pytest: all
 
 # What is cheap and clear fails first, pytest has the last word.
 .PHONY: test
-test:  ## everything: deps, build, unit tests, corpus replay, lint, integration, jailbreak
+test:  ## everything: deps, build, unit tests, fuzzing for a minute, lint, integration, jailbreak
 	@$(MAKE) deps
 	@$(MAKE) all unit_bin
-	@$(MAKE) -O unit lint
+	@$(MAKE) -O unit lint fuzz
 	@$(MAKE) pytest
+	@$(MAKE) jailbreak JAILBREAK=tests/jailbreak/test_python_escapes.py
 
 .PHONY: check
 check:  ## the same without touching packages, and nothing may be skipped
 	@$(MAKE) all unit_bin
-	@CLOCHE_REQUIRE=all $(MAKE) -O unit lint
+	@CLOCHE_REQUIRE=all $(MAKE) -O unit lint fuzz
 	@CLOCHE_REQUIRE=all $(MAKE) pytest
+	@CLOCHE_REQUIRE=all $(MAKE) jailbreak JAILBREAK=tests/jailbreak/test_python_escapes.py
 
 .PHONY: asan tsan
 asan:  ## everything but lint under address and undefined sanitizers (root, or unit tests alone)

@@ -9,7 +9,7 @@ fuzz_modbody_SRC := api/modules/body.c api/refusal.c $(wildcard api/json/*.c)
 SECS ?= 60
 .PHONY: fuzz
 fuzz:  ## libFuzzer, all targets side by side for SECS=60 in all; T=wire runs one
-	@$(MAKE) VARIANT=fuzz CC=clang $(if $(T),build/fuzz/fuzz/fuzz_$(T),fuzz_bin)
+	@$(MAKE) VARIANT=fuzz BUILD=build/fuzz BIN=build/fuzz/bin CC=clang $(if $(T),build/fuzz/fuzz/fuzz_$(T),fuzz_bin)
 	@tests/support/fuzz.sh $(SECS) $(if $(T),fuzz_$(T),$(FUZZERS))
 
 # Writes fuzz/corpus/: run again when wire.h, policy.h or tenant.h changed.

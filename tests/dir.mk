@@ -12,13 +12,14 @@ test_tenantview_SRC := tests/support/tenant_sample.c
 COVERED := base enter policyview wire http1 jsonscan
 .PHONY: cover
 cover:  ## branch coverage of the unit tests (root); the six rooms above 90 % or it fails
-	@$(MAKE) VARIANT=cover unit_bin
+	@$(MAKE) VARIANT=cover BUILD=build/cover BIN=build/cover/bin unit_bin
 	@find build/cover/obj -name '*.gcda' -delete
-	@CLOCHE_REQUIRE=all $(MAKE) VARIANT=cover unit
+	@CLOCHE_REQUIRE=all $(MAKE) VARIANT=cover BUILD=build/cover BIN=build/cover/bin unit
 	@tests/support/cover.sh $(COVERED)
 
 # The guard is linked into the zygote and named by the client; the other programs are the same.
 BARE := build/noguard/bin
+JAILBREAK ?= tests/jailbreak
 .PHONY: jailbreak
 jailbreak: all  ## the jailbreak suite without the Python guard: what holds is the kernel (root)
 	@$(MAKE) GUARD=off BUILD=build/noguard BIN=$(BARE) $(BARE)/cloche-zygote $(BARE)/cloche
@@ -26,7 +27,7 @@ jailbreak: all  ## the jailbreak suite without the Python guard: what holds is t
 	    cp -p $(BIN)/$$program $(BARE)/; \
 	done
 	@CLOCHE_BIN=$(abspath $(BARE)) $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) \
-	    tests/jailbreak
+	    $(JAILBREAK)
 
 # Preloaded by the sweep of faults. It stands in for the functions that fortified headers replace,
 # and for the allocator that a sanitizer brings.
