@@ -212,18 +212,28 @@ void cl_turn_leave(struct cl_dispatch *dispatch, struct cl_tenant *tenant)
     tenant->weighed = 0;
 }
 
+static uint64_t room_of(const struct cl_quota *quota, uint64_t limit)
+{
+    return limit > quota->running ? limit - quota->running : 0;
+}
+
+/* No more than it may begin: jails that are made for one tenant and wait for its turn are missing
+ * to the others. */
 void cl_turn_want(struct cl_dispatch *dispatch, struct cl_pool *pool)
 {
-    const struct cl_quota *quota = &pool->tenant->quota;
+    struct cl_tenant *tenant = pool->tenant;
+    const struct cl_quota *quota = &tenant->quota;
+    const uint32_t all = dispatch->caps.running_all;
+    const bool has_company = all > 0 && dispatch->weights_waiting > tenant->weighed;
     uint64_t most = pool->queued;
 
-    if (quota->limits.concurrency > 0) {
-        const uint64_t limit = quota->limits.concurrency;
-        const uint64_t room = limit > quota->running ? limit - quota->running : 0;
-        most = most < room ? most : room;
-    }
+    if (quota->limits.concurrency > 0 && most > room_of(quota, quota->limits.concurrency))
+        most = room_of(quota, quota->limits.concurrency);
+    if (has_company && most > room_of(quota, cl_turn_part(dispatch, tenant, all)))
+        most = room_of(quota, cl_turn_part(dispatch, tenant, all));
     if (most < pool->queued)
-        hold(dispatch, pool->tenant); /* its next end asks for the others */
-    if (most > 0)
+        hold(dispatch, tenant); /* its next end asks for the others */
+    /* None is said as well: what it has beyond that may be given to others. */
+    if (most > 0 || has_company)
         cl_jailclient_send_want(dispatch->client, pool->index, (uint32_t)most);
 }

@@ -58,8 +58,9 @@ def tenancy(tmp_path):
     """make(tenants, name=scopes...): the service, started, and a client for each tenant's token."""
     made = []
 
-    def make(text, **scopes):
+    def make(text, args=(), **scopes):
         tenants = Tenants(tmp_path, text)
+        tenants.service.args += args
         made.append(tenants)
         secrets = {name: token(tenants.file, "create", name, "--scopes", wanted)
                    for name, wanted in scopes.items()}
@@ -268,6 +269,28 @@ def test_processor_time_that_is_used_up_refuses_until_it_has_come_back(tenancy):
     assert acme.get("/v1/policies").status_code == 200
 
 
+@pytest.mark.parametrize("limits,source,first", [("rate: 30/m, burst: 1", RUN, "ok"), ("cpu: 500ms/s", SPIN, "limit")])
+def test_who_waits_as_long_as_told_is_served(tenancy, limits, source, first):
+    """Retry-After is honest: so long, and not a second more, is enough."""
+    _, acme = tenancy(quota(limits), acme=ALL)
+    assert call(acme, source, limits={"cpu": "1500ms"}).json()["verdict"] == first
+    refused = call(acme)
+    assert refused.status_code == 429
+    time.sleep(int(refused.headers["retry-after"]))
+    assert call(acme).status_code == 200
+
+
+def test_an_address_that_guesses_tokens_is_held_back_and_a_right_one_is_not(tenancy):
+    tenants, acme = tenancy("  acme:\n    policies: [naps]\n", acme=ALL)
+    guesser = tenants.as_("clt_" + "0" * 40)
+    answers = [call(guesser)]
+    while answers[-1].status_code == 401 and len(answers) < 1000:
+        answers.append(call(guesser))
+    assert answers[-1].status_code == 429 and len(answers) > 100
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert call(acme).status_code == 200
+
+
 def test_new_quota_is_in_force_with_the_reload(tenancy):
     tenants, acme = tenancy(quota("rate: 1/h, burst: 1"), acme=ALL)
     assert call(acme).status_code == 200
@@ -311,6 +334,37 @@ def test_tenant_at_twenty_times_its_quota_costs_another_one_no_call(tenancy):
     assert set(codes) == {200, 429}
     # A rate of 20/s and the burst, over some seconds.
     assert codes.count(429) > codes.count(200)
+
+
+def test_jails_of_a_full_machine_are_parted_by_weight(tenancy):
+    """Two dozen jails for all, two tenants who would each take all: by weights of 100 and 300 one keeps to a quarter."""
+    tenants, light, heavy = tenancy(
+        "  light:\n    policies: [naps]\n  heavy:\n    policies: [naps]\n    quota: {weight: 300}\n",
+        args=["--jails", "24"], light=ALL, heavy=ALL)
+    assert call(light).status_code == call(heavy).status_code == 200
+    done, stop = {"light": 0, "heavy": 0}, threading.Event()
+
+    def want(name, secret):
+        with httpx.Client(base_url=tenants.service.url, timeout=60 * SLOW, headers={"Authorization": secret}) as client:
+            while not stop.is_set():
+                answer = call(client, SLEEP, args=[0.5])
+                done[name] += answer.status_code == 200
+
+    threads = [threading.Thread(target=want, args=(name, client.headers["authorization"]))
+               for name, client in (("light", light), ("heavy", heavy)) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    time.sleep(2)  # both wait by now
+    begin = dict(done)
+    time.sleep(6)
+    end = dict(done)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    parts = {name: end[name] - begin[name] for name in done}
+    running = {name: count * 0.5 / 6 for name, count in parts.items()}  # on average, at a time
+    assert running["light"] <= 24 / 4 * 1.25, running  # its part is a quarter
+    assert running["heavy"] > running["light"], running  # which has to wait for jails that are on their way
 
 
 def test_what_is_kept_has_its_quota_and_runs_no_further(tenancy):

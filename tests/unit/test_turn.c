@@ -209,6 +209,42 @@ static void a_tenant_with_company_keeps_to_its_part(void **state)
     expect_heard("start 1;start 5;");
 }
 
+/* The last WANT of a pool, of all messages that were sent; UINT32_MAX: none. */
+static uint32_t last_want(uint32_t pool)
+{
+    uint32_t queued = UINT32_MAX;
+
+    for (uint32_t type = api_fake_hear(&fake, &msg); type != 0;
+         type = api_fake_hear(&fake, &msg)) {
+        if (type == CL_M_WANT && msg.want.pool == pool)
+            queued = msg.want.queued;
+    }
+    return queued;
+}
+
+/* Jails made for calls that may not begin would be missing to the other. */
+static void a_tenant_with_company_wants_no_jails_beyond_its_part(void **state)
+{
+    (void)state;
+    fake.app.dispatch->caps.running_all = 8;
+    fake.app.dispatch->caps.queue_all = fake.app.dispatch->caps.queue_pool = 64;
+    fake.app.dispatch->caps.queue_bytes = 1 << 20;
+    local()->quota.limits.weight = 100;
+    other()->quota.limits.weight = 300;
+    for (int i = 0; i < 6; i++)
+        submit(BODY);
+    assert_int_equal(last_want(API_FAKE_POOL), 6); /* alone */
+    for (int i = 0; i < 6; i++)
+        submit_other(BODY);
+    assert_int_equal(last_want(API_FAKE_OTHER_POOL), 6);
+    submit(BODY);
+    assert_int_equal(last_want(API_FAKE_POOL), 2);
+    offer_to(API_FAKE_POOL);
+    offer_to(API_FAKE_POOL);
+    submit(BODY);
+    assert_int_equal(last_want(API_FAKE_POOL), 0); /* said, so that none is kept for it */
+}
+
 static void a_tenant_alone_has_all(void **state)
 {
     (void)state;
@@ -265,6 +301,7 @@ int main(void)
         TEST(a_reload_may_change_a_weight_while_calls_wait),
         TEST(parts_are_by_weight_among_those_that_wait),
         TEST(a_tenant_with_company_keeps_to_its_part),
+        TEST(a_tenant_with_company_wants_no_jails_beyond_its_part),
         TEST(a_tenant_alone_has_all),
         TEST(turns_are_by_weight),
     };
