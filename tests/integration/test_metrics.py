@@ -5,9 +5,11 @@ import os
 import signal
 
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
-from prometheus_client.parser import text_string_to_metric_families as parse_text
 from service import ROOT, Service, wait_until
+
+pytest.importorskip("prometheus_client", reason="make deps has not brought python3-prometheus-client")
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open  # noqa: E402
+from prometheus_client.parser import text_string_to_metric_families as parse_text  # noqa: E402
 
 OPEN = {"Accept": "application/openmetrics-text; version=1.0.0"}
 

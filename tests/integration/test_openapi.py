@@ -5,10 +5,11 @@ import json
 import re
 import subprocess
 
-import jsonschema
 import pytest
 from service import ROOT, Service
 
+jsonschema = pytest.importorskip("jsonschema", reason="make deps has not brought python3-jsonschema")
+ROUTES = ROOT / "api/routes.c"
 VALIDATOR = ROOT / "build/npm/node_modules/@seriousme/openapi-schema-validator/bin/validate-api-cli.js"
 METHODS = {"get", "put", "post", "delete"}
 SESSIONS = "version: 1\nextends: default\npython: {eval: true}\nsessions: {allow: true}\n"
@@ -72,8 +73,9 @@ def test_a_validator_takes_it(document, tmp_path):
         document["paths"]["/v1/calls"]["post"]["responses"]["200"]["$ref"] = "#/components/responses/Outcome"
 
 
+@pytest.mark.skipif(not ROUTES.exists(), reason="no sources here; unit/test_openapi looks as well")
 def test_no_operation_is_left_undescribed(document):
-    routes = re.findall(r'^    \{ "(\w+)", "([^"]+)"', (ROOT / "api/routes.c").read_text(), re.MULTILINE)
+    routes = re.findall(r'^    \{ "(\w+)", "([^"]+)"', ROUTES.read_text(), re.MULTILINE)
     described = {(method.upper(), re.sub(r"\{\w+\}", "{}", path)) for method, path, _ in operations(document)}
     assert described == set(routes) and len(routes) == len(described)
     seen = set()
