@@ -104,6 +104,19 @@ void cl_modules_on_function(struct cl_modules *modules, const struct cl_msg_func
         cl_modfile_break(file, "the files before it are as large as a directory may be");
 }
 
+/* Each file that became a new version: the admin's change, so no key is named. */
+static void tell_log(const struct cl_modbatch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct cl_modfile *file = &batch->files[i];
+        const struct cl_audit_change change = { "module.put", batch->tenant, NULL,
+                                                file->name,   "version",     file->version };
+
+        if (file->state == CL_MODFILE_CHANGED || file->state == CL_MODFILE_GOOD)
+            cl_audit_change(batch->modules->app->audit, &change);
+    }
+}
+
 static void on_done(void *self, struct cl_modbatch *batch)
 {
     size_t broken = 0;
@@ -118,6 +131,8 @@ static void on_done(void *self, struct cl_modbatch *batch)
         cl_log(CL_WARN, "functions.broken", "tenant=%s module=%s line=%d what=\"%s\"",
                batch->tenant, file->name, file->line, file->reason);
     }
+    if (batch->refusal.kind == CL_R_NONE)
+        tell_log(batch);
     if (batch->refusal.kind != CL_R_NONE)
         cl_log(CL_ERROR, "functions.lost", "tenant=%s what=\"%s\"", batch->tenant,
                batch->refusal.detail);
