@@ -18,5 +18,5 @@ $(foreach t,fuzz_workflow fuzz_references,\
 # The scheduler with a real store, and calls that the test answers.
 UNIT += test_wrun
 test_wrun_SRC := $(WORKFLOW_PLAN) $(wildcard api/workflow/run*.c) api/workflow/record.c $(STORE_SRC) \
-                 api/storeq.c api/storereads.c api/storethread.c api/ulid.c tests/support/store_case.c
+                 api/storeq.c api/storereads.c api/storethread.c api/ulid.c api/trace.c tests/support/store_case.c
 test_wrun_LIBS := -levent_core -lsodium -lsqlite3 -lyaml
