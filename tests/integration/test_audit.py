@@ -305,7 +305,7 @@ def test_rotation_under_load_loses_and_doubles_nothing(own):
 
 @pytest.fixture
 def small_disk():
-    """A state directory on a file system of one mebibyte."""
+    """A state directory on a file system that is soon full."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="cloche-test-"))
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "none", folder], check=True)
     yield folder
