@@ -9,6 +9,8 @@
 #include <sodium.h>
 #include <time.h>
 
+#include "sandbox/base/clock.h"
+
 static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /* `count` digits of `value`, most significant first. */
@@ -35,15 +37,27 @@ void cl_ulid_format(char text[CL_ULID_SIZE], uint64_t unix_ms, const uint8_t ran
     text[26] = '\0';
 }
 
-void cl_ulid_make(char text[CL_ULID_SIZE])
+/* A clock that is set back takes no id back: until it has caught up, time goes on by the other. */
+static uint64_t unix_ms(void)
 {
-    static uint64_t last_ms; /* a clock that is set back takes no id back */
+    static uint64_t last_ms, last_us;
     struct timespec now;
-    uint8_t random[10];
 
     clock_gettime(CLOCK_REALTIME, &now);
     const uint64_t now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-    last_ms = now_ms > last_ms ? now_ms : last_ms;
+    const uint64_t now_us = cl_clock_us(), on_ms = last_ms + (now_us - last_us) / 1000;
+    if (now_ms >= on_ms || last_ms == 0) {
+        last_ms = now_ms;
+        last_us = now_us;
+        return now_ms;
+    }
+    return on_ms;
+}
+
+void cl_ulid_make(char text[CL_ULID_SIZE])
+{
+    uint8_t random[10];
+
     randombytes_buf(random, sizeof(random));
-    cl_ulid_format(text, last_ms, random);
+    cl_ulid_format(text, unix_ms(), random);
 }

@@ -2,7 +2,9 @@
 """A zygote that hangs, dies, lies, floods or forges: cloched ends it and starts another one, whose calls are right; other
 policies hear nothing of it. tests/support/bad_zygote.c stands in its place, once for each policy named like a misdeed."""
 
+import pathlib
 import shutil
+import tempfile
 import threading
 import time
 
@@ -25,11 +27,11 @@ pytestmark = pytest.mark.skipif(not IMPOSTOR.exists(), reason=f"no {IMPOSTOR}")
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory):
+def programs():
     """The built programs, with the impostor in the zygote's place."""
-    folder = tmp_path_factory.mktemp("programs")
-    for parent in (folder, *folder.parents[:-1]):
-        parent.chmod(parent.stat().st_mode | 0o011)  # a zygote is nobody there
+    made = tempfile.TemporaryDirectory(prefix="cloche-programs-")
+    folder = pathlib.Path(made.name)
+    folder.chmod(0o711)  # a zygote is nobody there
     for file in BIN.glob("cloche*"):
         shutil.copy(file, folder)
     (folder / "cloche-zygote").rename(folder / "real-zygote")
@@ -37,7 +39,8 @@ def programs(tmp_path_factory):
     for name in MISDEEDS:
         (folder / f"starts-{name}").touch()
         (folder / f"starts-{name}").chmod(0o666)
-    return folder
+    yield folder
+    made.cleanup()
 
 
 @pytest.fixture(scope="module")

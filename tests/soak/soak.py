@@ -40,7 +40,7 @@ class Soak:
         self.reloads = 0
         self.config = folder / "config"
         self.write_config()
-        self.order = Order(folder, "cloche-api")
+        self.order = Order("cloche-api")
         self.service = self.order.service(config=self.config, state=folder / "state")
         self.harm = Harm(self)
         self.silences = collections.Counter()

@@ -6,6 +6,7 @@ import mmap
 import os
 import pathlib
 import struct
+import tempfile
 import time
 
 from service import BIN, Service, cgroups_named, status, wait_until
@@ -20,13 +21,13 @@ ARMED, CLOCK = 36, 72
 class Order:
     """What is to fail, shared with the processes that it is for."""
 
-    def __init__(self, directory, program):
-        self.path = directory / "faults"
+    def __init__(self, program):
+        # Not among the directories of the tests: the API has a uid of its own, and may not go there.
+        self.folder = tempfile.TemporaryDirectory(prefix="cloche-faults-")
+        pathlib.Path(self.folder.name).chmod(0o711)
+        self.path = pathlib.Path(self.folder.name, "faults")
         self.path.write_bytes(bytes(4096))
         self.path.chmod(0o666)
-        for parent in (directory, *directory.parents[:-1]):
-            if parent.stat().st_mode & 0o011 != 0o011:
-                parent.chmod(parent.stat().st_mode | 0o011)  # the API has a uid of its own
         self.program = program
         with open(self.path, "r+b") as file:
             self.page = mmap.mmap(file.fileno(), 4096)
