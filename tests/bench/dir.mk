@@ -21,6 +21,16 @@ bench-scale:  ## thousands of modules, calls, tenants and tasks, against their p
 	@$(MAKE) all
 	@CLOCHE_BIN=$(abspath $(BIN)) $(PYTHON) tests/bench/scale.py $(BENCH_ARGS)
 
+.PHONY: bench-hostile
+bench-hostile:  ## what clients that mean harm do to the p99 of another one (root, minutes)
+	@$(MAKE) all
+	@CLOCHE_BIN=$(abspath $(BIN)) $(PYTHON) tests/bench/hostile.py $(BENCH_ARGS)
+
+.PHONY: bench-tenants
+bench-tenants:  ## what a tenant at twenty times its quota does to the p95 of another one (root, minutes)
+	@$(MAKE) all
+	@CLOCHE_BIN=$(abspath $(BIN)) $(PYTHON) tests/bench/tenants.py $(BENCH_ARGS)
+
 .PHONY: run
 run:  ## install what is missing, build, serve on 127.0.0.1:8420 and show one call (root)
 	@$(MAKE) deps
