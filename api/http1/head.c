@@ -21,6 +21,7 @@ struct parse {
     struct cl_http_head *head;
     struct cl_http_fault *fault;
     uint32_t seen; /* bit n: known[n] was there */
+    bool has_tab;  /* behind the value of the field that is looked at */
     bool wants_close;
     bool wants_keep_alive;
 };
@@ -119,7 +120,8 @@ static int take_length(struct parse *parse, const char *value)
     size_t digits = strspn(value, "0123456789");
     uint64_t length = 0;
 
-    if (digits == 0 || value[digits])
+    /* Behind the digits other readers take spaces, and not all of them tabs. */
+    if (digits == 0 || value[digits] || parse->has_tab)
         return cl_head_refuse(parse->fault, 400, "Content-Length is one decimal number");
     if (digits > CL_HEAD_LENGTH_DIGITS)
         return cl_head_refuse(parse->fault, 413, "Content-Length is too large");
@@ -239,8 +241,8 @@ static int parse_field(struct parse *parse, char *line, char *end, struct cl_htt
 
     while (at < end && (*at == ' ' || *at == '\t'))
         at++;
-    while (end > at && (end[-1] == ' ' || end[-1] == '\t'))
-        end--;
+    for (parse->has_tab = false; end > at && (end[-1] == ' ' || end[-1] == '\t'); end--)
+        parse->has_tab = parse->has_tab || end[-1] == '\t';
     for (const char *byte = at; byte < end; byte++) {
         if (!is_value_byte(*byte))
             return cl_head_refuse(parse->fault, 400, "a field value holds a forbidden byte");

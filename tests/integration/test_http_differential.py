@@ -37,7 +37,13 @@ PIECES = [b"\r\n", b"\n", b"\r", b"\0", b"\t", b" ", b":", b",", b";", b"\x0b", 
           b"Content-Length: 5\r\n", b"Content-Length: 0\r\n", b"Content-Length: 05\r\n", b"Content-Length: 5, 5\r\n",
           b"Content-Length: 4\r\nContent-Length: 5\r\n", b"Content-Length : 5\r\n", b" folded\r\n", b"Host: two\r\n", b"HTTP/1.1",
           b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"0\r\n\r\n", b"5;a=b\r\nhello\r\n", b"5 \r\nhello\r\n", b"5\nhello\r\n", b"\r\n\r\n",
-          b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"http://other/", b"*", b"//", b"/../", b"%00", b"%2e", b"#"]
+          b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"http://other/", b"*", b"//", b"/../", b"%00", b"%2e", b"#",
+          # extensions, trailers, ends of chunks, folding, and requests half inside of one another
+          b"5;a=\"b\r\n\"\r\nhello\r\n", b"5;\r\nhello\r\n", b"05\r\nhello\r\n", b"5\t\r\nhello\r\n", b"0;x\r\n\r\n",
+          b"00\r\n\r\n", b"0\r\nX: y\r\n\r\n", b"0\r\nContent-Length: 5\r\n\r\n", b"0\r\n\r", b"0\n\n", b"Trailer: X\r\n",
+          b"\r\n\t", b"\r\n ", b"X:\r\n y\r\n", b"Host : x\r\n", b"Connection: close\r\n", b"Expect: 100-continue\r\n",
+          b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+          b"Content-Length: 5\r\nContent-Length: 5\r\n", b"0\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n"]
 
 
 # --------------------------------------------------------------------------------------------- both readers

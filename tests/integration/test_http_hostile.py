@@ -171,6 +171,7 @@ CLOSING = [
     ("a length with a fraction", length(b" 33.0"), "400"),
     ("a length with an exponent", length(b" 3e1"), "400"),
     ("a length with a space", length(b" 3 3"), "400"),
+    ("a tab behind a length", length(b" 33\t"), "400"),
     ("a length with an underscore", length(b" 3_3"), "400"),
     ("an empty length", length(b""), "400"),
     ("a length in quotes", length(b' "33"'), "400"),

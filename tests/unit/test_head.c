@@ -143,6 +143,8 @@ static const struct sample refused[] = {
     SAMPLE(LINE HOST "Content-Length: -1\r\n\r\n", 400),
     SAMPLE(LINE HOST "Content-Length: 0x1b\r\n\r\n", 400),
     SAMPLE(LINE HOST "Content-Length: 2 7\r\n\r\n", 400),
+    SAMPLE(LINE HOST "Content-Length: 27\t\r\n\r\n", 400),
+    SAMPLE(LINE HOST "Content-Length: 27 \t \r\n\r\n", 400),
     SAMPLE(LINE HOST "Content-Length:\r\n\r\n", 400),
     SAMPLE(LINE HOST "Content-Length : 27\r\n\r\n", 400),
     SAMPLE(LINE HOST "Content-Length: 1000000000000000\r\n\r\n", 413),
