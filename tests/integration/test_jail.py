@@ -89,7 +89,7 @@ def check_cgroup(pid):
 def test_parked_worker_from_the_host(cloche):
     cloche.call("def main(): return 1")
     for _ in range(times(20)):
-        pid = wait_until(lambda: [w for w in cloche.workers() if parked_default(w)], what="a parked worker")[0]
+        pid = wait_until(lambda: [w for w in cloche.workers() if parked_default(cloche, w)], what="a parked worker")[0]
         try:
             check_worker(cloche, pid)
             check_cgroup(pid)
@@ -100,13 +100,14 @@ def test_parked_worker_from_the_host(cloche):
     raise AssertionError("no parked worker stayed")
 
 
-def parked_default(pid):
-    """A worker without /tmp, blocked in read: parked under the default (or strict) policy."""
+def parked_default(cloche, pid):
+    """Blocked in read, and made by the zygote of the default policy."""
     try:
         with open(f"/proc/{pid}/syscall") as file:
             blocked = file.read().split()[0]
-        return blocked in ("0", "45") and len(os.listdir(f"/proc/{pid}/root")) == 0
-    except OSError:
+        [zygote] = cloche.zygote_of(pid)
+        return blocked in ("0", "45") and any(f" pid={zygote} policy=default " in line for line in cloche.log)
+    except (OSError, ValueError):
         return False
 
 
@@ -233,7 +234,7 @@ def test_slot_reuse_waits_for_the_old_process(own):
 
 def test_the_network_namespace_holds_a_down_loopback_only(cloche):
     cloche.call("def main(): return 1")
-    pid = wait_until(lambda: [w for w in cloche.workers() if parked_default(w)], what="a parked worker")[0]
+    pid = wait_until(lambda: [w for w in cloche.workers() if parked_default(cloche, w)], what="a parked worker")[0]
     lines = pathlib.Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
     assert [line.split(":")[0].strip() for line in lines] == ["lo"]
     assert pathlib.Path(f"/proc/{pid}/net/tcp").read_text().count("\n") == 1

@@ -62,18 +62,34 @@ TENANTS = {
     "tenants.*.tokens.*.id": "test_token_cli.py::test_revocation_takes_one_entry_out",
     "tenants.*.tokens.*.hash": "test_tenants.py::test_rotated_token_takes_the_place_of_the_old_one",
     "tenants.*.tokens.*.scopes": "test_tenants.py::test_a_token_opens_what_its_scopes_say",
+    "tenants.*.certificates": "test_tls.py::test_certificate_that_is_taken_away_opens_nothing_any_more",
+    "tenants.*.certificates.*.id": "test_tls.py::test_certificate_has_the_scopes_of_its_entry",
+    "tenants.*.certificates.*.fingerprint": "test_tls.py::test_certificate_is_a_key_of_its_tenant",
+    "tenants.*.certificates.*.scopes": "test_tls.py::test_certificate_has_the_scopes_of_its_entry",
     "tenants.*.quota": "test_tenants.py::test_new_quota_is_in_force_with_the_reload",
     **{f"tenants.*.quota.{name}": test for name, test in QUOTA.items()},
     "tenants.*.functions_dir": "test_functions_dir.py::test_directory_is_served_and_watched",
 }
+OPTIONS = ("drain", "log", "audit", "jails", "buffers", "keep", "store")  # each is flipped as an option elsewhere
+SERVICE = {
+    "version": "test_tls_start.py::test_settings_that_are_wrong_refuse_the_start",
+    "listen": "test_tls_start.py::test_command_line_wins_over_the_file",
+    "plain_text_beyond_loopback": "test_tls_start.py::test_the_word_is_enough",
+    "tls": "test_tls_start.py::test_other_machines_need_tls_or_a_word",
+    "tls.certificate": "test_tls.py::test_renewal_under_load_loses_no_request",
+    "tls.key": "test_tls_start.py::test_pair_that_is_not_good_refuses_the_start",
+    "tls.client_ca": "test_tls.py::test_certificate_that_does_not_verify_ends_the_handshake",
+    **{name: "test_tls_start.py::test_each_setting_stands_for_its_option" for name in OPTIONS},
+}
 
 
 def sections():
-    """{"policy" or "tenants": the keys that may be given a value}"""
+    """{"policy", "tenants" or "service": the keys that may be given a value}"""
     shown = subprocess.run([BIN / "cloche-policyc", "reference"], capture_output=True, text=True, check=True).stdout
     policy, rest = shown.split("\n## Tiers\n")
+    tenants, service = rest.split("\n## Tenants\n")[1].split("\n## The service\n")
     return {name: re.findall(r"^- \*\*`([a-z_.*]+)`\*\*: ", text, re.M)
-            for name, text in (("policy", policy), ("tenants", rest.split("\n## Tenants\n")[1]))}
+            for name, text in (("policy", policy), ("tenants", tenants), ("service", service))}
 
 
 def has_function(test):
@@ -82,10 +98,10 @@ def has_function(test):
     return re.search(form.format(function), (ROOT / "tests" / folder / name).read_text(), re.M)
 
 
-@pytest.mark.parametrize("section, tests", [("policy", POLICY), ("tenants", TENANTS)])
+@pytest.mark.parametrize("section, tests", [("policy", POLICY), ("tenants", TENANTS), ("service", SERVICE)])
 def test_each_key_is_flipped_by_a_test(section, tests):
     keys = sections()[section]
-    assert len(keys) == len(set(keys)) > 15
+    assert len(keys) == len(set(keys)) >= 14
     assert [key for key in keys if key not in tests] == [], "keys without a test"
     assert [key for key in tests if key not in keys] == [], "tests of keys that there are not"
     assert [test for test in tests.values() if not has_function(test)] == []

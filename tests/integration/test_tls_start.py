@@ -2,6 +2,7 @@
 """cloche.yaml and the files that it names, at the start: what is wrong is said in one sentence."""
 
 import os
+import pathlib
 import re
 import subprocess
 
@@ -14,6 +15,12 @@ from service import BIN, SLOW, Service
 def pair(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
     return pki.signed(folder, "good", pki.authority(folder, "authority"))
+
+
+STAND_FOR = [  # key, what is written, what cloched is told
+    ("drain", "7s", "7000"), ("log", "warn", "warn"), ("audit", "required", "required"), ("jails", "9", "9"),
+    ("buffers", "64Mi", "64Mi"), ("keep", "1h,50", "1h,50"), ("store", "2Gi,1Gi", "2Gi,1Gi"),
+]
 
 
 def write(folder, settings="", pair=None):
@@ -112,6 +119,15 @@ def test_command_line_wins_over_the_file(tmp_path):
     with Service(config=tmp_path / "config", args=["--log", "info"]) as service:
         assert not service.url.endswith(":1")
         assert any(" info " in line for line in service.log)
+
+
+def test_each_setting_stands_for_its_option(tmp_path):
+    write(tmp_path, "".join(f"{name}: {said}\n" for name, said, _ in STAND_FOR))
+    with Service(config=tmp_path / "config") as service:
+        words = pathlib.Path(f"/proc/{service.pid}/cmdline").read_text().split("\0")
+        said = dict(zip(words[1::2], words[2::2]))
+        assert {name: said[f"--{name}"] for name, _, _ in STAND_FOR} == {name: value for name, _, value in STAND_FOR}
+        assert service.call("def main(): return 1")["result"] == 1
 
 
 def test_settings_of_somebody_else_refuse_the_start(tmp_path):
