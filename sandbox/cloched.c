@@ -102,7 +102,7 @@ void cl_daemon_check_ready(struct cl_daemon *daemon)
         return;
     daemon->is_ready = true;
     cl_log_say(CL_INFO, "ready on http%s://%s",
-               strcmp(daemon->options.tls, "on") == 0 ? "s" : "", daemon->state.address);
+               strcmp(daemon->options.tls, "on") == 0 ? "s" : "", daemon->options.listen);
     cl_state_notify("READY=1");
 }
 
@@ -219,9 +219,8 @@ static int prepare(struct cl_daemon *daemon, struct cl_err *err)
         cl_state_open(state, daemon->options.state, err) < 0 ||
         (state->range = cl_idmap_claim(&daemon->uid_base, err)) < 0)
         return -1;
-    if (!daemon->options.self_test &&
-        (cl_state_listen(state, daemon->options.listen, err) < 0 ||
-         cl_state_store(state, daemon->uid_base + 1, err) < 0))
+    if (!daemon->options.self_test && (cl_state_listen(state, err) < 0 ||
+                                       cl_state_store(state, daemon->uid_base + 1, err) < 0))
         return -1;
     if (cl_cgroup_find(&daemon->cgroups, state->instance, err) < 0)
         return -1;

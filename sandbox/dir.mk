@@ -21,7 +21,7 @@ cloche-prover_SRC := $(PROVE_SRC)
 # Everything but main, with the test in the place of the processes.
 DAEMON_SRC := $(filter-out sandbox/cloched.c,$(cloched_SRC)) tests/support/daemon_rig.c
 DAEMON_TESTS := test_monitor test_monitor_session test_monitor_spam test_pool test_reap test_front test_judgement test_state
-UNIT += $(DAEMON_TESTS) test_prove test_sources test_owned test_edits test_loop test_cgroup test_sweep
+UNIT += $(DAEMON_TESTS) test_listen test_prove test_sources test_owned test_edits test_loop test_cgroup test_sweep
 
 define daemon_test
 $(1)_SRC := $$(DAEMON_SRC)
@@ -29,6 +29,8 @@ $(1)_LIBS := -lcap
 endef
 $(foreach t,$(DAEMON_TESTS),$(eval $(call daemon_test,$(t))))
 
+test_listen_SRC := sandbox/begin/listen.c sandbox/state.c sandbox/shed.c
+test_listen_LIBS := -lcap
 test_prove_SRC := $(filter-out sandbox/prove/prover.c,$(PROVE_SRC))
 test_sources_SRC := $(filter-out sandbox/load/loader.c,$(LOAD_SRC))
 test_owned_SRC := sandbox/load/owned.c

@@ -6,7 +6,6 @@
  */
 #include "sandbox/state.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -30,19 +29,19 @@
 
 #define CAPABILITIES "cap_sys_admin,cap_setuid,cap_setgid,cap_kill,cap_net_admin,cap_chown"
 
-enum { BACKLOG = 1024, LOCK_RETRY_MS = 20, LOCK_WAIT_MS = 4000 };
+enum { LOCK_RETRY_MS = 20, LOCK_WAIT_MS = 4000 };
 
 static char notify_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
 /* Whatever was closed of the standard streams is not left to what is opened next. */
-static int open_null(void)
+static int fill_streams(void)
 {
     int fd;
 
     do {
         fd = open("/dev/null", O_RDWR);
     } while (fd >= 0 && fd <= STDERR_FILENO);
-    return fd;
+    return fd < 0 ? -1 : close(fd);
 }
 
 static int set_limits(struct cl_err *err)
@@ -71,7 +70,7 @@ int cl_state_process(struct cl_err *err)
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL); /* an inherited SIG_IGN of SIGCHLD would lose exit statuses */
     signal(SIGPIPE, SIG_IGN);    /* a log reader that went away is no reason to die */
-    if (open_null() < 0 || close_range(STDERR_FILENO + 1, ~0u, 0) < 0)
+    if (fill_streams() < 0 || close_range(CL_STATE_LISTENER + 1, ~0u, 0) < 0)
         return cl_fail(err, CL_E_SYS, "set up descriptors");
     if (setgroups(0, NULL) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -185,52 +184,15 @@ int cl_state_store(struct cl_state *state, uid_t uid, struct cl_err *err)
     return 0;
 }
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
-/* "127.0.0.1:8420" or "[::1]:8420" */
-static int parse_address(const char *text, union address *address, struct cl_err *err)
+int cl_state_listen(struct cl_state *state, struct cl_err *err)
 {
-    char plain[64] = "", port[8] = "";
-    bool is_v6 = text[0] == '[';
-    int end = 0;
+    int listens = 0;
+    socklen_t size = sizeof(listens);
 
-    sscanf(text, is_v6 ? "[%63[^]]]:%5[0-9]%n" : "%63[^:]:%5[0-9]%n", plain, port, &end);
-    address->any.sa_family = is_v6 ? AF_INET6 : AF_INET;
-    void *place = is_v6 ? (void *)&address->v6.sin6_addr : (void *)&address->v4.sin_addr;
-    if (end == 0 || text[end] != '\0' || atoi(port) > 65535 ||
-        inet_pton(address->any.sa_family, plain, place) != 1)
-        return cl_fail(err, CL_E_INPUT,
-                       "--listen %s: an address like 127.0.0.1:8420 or [::1]:8420 is wanted",
-                       text);
-    address->v4.sin_port = htons((uint16_t)atoi(port)); /* the same place in both */
-    return 0;
-}
-
-int cl_state_listen(struct cl_state *state, const char *address, struct cl_err *err)
-{
-    union address bound = { 0 };
-    socklen_t size = sizeof(bound);
-    const int one = 1;
-
-    if (parse_address(address, &bound, err) < 0)
-        return -1;
-    state->listener =
-        socket(bound.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (state->listener < 0)
-        return cl_fail(err, CL_E_SYS, "--listen %s: make a socket", address);
-    if (setsockopt(state->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-        bind(state->listener, &bound.any, size) < 0 || listen(state->listener, BACKLOG) < 0 ||
-        getsockname(state->listener, &bound.any, &size) < 0)
-        return cl_fail(err, CL_E_SYS,
-                       errno == EADDRINUSE ? "%s is in use by another program"
-                                           : "cannot listen on %s",
-                       address);
-    snprintf(state->address, sizeof(state->address), "%.*s:%u",
-             (int)(strrchr(address, ':') - address), address, ntohs(bound.v4.sin_port));
+    if (getsockopt(CL_STATE_LISTENER, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 ||
+        !listens || fcntl(CL_STATE_LISTENER, F_SETFD, FD_CLOEXEC) < 0)
+        return cl_fail(err, CL_E_SYS, "cloche-begin left no socket to listen on");
+    state->listener = CL_STATE_LISTENER;
     return 0;
 }
 

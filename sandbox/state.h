@@ -11,16 +11,19 @@
 
 #include "sandbox/base/err.h"
 
-enum { CL_STATE_INSTANCE_SIZE = 9 };
+enum {
+    CL_STATE_INSTANCE_SIZE = 9,
+    CL_STATE_LISTENER =
+        3, /* where cloche-begin leaves the socket; by --self-test nothing is there */
+};
 
 struct cl_state {
     int dir;
     int lock;                              /* held: one cloched per state directory */
-    int listener;                          /* made here, so that it outlives every API */
+    int listener;                          /* outlives every API */
     int range;                             /* the lock of cl_idmap_claim */
     int store;                             /* what the API keeps, a directory of its own */
     char instance[CL_STATE_INSTANCE_SIZE]; /* names cgroups; a hash of the directory's path */
-    char address[80];                      /* what is listened on, as in a URL */
 };
 
 /* Descriptors, signals, environment, limits: whatever started cloched leaves nothing behind. */
@@ -30,8 +33,8 @@ int cl_state_open(struct cl_state *state, const char *path, struct cl_err *err);
 /* Makes the directory "store" and all in it the API's, whose uid may be another one than last
  * time. Nobody else may be able to touch it yet. */
 int cl_state_store(struct cl_state *state, uid_t uid, struct cl_err *err);
-/* "ADDRESS:PORT", IPv6 in brackets; port 0 picks one. */
-int cl_state_listen(struct cl_state *state, const char *address, struct cl_err *err);
+/* Takes the socket that cloche-begin made. */
+int cl_state_listen(struct cl_state *state, struct cl_err *err);
 /* Cuts capabilities to what cloched is bounded to, for good. SETPCAP stays permitted, never
  * effective, for children to empty their bounding sets. */
 int cl_state_confine(struct cl_err *err);

@@ -6,7 +6,6 @@
  * Runs in: cloche-begin, in cloched's place and with all that it was given, until it execs cloched.
  * Trusts: the command line; root's files; of the compiled cloche.yaml what cl_settings_open checks.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -20,7 +19,9 @@
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
 #include "sandbox/begin/begin.h"
+#include "sandbox/begin/listen.h"
 #include "sandbox/load/settings.h"
+#include "sandbox/state.h"
 
 #ifndef CL_VERSION
 #define CL_VERSION "0.1.0"
@@ -83,6 +84,7 @@ static const struct option {
 };
 
 static const char *given[OPTION_COUNT];
+static struct cl_listen place;
 
 static void print_usage(void)
 {
@@ -167,33 +169,19 @@ static int check_drain(struct cl_err *err)
                    given[DRAIN]);
 }
 
-/* Whether it names this machine and no other; what is no address cloched refuses. */
-static bool is_loopback(const char *listen)
-{
-    char plain[INET6_ADDRSTRLEN] = "";
-    struct in6_addr v6;
-    struct in_addr v4;
-
-    sscanf(listen, listen[0] == '[' ? "[%45[^]]" : "%45[^:]", plain);
-    if (inet_pton(AF_INET, plain, &v4) == 1)
-        return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
-    if (inet_pton(AF_INET6, plain, &v6) != 1)
-        return true;
-    return IN6_IS_ADDR_LOOPBACK(&v6) ||
-           (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == IN_LOOPBACKNET);
-}
-
 static int check(bool has_tls, struct cl_err *err)
 {
     const char *jails = given[JAILS];
 
+    if (cl_listen_parse(given[LISTEN], &place, err) < 0)
+        return -1;
     if (cl_log_level_parse(given[LOG]) < 0)
         return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info, debug, or info,json",
                        given[LOG]);
     if (strspn(jails, "0123456789") != strlen(jails) || strlen(jails) > 4 || atoi(jails) < 1 ||
         atoi(jails) > JAILS_MAX)
         return cl_fail(err, CL_E_INPUT, "--jails %s: a number from 1 to %d", jails, JAILS_MAX);
-    if (!has_tls && !given[PLAIN] && !given[SELF_TEST] && !is_loopback(given[LISTEN]))
+    if (!has_tls && !given[PLAIN] && !given[SELF_TEST] && !cl_listen_is_loopback(&place))
         return cl_fail(err, CL_E_DENIED,
                        "--listen %s: beyond this machine only with tls in cloche.yaml, or with "
                        "%s: tokens and code are there for all to read",
@@ -202,6 +190,29 @@ static int check(bool has_tls, struct cl_err *err)
 }
 
 /* ----------------------------------------------------------------------------------- start */
+
+/* What waits for cloched at its descriptor, and nothing else may: the socket, so that cloched reads
+ * no address. Who is not root is told so by cloched, first of all. */
+static int leave_listener(struct cl_err *err)
+{
+    cl_close_auto int made = -1;
+
+    if (given[SELF_TEST] || geteuid() != 0) {
+        close(CL_STATE_LISTENER);
+        return 0;
+    }
+    made = cl_listen_open(given[LISTEN], &place, err);
+    if (made < 0)
+        return -1;
+    given[LISTEN] = place.text;
+    /* To the same number dup2 would leave it to be closed by exec. */
+    cl_close_auto int moved = fcntl(made, F_DUPFD_CLOEXEC, CL_STATE_LISTENER + 1);
+    if (moved < 0 || dup2(moved, CL_STATE_LISTENER) < 0)
+        return cl_fail(err, CL_E_SYS, "keep the socket for cloched");
+    if (made == CL_STATE_LISTENER)
+        cl_take_fd(&made);
+    return 0;
+}
 
 /* Pairs of name and value; --begun first, so that cloched does not come back here. */
 static int start_cloched(const char *self, bool has_tls, struct cl_err *err)
@@ -216,6 +227,8 @@ static int start_cloched(const char *self, bool has_tls, struct cl_err *err)
         return cl_fail(err, CL_E_INPUT, "cloche-begin is started by cloched");
     path[length] = '\0';
     close(atoi(self));
+    if (leave_listener(err) < 0)
+        return -1;
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (!given[i] || i == PLAIN)
             continue;

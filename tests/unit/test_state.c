@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state directory, its lock, and the address to listen on.
+ * The state directory, its lock and its store.
  * Runs in: tests only.
  * Trusts: -
  */
@@ -31,7 +31,7 @@ static int setup(void **state)
         return 0;
     strcpy(folder, "/tmp/state.XXXXXX");
     assert_non_null(mkdtemp(folder));
-    kept = (struct cl_state){ -1, -1, -1, -1, -1, "", "" };
+    kept = (struct cl_state){ -1, -1, -1, -1, -1, "" };
     return 0;
 }
 
@@ -65,7 +65,7 @@ static void directory_that_others_may_write_is_refused(void **state)
 /* What a second process gets, and how soon. */
 static int open_elsewhere(uint64_t *took_us)
 {
-    struct cl_state other = { -1, -1, -1, -1, -1, "", "" };
+    struct cl_state other = { -1, -1, -1, -1, -1, "" };
     uint64_t since = cl_clock_us();
     int status = 0;
     pid_t pid = fork();
@@ -134,43 +134,6 @@ static void instance_is_named_by_the_directory(void **state)
     close_all(&kept);
     assert_works(cl_state_open(&kept, folder, &err), &err);
     assert_string_equal(kept.instance, name);
-}
-
-static void port_zero_picks_one_and_a_taken_one_is_refused(void **state)
-{
-    struct cl_state other = { -1, -1, -1, -1, -1, "", "" };
-
-    (void)state;
-    assert_works(cl_state_listen(&kept, "127.0.0.1:0", &err), &err);
-    assert_memory_equal(kept.address, "127.0.0.1:", 10);
-    assert_true(atoi(kept.address + 10) > 0);
-    assert_fails(cl_state_listen(&other, kept.address, &err), &err, CL_E_SYS);
-    assert_non_null(strstr(err.text, "in use"));
-    close_all(&other);
-    close_all(&kept);
-}
-
-static void addresses_that_are_none_are_refused(void **state)
-{
-    static const char *const bad[] = {
-        "",
-        "127.0.0.1",
-        "127.0.0.1:",
-        ":80",
-        "127.0.0.1:x",
-        "127.0.0.1:65536",
-        "::1:80",
-        "[::1]",
-        "[::1:80",
-        "[]:80",
-        "localhost:80",
-        "127.0.0.1:-1",
-        "127.0.0.1:080000",
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_fails(cl_state_listen(&kept, bad[i], &err), &err, CL_E_INPUT);
 }
 
 /* As under a service manager: root, but without the right to pass by modes. */
@@ -266,8 +229,6 @@ int main(void)
         CASE(second_holder_of_the_lock_is_refused_at_once),
         CASE(lock_of_a_sweeper_is_waited_for),
         CASE(instance_is_named_by_the_directory),
-        CASE(port_zero_picks_one_and_a_taken_one_is_refused),
-        CASE(addresses_that_are_none_are_refused),
         CASE(the_store_is_given_to_whoever_the_api_is),
         CASE(a_store_that_cannot_be_given_is_refused),
     };
