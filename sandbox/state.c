@@ -25,6 +25,7 @@
 
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/wirenames.h"
 #include "sandbox/shed.h"
 
 #define CAPABILITIES "cap_sys_admin,cap_setuid,cap_setgid,cap_kill,cap_net_admin,cap_chown"
@@ -70,7 +71,7 @@ int cl_state_process(struct cl_err *err)
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL); /* an inherited SIG_IGN of SIGCHLD would lose exit statuses */
     signal(SIGPIPE, SIG_IGN);    /* a log reader that went away is no reason to die */
-    if (fill_streams() < 0 || close_range(CL_STATE_LISTENER + 1, ~0u, 0) < 0)
+    if (fill_streams() < 0 || close_range(CL_BEGUN_FD + 1, ~0u, 0) < 0)
         return cl_fail(err, CL_E_SYS, "set up descriptors");
     if (setgroups(0, NULL) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -189,10 +190,10 @@ int cl_state_listen(struct cl_state *state, struct cl_err *err)
     int listens = 0;
     socklen_t size = sizeof(listens);
 
-    if (getsockopt(CL_STATE_LISTENER, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 ||
-        !listens || fcntl(CL_STATE_LISTENER, F_SETFD, FD_CLOEXEC) < 0)
+    if (getsockopt(CL_BEGUN_FD, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens ||
+        fcntl(CL_BEGUN_FD, F_SETFD, FD_CLOEXEC) < 0)
         return cl_fail(err, CL_E_SYS, "cloche-begin left no socket to listen on");
-    state->listener = CL_STATE_LISTENER;
+    state->listener = CL_BEGUN_FD;
     return 0;
 }
 

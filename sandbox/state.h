@@ -11,11 +11,7 @@
 
 #include "sandbox/base/err.h"
 
-enum {
-    CL_STATE_INSTANCE_SIZE = 9,
-    CL_STATE_LISTENER =
-        3, /* where cloche-begin leaves the socket; by --self-test nothing is there */
-};
+enum { CL_STATE_INSTANCE_SIZE = 9 };
 
 struct cl_state {
     int dir;

@@ -9,6 +9,7 @@ enum {
     CL_WIRE_VERSION = 1,
     CL_NAME_MAX = 64,  /* a policy's, tenant's, entry's name with its NUL */
     CL_CONTROL_FD = 3, /* the control socket of API, zygote and policyc */
+    CL_BEGUN_FD = 3,   /* the listening socket that cloche-begin leaves cloched */
     CL_MSG_MAX = 1024, /* most bytes of one control message */
 };
 

@@ -18,10 +18,10 @@
 
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/wire.h"
 #include "sandbox/begin/begin.h"
 #include "sandbox/begin/listen.h"
 #include "sandbox/load/settings.h"
-#include "sandbox/state.h"
 
 #ifndef CL_VERSION
 #define CL_VERSION "0.1.0"
@@ -198,7 +198,7 @@ static int leave_listener(struct cl_err *err)
     cl_close_auto int made = -1;
 
     if (given[SELF_TEST] || geteuid() != 0) {
-        close(CL_STATE_LISTENER);
+        close(CL_BEGUN_FD);
         return 0;
     }
     made = cl_listen_open(given[LISTEN], &place, err);
@@ -206,10 +206,10 @@ static int leave_listener(struct cl_err *err)
         return -1;
     given[LISTEN] = place.text;
     /* To the same number dup2 would leave it to be closed by exec. */
-    cl_close_auto int moved = fcntl(made, F_DUPFD_CLOEXEC, CL_STATE_LISTENER + 1);
-    if (moved < 0 || dup2(moved, CL_STATE_LISTENER) < 0)
+    cl_close_auto int moved = fcntl(made, F_DUPFD_CLOEXEC, CL_BEGUN_FD + 1);
+    if (moved < 0 || dup2(moved, CL_BEGUN_FD) < 0)
         return cl_fail(err, CL_E_SYS, "keep the socket for cloched");
-    if (made == CL_STATE_LISTENER)
+    if (made == CL_BEGUN_FD)
         cl_take_fd(&made);
     return 0;
 }

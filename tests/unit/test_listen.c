@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "sandbox/base/own.h"
+#include "sandbox/base/wirenames.h"
 #include "sandbox/begin/listen.h"
 #include "sandbox/state.h"
 
@@ -92,15 +93,15 @@ static void cloched_takes_a_listening_socket_and_nothing_else(void **state)
     assert_works(made, &err);
     const int kept = fcntl(made, F_DUPFD_CLOEXEC, 50);
 
-    dup2(file, CL_STATE_LISTENER);
+    dup2(file, CL_BEGUN_FD);
     assert_fails(cl_state_listen(&taken, &err), &err, CL_E_SYS);
-    dup2(plain, CL_STATE_LISTENER);
+    dup2(plain, CL_BEGUN_FD);
     assert_fails(cl_state_listen(&taken, &err), &err, CL_E_SYS);
     assert_int_equal(taken.listener, -1);
-    dup2(kept, CL_STATE_LISTENER);
+    dup2(kept, CL_BEGUN_FD);
     assert_works(cl_state_listen(&taken, &err), &err);
-    assert_int_equal(taken.listener, CL_STATE_LISTENER);
-    assert_int_equal(fcntl(CL_STATE_LISTENER, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(taken.listener, CL_BEGUN_FD);
+    assert_int_equal(fcntl(CL_BEGUN_FD, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     close(kept);
 }
 
