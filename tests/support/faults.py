@@ -73,7 +73,7 @@ def check_jail(service, pid, seconds=2):
 
 def check_jails(service):
     """All that are parked just now. How many."""
-    parked = [pid for pid in service.workers() if parked_default(pid)]
+    parked = [pid for pid in service.workers() if parked_default(service, pid)]
     for pid in parked:
         check_jail(service, pid)
     return len(parked)
