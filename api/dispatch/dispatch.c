@@ -70,6 +70,8 @@ void cl_dispatch_free(struct cl_dispatch *dispatch)
         while (dispatch->jobs.slots[i].value)
             cl_job_free(dispatch, dispatch->jobs.slots[i].value);
     }
+    cl_list_each (node, keep, &dispatch->held)
+        cl_list_unlink(node); /* of tenants, who stay */
     cl_idtable_fini(&dispatch->jobs);
     cl_idtable_fini(&dispatch->spares);
     event_free(dispatch->late);

@@ -76,6 +76,7 @@ static const struct cl_cgroup_ops air = {
     .slot_prepare = slot_prepare,
     .slot_limit = slot_limit,
     .slot_reset = slot_reset,
+    .memory_now = "none", /* no such file: nothing is held */
 };
 
 /* --------------------------------------------------------------------------------- the rest */
