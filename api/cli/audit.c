@@ -211,7 +211,8 @@ static int ask_service(const struct asked *asked, char head[CL_AUDIT_HEAD], stru
     if (!at ||
         (size_t)((const char *)answer.body.bytes + answer.body.length - at) < 8 + CL_AUDIT_HEAD)
         return cl_fail(err, CL_E_LOST, "this service keeps no audit log");
-    snprintf(head, CL_AUDIT_HEAD, "%s", at + 8);
+    memcpy(head, at + 8, CL_AUDIT_HEAD - 1); /* no text: the answer has no NUL at its end */
+    head[CL_AUDIT_HEAD - 1] = '\0';
     return 0;
 }
 

@@ -4,7 +4,7 @@
 import os
 import re
 
-from service import status, wait_until
+from service import NEEDS_CAGE, status, wait_until
 
 RUN = "def main(): return 1"
 # What an event loop over inherited sockets and the store's files have; nothing of the host's tree.
@@ -26,6 +26,7 @@ def descriptors(pid):
     return found
 
 
+@NEEDS_CAGE
 def test_every_thread_is_filtered_and_has_no_privilege(cloche):
     pid = api_of(cloche)
     threads = os.listdir(f"/proc/{pid}/task")
@@ -56,6 +57,7 @@ def test_it_holds_its_sockets_and_the_store_and_no_other_file(own):
     assert any(what.startswith(state + "/store") for what in other.values()), held
 
 
+@NEEDS_CAGE
 def test_what_it_must_not_give_away_is_locked(cloche):
     """The secret of the token table lies in memory that is never swapped, nor dumped, between pages of no right."""
     pid = api_of(cloche)
@@ -73,6 +75,7 @@ def test_no_page_of_it_is_writable_and_executable(cloche):
     assert not {one for one in rights if "w" in one and "x" in one}
 
 
+@NEEDS_CAGE
 def test_a_reload_reads_tokens_within_the_cage(own):
     """What is read anew while confined is read all the same: the token still opens, the secret is still locked."""
     pid = api_of(own)

@@ -188,7 +188,7 @@ def test_nothing_acknowledged_is_lost_when_parts_are_killed(kept, part):
         threads = [threading.Thread(target=client, args=(range(k, CALLS, 4),)) for k in range(4)]
         for thread in threads:
             thread.start()
-        time.sleep(random.uniform(0.05, 1.0))
+        time.sleep(random.uniform(0.05, 1.0) * SLOW)
         strike(kept, part)
         for thread in threads:
             thread.join()

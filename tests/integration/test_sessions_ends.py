@@ -9,7 +9,7 @@ import time
 
 import pytest
 from kept import COUNT, Kept, end_all, folder_with, serving, status, wait_until
-from service import Service
+from service import SLOW, Service
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ def test_a_call_that_waits_can_go_without_harm(kept):
     session = Kept(kept)
     session.result(COUNT)
     end = session.begin("import time\ndef main():\n    print('here')\n    time.sleep(1)\n    return 5")
-    other = kept.client(timeout=0.3)
+    other = kept.client(timeout=0.3 / SLOW)
     with pytest.raises(Exception):
         other.post("/v1/calls", json={"source": COUNT}, headers=session.head)
     other.close()

@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from service import Service, status, wait_until
+from service import NEEDS_CAGE, Service, status, wait_until
 
 ASYNC = {"Prefer": "respond-async"}
 NOBODY = 65534
@@ -180,6 +180,7 @@ def test_the_store_is_the_apis_alone(state):
         assert not any(entry.stat().st_mode & 0o077 for entry in found)
 
 
+@NEEDS_CAGE
 def test_both_threads_are_confined(state):
     with Service(state=state) as service:
         threads = api_threads(service)
