@@ -183,6 +183,7 @@ def test_the_store_is_the_apis_alone(state):
 @NEEDS_CAGE
 def test_both_threads_are_confined(state):
     with Service(state=state) as service:
+        put(service, "first")  # nothing of a client's is read before
         threads = api_threads(service)
         assert len(threads) == 2
         for thread in threads:
