@@ -10,10 +10,7 @@
 
 #include "api/metrics.h"
 #include "sandbox/base/own.h"
-
-#ifndef CL_VERSION
-#define CL_VERSION "0.1.0"
-#endif
+#include "sandbox/base/version.h"
 
 static const char *const classes[CL_METRICS_CLASSES] = { "1-9", "10-99", "100-999",
                                                          "1000-10000" };

@@ -56,8 +56,6 @@ extern const struct cl_store_caps cl_store_caps_default;
 struct cl_store *cl_store_open(int dir, const struct cl_store_caps *caps, struct cl_err *err);
 void cl_store_close(struct cl_store *store);
 
-int64_t cl_store_now(void); /* microseconds since 1970 */
-
 /* --------------------------------------------------------------------- transactions, upkeep */
 /* For storeq.c and for tests that have no queue. */
 

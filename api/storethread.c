@@ -12,6 +12,7 @@
 #include "api/storeq_impl.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
+#include "sandbox/base/utc.h"
 
 enum {
     GROUP_MOST = 512,         /* works of one transaction, so that the first is not kept long */
@@ -179,7 +180,7 @@ static void tidy(struct cl_storeq *queue, uint64_t now_us)
 
     if (now_us < queue->tidy_us)
         return;
-    more = cl_store_tidy(queue->store, cl_store_now(), &err);
+    more = cl_store_tidy(queue->store, cl_utc_us(), &err);
     if (more < 0)
         cl_log(CL_WARN, "store.tidy", "what=\"%s\"", err.text);
     queue->tidy_us = cl_clock_us() + (more > 0 ? TIDY_SOON_US : TIDY_LATER_US);

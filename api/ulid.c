@@ -7,9 +7,9 @@
 #include "api/ulid.h"
 
 #include <sodium.h>
-#include <time.h>
 
 #include "sandbox/base/clock.h"
+#include "sandbox/base/utc.h"
 
 static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -41,10 +41,7 @@ void cl_ulid_format(char text[CL_ULID_SIZE], uint64_t unix_ms, const uint8_t ran
 static uint64_t unix_ms(void)
 {
     static uint64_t last_ms, last_us;
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    const uint64_t now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    const uint64_t now_ms = (uint64_t)cl_utc_us() / 1000;
     const uint64_t now_us = cl_clock_us(), on_ms = last_ms + (now_us - last_us) / 1000;
     if (now_ms >= on_ms || last_ms == 0) {
         last_ms = now_ms;

@@ -7,7 +7,6 @@
 #include "policies/pack.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <string.h>
@@ -19,12 +18,13 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
+#include "sandbox/base/sealed.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
 
-enum { ALIGNMENT = 8, SEAL_TRIES = 20 };
+enum { ALIGNMENT = 8 };
 
 static void pack_numbers(const struct cl_spec *spec, struct cl_policy *policy)
 {
@@ -240,20 +240,6 @@ int cl_pack_make(const struct cl_spec *spec, struct cl_buf *buf, struct cl_err *
     return 0;
 }
 
-/* EBUSY while anything in the kernel holds one of its pages (migration, a memory monitor); each
- * try waits a sixth of a second for that to end. */
-static int seal(int file)
-{
-    const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-
-    for (int tries = 0; tries < SEAL_TRIES; tries++)
-        if (fcntl(file, F_ADD_SEALS, seals) == 0)
-            return 0;
-        else if (errno != EBUSY)
-            break;
-    return -1;
-}
-
 int cl_pack_seal(const struct cl_buf *buf, struct cl_err *err)
 {
     const unsigned flags = MFD_ALLOW_SEALING | MFD_CLOEXEC;
@@ -265,7 +251,5 @@ int cl_pack_seal(const struct cl_buf *buf, struct cl_err *err)
         return cl_fail(err, CL_E_SYS, "make a file for the policy");
     if (cl_file_write_all(file, buf->bytes, buf->length, err) < 0)
         return -1;
-    if (seal(file) < 0)
-        return cl_fail(err, CL_E_SYS, "seal the policy");
-    return cl_take_fd(&file);
+    return cl_seal(file, "policy", err) < 0 ? -1 : cl_take_fd(&file);
 }

@@ -15,6 +15,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 enum {
     RESEND_MS = 50,  /* until the store queue is asked again */
@@ -221,7 +222,7 @@ void cl_async_put(struct cl_async_call *call, int64_t not_before_us, bool in_fro
 {
     struct cl_async *async = call->async;
     const struct cl_tenant *tenant = cl_async_tenant(call);
-    const int64_t left_us = not_before_us ? not_before_us - cl_store_now() : 0;
+    const int64_t left_us = not_before_us ? not_before_us - cl_utc_us() : 0;
     struct timeval wait;
 
     call->state = CL_ASYNC_QUEUED;

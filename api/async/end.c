@@ -13,6 +13,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 enum { REFUSALS_MAX = 5, OWED_MAX = 4 << 10, EVENTS_MAX = 512 << 20, VERDICT_MAX = 16 };
 
@@ -176,7 +177,7 @@ static int work_finish(struct cl_store *store, void *arg, struct cl_err *err)
         .id = finish->op.id,
         .verdict = finish->verdict,
         .envelope = { finish->envelope.bytes, finish->envelope.length },
-        .ended_us = cl_store_now(),
+        .ended_us = cl_utc_us(),
     };
     struct cl_store_event event;
 

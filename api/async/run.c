@@ -13,6 +13,7 @@
 #include "api/async/impl.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 enum {
     BACK_MS = 250,      /* until a call that found no jail tries again */
@@ -85,7 +86,7 @@ static void go_back(struct cl_async_call *call, int64_t delay_ms)
 
     CL_CHECK(back);
     cl_async_op_init(&back->op, call, work_back, on_back);
-    back->not_before_us = cl_store_now() + delay_ms * 1000;
+    back->not_before_us = cl_utc_us() + delay_ms * 1000;
     back->text = (struct cl_buf)CL_BUF_INIT(CL_ASYNC_PENDING_MAX);
     if (call->run) {
         back->text = call->run->pending;
@@ -186,7 +187,7 @@ static int work_start(struct cl_store *store, void *arg, struct cl_err *err)
 {
     struct start *start = arg;
     const int started =
-        cl_store_call_start(store, start->op.tenant, start->op.id, cl_store_now(), err);
+        cl_store_call_start(store, start->op.tenant, start->op.id, cl_utc_us(), err);
 
     if (started < 0)
         return -1;
@@ -265,7 +266,7 @@ static void start_failed(struct cl_async_call *call, const struct cl_err *err)
 {
     cl_log(CL_WARN, "async.start", CL_ASYNC_TEXT " kind=%s what=\"%s\"", CL_ASYNC_OF(call),
            cl_err_kind_name(err->kind), err->text);
-    cl_async_put(call, cl_store_now() + BACK_MS * 1000, true);
+    cl_async_put(call, cl_utc_us() + BACK_MS * 1000, true);
 }
 
 /* Takes `start`. */

@@ -7,9 +7,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/async/impl.h"
+#include "sandbox/base/utc.h"
 
 static const char *const states[] = {
     [CL_STORE_QUEUED] = "queued",
@@ -42,16 +42,11 @@ unsigned cl_async_lane(int32_t stored)
 
 static int put_time(const char *name, int64_t us, struct cl_buf *out, struct cl_err *err)
 {
-    const time_t seconds = (time_t)(us / 1000000);
-    struct tm calendar;
-    char text[32];
+    char text[CL_UTC_SIZE];
 
     if (us == 0)
         return cl_buf_format(out, err, ",\"%s\":null", name);
-    gmtime_r(&seconds, &calendar);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &calendar);
-    return cl_buf_format(out, err, ",\"%s\":\"%s.%03dZ\"", name, text,
-                         (int)(us % 1000000 / 1000));
+    return cl_buf_format(out, err, ",\"%s\":\"%sZ\"", name, cl_utc_text(us, 3, text));
 }
 
 static int put_function(const char *function, struct cl_buf *out, struct cl_err *err)

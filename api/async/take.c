@@ -13,6 +13,7 @@
 #include "api/http1/exchange.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 enum { HASH_BYTES = 32, KEY_MAX = 256 };
 
@@ -68,7 +69,7 @@ static int work_insert(struct cl_store *store, void *arg, struct cl_err *err)
         .request = { entry->request.bytes, entry->request.length },
         .priority = cl_async_stored_priority(entry->lane),
         .retry = entry->may_retry,
-        .created_us = cl_store_now(),
+        .created_us = cl_utc_us(),
     };
     const int fresh = cl_store_call_insert(store, &call, take_first, entry, err);
 

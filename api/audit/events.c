@@ -8,17 +8,13 @@
 
 #include <inttypes.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "api/http1/exchange.h"
 #include "api/visit.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
-
-#ifndef CL_VERSION
-#define CL_VERSION "0.1.0"
-#endif
+#include "sandbox/base/version.h"
 
 enum { TEXT_MAX = 256 };
 

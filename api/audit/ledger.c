@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "api/audit/tail.h"
@@ -21,6 +20,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 enum {
     WAITING_MAX = 1 << 20, /* bytes of lines; ten seconds of many calls */
@@ -46,14 +46,6 @@ struct cl_audit {
     uint64_t lost, lost_untold;
     uint64_t head_told_us;
 };
-
-static uint64_t unix_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
 
 static void tell_head(struct cl_audit *audit)
 {
@@ -112,7 +104,7 @@ static bool has_room(const struct cl_audit *audit)
 static void open_line(const struct cl_audit *audit, struct cl_auditline *line,
                       const char *event)
 {
-    cl_auditline_open(line, audit->seq + 1, unix_us(), event);
+    cl_auditline_open(line, audit->seq + 1, cl_utc_us(), event);
 }
 
 /* That lines are missing is itself a line. */

@@ -13,6 +13,7 @@
 
 #include "api/json/text.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 #define CUT_MARK  ",\"cut\":true"
 #define HASH_MARK ",\"hash\":\""
@@ -27,34 +28,6 @@ enum {
 
 const char cl_audit_no_head[CL_AUDIT_HEAD] =
     "0000000000000000000000000000000000000000000000000000000000000000";
-
-/* ----------------------------------------------------------------------------------------- time */
-
-/* Howard Hinnant's civil-from-days: no time zone file is ever looked for. */
-static void put_date(int64_t days_since_1970, char *text, size_t size)
-{
-    const int64_t days = days_since_1970 + 719468;
-    const int64_t era = days / 146097, day = days % 146097;
-    const int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    const int64_t of_year = day - (365 * year + year / 4 - year / 100);
-    const int64_t month = (5 * of_year + 2) / 153; /* from March */
-
-    snprintf(text, size, "%04u-%02u-%02u",
-             (unsigned)(year + era * 400 + (month >= 10)) % 10000u,
-             (unsigned)(month < 10 ? month + 3 : month - 9),
-             (unsigned)(of_year - (153 * month + 2) / 5 + 1));
-}
-
-void cl_audit_time(uint64_t unix_us, char text[CL_AUDIT_TIME])
-{
-    const uint64_t second = unix_us / 1000000 % 86400;
-    char date[24];
-
-    put_date((int64_t)(unix_us / 1000000 / 86400), date, sizeof(date));
-    snprintf(text, CL_AUDIT_TIME, "%.10sT%02u:%02u:%02u.%03uZ", date,
-             (unsigned)(second / 3600) % 100u, (unsigned)(second / 60 % 60),
-             (unsigned)(second % 60), (unsigned)(unix_us / 1000 % 1000));
-}
 
 /* -------------------------------------------------------------------------------------- members */
 
@@ -82,17 +55,16 @@ static bool put_name(struct cl_auditline *line, const char *name)
            put(line, name, strlen(name)) && put(line, "\":", 2);
 }
 
-void cl_auditline_open(struct cl_auditline *line, uint64_t seq, uint64_t unix_us,
+void cl_auditline_open(struct cl_auditline *line, uint64_t seq, int64_t unix_us,
                        const char *event)
 {
-    char when[CL_AUDIT_TIME];
+    char when[CL_UTC_SIZE];
 
-    cl_audit_time(unix_us, when);
     line->depth = 0;
     line->is_cut = line->is_full = false;
     line->length = (size_t)snprintf(line->text, sizeof(line->text),
-                                    "{\"seq\":%" PRIu64 ",\"time\":\"%s\",\"event\":\"%s\"",
-                                    seq, when, event);
+                                    "{\"seq\":%" PRIu64 ",\"time\":\"%sZ\",\"event\":\"%s\"",
+                                    seq, cl_utc_text(unix_us, 3, when), event);
 }
 
 static uint32_t point_of(const unsigned char *at, size_t size)

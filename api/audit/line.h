@@ -23,8 +23,7 @@ enum {
     CL_AUDIT_LINE_MAX = 4096,
     CL_AUDIT_HASH = 32,
     CL_AUDIT_HEAD = 2 * CL_AUDIT_HASH + 1, /* a hash as text, with its NUL */
-    CL_AUDIT_TIME = 25,
-    CL_AUDIT_DEPTH = 3, /* objects inside the line's own */
+    CL_AUDIT_DEPTH = 3,                    /* objects inside the line's own */
 };
 
 /* Of the first file's first line; digits only. */
@@ -44,7 +43,7 @@ struct cl_auditline {
 };
 
 /* `event` and all names are ours. `unix_us` is a time of day. */
-void cl_auditline_open(struct cl_auditline *line, uint64_t seq, uint64_t unix_us,
+void cl_auditline_open(struct cl_auditline *line, uint64_t seq, int64_t unix_us,
                        const char *event);
 /* Any bytes; of more than `most` the first, and three dots. What is not printable ASCII is escaped,
  * and what is not UTF-8 becomes U+FFFD. */
@@ -64,7 +63,5 @@ void cl_auditline_seal(struct cl_auditline *line, char head[CL_AUDIT_HEAD]);
 /* The hash of a line whose bytes before `,"hash":` these are. */
 void cl_audit_hash(const char before[CL_AUDIT_HEAD], const char *bytes, size_t length,
                    char head[CL_AUDIT_HEAD]);
-/* "2026-01-31T12:00:00.123Z" */
-void cl_audit_time(uint64_t unix_us, char text[CL_AUDIT_TIME]);
 
 #endif

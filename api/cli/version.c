@@ -10,11 +10,12 @@
 
 #include "api/cli/verb.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/version.h"
 
 #ifdef CL_NO_GUARD /* runtime/guard.h */
-#define CL_VERSION "0.1.0 without the Python guard, for measuring only"
+#define BUILD " without the Python guard, for measuring only"
 #else
-#define CL_VERSION "0.1.0"
+#define BUILD ""
 #endif
 
 static const struct cl_option options[] = { CL_OPTION_OUTPUT };
@@ -28,7 +29,7 @@ static int run(const struct cl_args *args)
         return cl_verb_fail(CL_EXIT_USAGE, "%s", err.text);
     printf(as_json ? "{\"version\":\"%s\",\"json_c\":\"%s\",\"curl\":\"%s\"}\n"
                    : "cloche %s (json-c %s, curl %s)\n",
-           CL_VERSION, json_c_version(), curl_version_info(CURLVERSION_NOW)->version);
+           CL_VERSION BUILD, json_c_version(), curl_version_info(CURLVERSION_NOW)->version);
     return CL_EXIT_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "api/storeq.h"
 #include "api/visit.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 /* ----------------------------------------------------------------------------- store thread */
 
@@ -244,7 +245,7 @@ void cl_modbatch_keep(struct cl_modbatch *batch)
     struct cl_err err = CL_ERR_INIT;
     size_t bytes = 0;
 
-    batch->now_us = cl_store_now();
+    batch->now_us = cl_utc_us();
     list_pruned(batch);
     for (size_t i = 0; i < batch->count; i++)
         bytes += batch->files[i].source.length + batch->files[i].code.length;

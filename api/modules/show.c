@@ -7,10 +7,10 @@
 #include "api/modules/show.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "api/modules/row.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 static int put_key_text(struct cl_buf *out, const char *key, const char *text,
                         struct cl_err *err)
@@ -22,14 +22,9 @@ static int put_key_text(struct cl_buf *out, const char *key, const char *text,
 
 static int put_time(struct cl_buf *out, const char *key, int64_t us, struct cl_err *err)
 {
-    const time_t seconds = us / 1000000;
-    struct tm parts;
-    char text[32];
+    char text[CL_UTC_SIZE];
 
-    if (!gmtime_r(&seconds, &parts) ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-        return cl_fail(err, CL_E_LOST, "a time that is none");
-    return put_key_text(out, key, text, err);
+    return cl_buf_format(out, err, ",\"%s\":\"%sZ\"", key, cl_utc_text(us, 0, text));
 }
 
 static int put_head(struct cl_buf *out, const struct cl_module *module, struct cl_err *err)

@@ -13,23 +13,11 @@
 #include "api/visit.h"
 #include "policies/tenant.h"
 #include "sandbox/base/own.h"
-
-#ifndef CL_VERSION
-#define CL_VERSION "0.1.0"
-#endif
+#include "sandbox/base/version.h"
 
 enum { DOCUMENT_MAX = 1 << 20, HASH_BYTES = 16, WORD_MAX = 64 };
 
 #define PUT(...) (cl_buf_format(out, err, __VA_ARGS__) < 0)
-
-static const struct {
-    uint32_t scope;
-    const char *name;
-} scopes[] = {
-    { CL_SCOPE_CALL, "call" },           { CL_SCOPE_MODULES, "modules" },
-    { CL_SCOPE_WORKFLOWS, "workflows" }, { CL_SCOPE_POLICIES_READ, "policies:read" },
-    { CL_SCOPE_ADMIN, "admin" },
-};
 
 /* What a body may be called, of each bit of `takes`. */
 static const struct {
@@ -168,16 +156,17 @@ static int put_responses(const struct cl_route *route, const struct cl_operation
 
 static int put_security(const struct cl_route *route, struct cl_buf *out, struct cl_err *err)
 {
-    const char *before = "";
+    const char *before = "", *words = CL_SCOPE_WORDS;
+    char word[WORD_MAX];
 
     if (route->auth == CL_ROUTE_OPEN)
         return cl_buf_put_text(out, ",\"security\":[]", err);
     if (PUT(",\"security\":[{\"token\":["))
         return -1;
-    for (size_t i = 0; i < CL_COUNT(scopes); i++) {
-        if (!(route->scope & scopes[i].scope))
+    for (uint32_t scope = 1; next_word(&words, word); scope <<= 1) {
+        if (!(route->scope & scope))
             continue;
-        if (PUT("%s\"%s\"", before, scopes[i].name))
+        if (PUT("%s\"%s\"", before, word))
             return -1;
         before = ",";
     }

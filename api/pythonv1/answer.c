@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 void cl_v1_outcome_fini(struct cl_v1_outcome *outcome)
 {
@@ -55,12 +56,13 @@ static int put_text(struct cl_v1_writer *w, const char *key, struct cl_json text
                               &w->err);
 }
 
+/* With microseconds and no zone, as Python's isoformat() has it. */
 static int put_stamp(struct cl_v1_writer *w)
 {
-    char stamp[CL_V1_STAMP_MAX];
+    char stamp[CL_UTC_SIZE];
 
-    cl_v1_stamp(stamp);
-    return cl_buf_format(&w->outcome->json, &w->err, ",\"timestamp\":\"%s\"", stamp);
+    return cl_buf_format(&w->outcome->json, &w->err, ",\"timestamp\":\"%s\"",
+                         cl_utc_text(cl_utc_us(), 6, stamp));
 }
 
 /* The last word of "json.decoder.JSONDecodeError" or "f.<locals>.E". */

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "sandbox/base/own.h"
 
@@ -133,18 +132,6 @@ bool cl_v1_plain(struct cl_json string, char *text, size_t size)
     if (plain.length == 0)
         return true;
     return cl_v1_plain_text((const char *)plain.bytes, plain.length, text, size);
-}
-
-void cl_v1_stamp(char stamp[CL_V1_STAMP_MAX])
-{
-    struct timespec now;
-    struct tm parts;
-    char seconds[24];
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &parts);
-    strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(stamp, CL_V1_STAMP_MAX, "%s.%06u", seconds, (unsigned)(now.tv_nsec / 1000));
 }
 
 struct cl_json cl_v1_member(struct cl_json object, const char *name)

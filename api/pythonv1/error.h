@@ -9,7 +9,7 @@
 #include "api/pythonv1/pythonv1.h"
 #include "sandbox/base/buf.h"
 
-enum { CL_V1_MESSAGE_MAX = 1024, CL_V1_NAME_MAX = 128, CL_V1_STAMP_MAX = 32 };
+enum { CL_V1_MESSAGE_MAX = 1024, CL_V1_NAME_MAX = 128 };
 
 struct cl_v1_fault {
     int32_t code;        /* 0: none */
@@ -34,9 +34,6 @@ const char *cl_v1_exception_of(int32_t code);
 bool cl_v1_plain(struct cl_json string, char *text, size_t size);
 /* The same of text that is no JSON. */
 bool cl_v1_plain_text(const char *from, size_t length, char *text, size_t size);
-
-/* UTC, ISO 8601 with microseconds and no zone: what `timestamp` holds. */
-void cl_v1_stamp(char stamp[CL_V1_STAMP_MAX]);
 
 /* The member of an object, NONE when it has none of that name. */
 struct cl_json cl_v1_member(struct cl_json object, const char *name);

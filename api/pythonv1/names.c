@@ -11,6 +11,7 @@
 
 #include "api/storeq.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 struct cl_v1_registration {
     struct cl_v1_registration *next;
@@ -187,8 +188,8 @@ static int keep_session(struct cl_store *store, const struct look *look, struct 
         .tenant = look->tenant,
         .key = "",
         .policy = "",
-        .created_us = cl_store_now(),
-        .used_us = cl_store_now(),
+        .created_us = cl_utc_us(),
+        .used_us = cl_utc_us(),
     };
     const int is_there =
         cl_store_session_get(store, look->tenant, look->session, on_session, NULL, err);

@@ -13,10 +13,10 @@
 
 #include "api/pythonv1/names.h"
 #include "api/sessions/impl.h"
-#include "api/store.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 static struct cl_sessions *sessions_of(struct cl_app *app)
 {
@@ -255,7 +255,7 @@ static struct cl_session *new_session(struct cl_app *app, const struct cl_sessio
     cl_list_init(&session->room.node);
     session->room.on_room = on_room;
     cl_sessionstream_init(&session->stream);
-    session->created_unix_us = cl_store_now();
+    session->created_unix_us = cl_utc_us();
     session->created_us = session->rested_us = cl_clock_us();
     session->turn = event_new(app->base, -1, 0, on_turn, session);
     CL_CHECK(session->turn);

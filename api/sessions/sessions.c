@@ -6,15 +6,15 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/calls/member.h"
 #include "api/http1/exchange.h"
 #include "api/sessions/impl.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
-enum { BODY_MAX = CL_SESSIONS_TENANT_MAX * 1024 + 256, TIME_SIZE = 32 };
+enum { BODY_MAX = CL_SESSIONS_TENANT_MAX * 1024 + 256 };
 
 /* ---------------------------------------------------------------------------------------- shown */
 
@@ -29,42 +29,32 @@ static const char *state_of(const struct cl_session *session)
     return session->state == CL_SESSION_EMPTY ? "empty" : "idle";
 }
 
-static void put_time(char text[TIME_SIZE], int64_t unix_us)
-{
-    const time_t seconds = (time_t)(unix_us / 1000000);
-    struct tm parts;
-
-    gmtime_r(&seconds, &parts);
-    strftime(text, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts);
-}
-
 /* Of a moment of the monotonic clock: the date is when it is due if no clock is set. */
 static int put_deadline(const struct cl_session *session, const char *name, uint64_t at_us,
                         struct cl_buf *out, struct cl_err *err)
 {
-    char text[TIME_SIZE];
+    char text[CL_UTC_SIZE];
 
     if (at_us == UINT64_MAX)
         return cl_buf_format(out, err, ",\"%s\":null", name);
-    put_time(text, session->created_unix_us + (int64_t)(at_us - session->created_us));
-    return cl_buf_format(out, err, ",\"%s\":\"%s\"", name, text);
+    cl_utc_text(session->created_unix_us + (int64_t)(at_us - session->created_us), 0, text);
+    return cl_buf_format(out, err, ",\"%s\":\"%sZ\"", name, text);
 }
 
 static int put_session(const struct cl_session *session, struct cl_buf *out, struct cl_err *err)
 {
-    char created[TIME_SIZE];
+    char created[CL_UTC_SIZE];
 
-    put_time(created, session->created_unix_us);
     if (cl_buf_format(out, err,
                       "{\"session\":\"%s\",\"policy\":\"%s\",\"default\":%s,\"state\":\"%s\""
                       ",\"calls\":%" PRIu64 ",\"running\":%u,\"waiting\":%u,\"restarts\":%u"
                       ",\"memory_bytes\":%" PRIu64 ",\"memory_peak_bytes\":%" PRIu64
-                      ",\"cpu_us\":%" PRIu64 ",\"created\":\"%s\"",
+                      ",\"cpu_us\":%" PRIu64 ",\"created\":\"%sZ\"",
                       session->id, session->policy, session->is_default ? "true" : "false",
                       state_of(session), session->calls, session->running_count,
                       session->waiting_count, session->restarts, session->memory_now_bytes,
                       session->memory_peak_bytes, session->cpu_lost_us + session->cpu_us,
-                      created) < 0 ||
+                      cl_utc_text(session->created_unix_us, 0, created)) < 0 ||
         put_deadline(session, "idle_ends", cl_session_idles_us(session), out, err) < 0 ||
         put_deadline(session, "ends", cl_session_ends_us(session), out, err) < 0)
         return -1;

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "api/store/files.h"
 #include "api/store/schema.h"
 #include "api/store/vfs.h"
+#include "sandbox/base/utc.h"
 
 /* A larger one is read in pieces as it is used: looking at every page would delay the start. */
 enum { CHECK_MOST = 32 << 20 };
@@ -27,14 +27,6 @@ const struct cl_store_caps cl_store_caps_default = {
     .keep_us = 7ull * 24 * 3600 * 1000000,
     .keep_calls = 100000,
 };
-
-int64_t cl_store_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* ------------------------------------------------------------------------------- opening */
 
@@ -198,7 +190,7 @@ int cl_store_probe(struct cl_store *store, struct cl_err *err)
     return cl_sql_run(store,
                       "INSERT INTO probe VALUES (1, ?)"
                       " ON CONFLICT (id) DO UPDATE SET at_us = excluded.at_us",
-                      CL_SQL_VALUES(CL_NUMBER(cl_store_now())), err) < 0
+                      CL_SQL_VALUES(CL_NUMBER(cl_utc_us())), err) < 0
                ? -1
                : 0;
 }

@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/json/scan.h"
 #include "api/storeq.h"
 #include "api/tenants/tenant.h"
 #include "api/visit.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 enum { RECORD_MAX = 512 << 20 };
 
@@ -44,15 +44,11 @@ static int put_text(struct cl_buf *out, const char *key, const char *text, struc
 
 static int put_time(struct cl_buf *out, const char *key, int64_t us, struct cl_err *err)
 {
-    const time_t seconds = (time_t)(us / 1000000);
-    char text[32];
-    struct tm parts;
+    char text[CL_UTC_SIZE];
 
     if (us == 0)
         return cl_buf_format(out, err, ",\"%s\":null", key);
-    gmtime_r(&seconds, &parts);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
-    return cl_buf_format(out, err, ",\"%s\":\"%s.%06d\"", key, text, (int)(us % 1000000));
+    return cl_buf_format(out, err, ",\"%s\":\"%s\"", key, cl_utc_text(us, 6, text));
 }
 
 static int put_json(struct cl_buf *out, const char *key, struct cl_json value,

@@ -17,6 +17,7 @@
 #include "sandbox/base/clock.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 enum { AGAIN_MS = 500 };
 
@@ -74,7 +75,7 @@ struct cl_run *cl_run_new(struct cl_runs *runs, const struct cl_run_ask *ask,
         run->queue[i].first = run->queue[i].last = CL_RUN_NONE;
     run->open = count;
     run->status = "running";
-    run->created_us = cl_store_now();
+    run->created_us = cl_utc_us();
     run->lines = (struct cl_buf)CL_BUF_INIT(64 << 20);
     cl_list_init(&run->watches);
     cl_list_append(&runs->all, &run->node);
@@ -153,7 +154,7 @@ static void claim(struct cl_run_task *task)
     task->is_claimed = true;
     task->attempts++;
     task->due_us = 0;
-    task->started_us = cl_store_now();
+    task->started_us = cl_utc_us();
     task->began_us = cl_clock_us();
     run->running++;
     run->claims[run->claim_count++] = task->index;
@@ -182,7 +183,7 @@ static void finish(struct cl_run *run)
 
     run->is_over = true;
     run->status = is_whole ? "completed" : stops[run->stop].status;
-    run->ended_us = cl_store_now();
+    run->ended_us = cl_utc_us();
     run->has_news = true;
     cl_run_tell(run, NULL, run->status);
 }
@@ -283,7 +284,7 @@ static enum opened open_session(struct cl_run *run)
 
 static void watch_deadline(struct cl_run *run)
 {
-    const int64_t left = run->deadline_us - cl_store_now();
+    const int64_t left = run->deadline_us - cl_utc_us();
     /* Not longer than it ever had, should the clock have been set back meanwhile. */
     const int64_t most = (int64_t)run->plan.timeout_s * 1000000;
     const struct timeval time = cl_run_wait_of(left < most ? left : most);
@@ -298,7 +299,7 @@ void cl_run_begin(struct cl_run *run)
 {
     if (open_session(run) == OPENED_LATER)
         return;
-    run->started_us = cl_store_now();
+    run->started_us = cl_utc_us();
     if (run->plan.timeout_s)
         run->deadline_us = run->started_us + (int64_t)run->plan.timeout_s * 1000000;
     watch_deadline(run);

@@ -6,7 +6,6 @@
  * Trusts: -
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,20 +16,11 @@
 #include "api/workflow/run_impl.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
-enum { AGAIN_MS = 500, STAMP_SIZE = 32 };
+enum { AGAIN_MS = 500 };
 
 /* ----------------------------------------------------------------------------------- events */
-
-static void stamp(int64_t us, char text[STAMP_SIZE])
-{
-    const time_t seconds = (time_t)(us / 1000000);
-    struct tm parts;
-
-    gmtime_r(&seconds, &parts);
-    const size_t length = strftime(text, STAMP_SIZE, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + length, STAMP_SIZE - length, ".%06d", (int)(us % 1000000));
-}
 
 static int put_named(struct cl_buf *out, const char *key, const char *text, struct cl_err *err)
 {
@@ -58,14 +48,14 @@ static int put_task(struct cl_buf *out, const struct cl_run_task *task, struct c
 void cl_run_tell(struct cl_run *run, const struct cl_run_task *task, const char *word)
 {
     struct cl_err err = CL_ERR_INIT;
-    char text[STAMP_SIZE];
+    char text[CL_UTC_SIZE];
 
-    stamp(cl_store_now(), text);
     if (cl_buf_format(&run->lines, &err, "{\"seq\":%" PRIu64 ",\"event\":\"%s:%s\"", ++run->seq,
                       task ? "task" : "workflow", word) < 0 ||
         put_named(&run->lines, "workflow_id", run->plan.id, &err) < 0 ||
         (task && put_task(&run->lines, task, &err) < 0) ||
-        cl_buf_format(&run->lines, &err, ",\"timestamp\":\"%s\"}\n", text) < 0)
+        cl_buf_format(&run->lines, &err, ",\"timestamp\":\"%s\"}\n",
+                      cl_utc_text(cl_utc_us(), 6, text)) < 0)
         cl_log(CL_ERROR, "workflow.event", "what=\"%s\"", err.text);
 }
 

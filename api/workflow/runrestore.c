@@ -17,6 +17,7 @@
 #include "api/workflow/run_impl.h"
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 struct saved_task {
     enum cl_task_state state;
@@ -267,7 +268,7 @@ static void go_on(struct cl_run_task *task)
     const struct cl_json no_exception = { "", 0 };
     /* A clock that was set back meanwhile lets nobody wait for longer than a retry may. */
     const int64_t latest =
-        cl_store_now() + (int64_t)task->run->plan.tasks[task->index].retry.most_ms * 1000;
+        cl_utc_us() + (int64_t)task->run->plan.tasks[task->index].retry.most_ms * 1000;
 
     if (task->state == CL_TASK_RETRY) {
         cl_run_task_wait(task, task->due_us < latest ? task->due_us : latest);

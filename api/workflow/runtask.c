@@ -14,6 +14,7 @@
 #include "api/workflow/run_impl.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 enum { ROOM_WAIT_US = 500000 };
 
@@ -157,7 +158,7 @@ void cl_run_task_ready(struct cl_run_task *task)
 static int64_t end_of(const struct cl_run_task *task)
 {
     const int64_t took_us = task->began_us ? (int64_t)(cl_clock_us() - task->began_us)
-                                           : cl_store_now() - task->started_us;
+                                           : cl_utc_us() - task->started_us;
 
     return task->started_us + (took_us > 0 ? took_us : 0);
 }
@@ -281,7 +282,7 @@ static void on_due(evutil_socket_t fd, short what, void *self)
 
 void cl_run_task_wait(struct cl_run_task *task, int64_t due_us)
 {
-    const struct timeval time = cl_run_wait_of(due_us - cl_store_now());
+    const struct timeval time = cl_run_wait_of(due_us - cl_utc_us());
 
     task->state = CL_TASK_RETRY;
     task->due_us = due_us;
@@ -295,13 +296,11 @@ bool cl_run_task_retry(struct cl_run_task *task, bool is_retryable, struct cl_js
     const struct cl_run *run = task->run;
     const struct cl_plan_retry *retry = &run->plan.tasks[task->index].retry;
     const bool all = run->plan.on_failure == CL_PLAN_RETRY_FAILED && !retry->on;
+    const bool may = run->stop == CL_STOP_NONE && task->attempts < retry->attempts;
 
-    if (run->stop != CL_STOP_NONE || (!retry->is_set && !all) ||
-        task->attempts >= retry->attempts)
+    if (!may || (!all && (!retry->is_set || !(is_retryable || is_named(retry, exception)))))
         return false;
-    if (!all && !is_retryable && !is_named(retry, exception))
-        return false;
-    cl_run_task_wait(task, cl_store_now() + delay_us(retry, task->attempts));
+    cl_run_task_wait(task, cl_utc_us() + delay_us(retry, task->attempts));
     cl_run_tell(task->run, task, "retry_scheduled");
     return true;
 }
@@ -319,7 +318,7 @@ static void wait_for_room(struct cl_run_task *task, const struct cl_refusal *ref
         return;
     }
     task->attempts--;
-    cl_run_task_wait(task, cl_store_now() + wait_us);
+    cl_run_task_wait(task, cl_utc_us() + wait_us);
 }
 
 static void end_stopped(struct cl_run_task *task)

@@ -18,14 +18,11 @@
 
 #include "sandbox/base/log.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/version.h"
 #include "sandbox/base/wire.h"
 #include "sandbox/begin/begin.h"
 #include "sandbox/begin/listen.h"
 #include "sandbox/load/settings.h"
-
-#ifndef CL_VERSION
-#define CL_VERSION "0.1.0"
-#endif
 
 enum { USAGE = 2, JAILS_MAX = 4096 };
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "sandbox/base/own.h"
+#include "sandbox/base/sealed.h"
 #include "sandbox/load/owned.h"
 #include "sandbox/load/settings.h"
 
@@ -97,8 +98,6 @@ static int take_part(struct cl_pair *pair, size_t i, const char *path, struct cl
 int cl_pair_load(struct cl_pair *pair, const struct cl_settings_file *settings,
                  struct cl_edits *edits, struct cl_err *err)
 {
-    const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-
     *pair = (struct cl_pair)CL_PAIR_INIT;
     pair->fd = memfd_create("cloche-tls", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (pair->fd < 0)
@@ -108,7 +107,7 @@ int cl_pair_load(struct cl_pair *pair, const struct cl_settings_file *settings,
         if (*path && take_part(pair, i, path, edits, err) < 0)
             return -1;
     }
-    return fcntl(pair->fd, F_ADD_SEALS, seals) < 0 ? cl_fail(err, CL_E_SYS, "seal it") : 0;
+    return cl_seal(pair->fd, "pair", err);
 }
 
 void cl_pair_fini(struct cl_pair *pair)

@@ -14,6 +14,7 @@
 #include "api/store.h"
 #include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
+#include "sandbox/base/utc.h"
 
 enum { GROUP = 500, PAGE = 50 };
 
@@ -66,7 +67,7 @@ static void put_call(struct cl_store *store, unsigned number)
         .verdict = "ok",
         .request = { text, sizeof(text) },
         .envelope = { text, sizeof(text) },
-        .ended_us = cl_store_now(),
+        .ended_us = cl_utc_us(),
     };
 
     snprintf(id, sizeof(id), "01%024u", number);
@@ -146,7 +147,7 @@ static void measure(int dir, unsigned modules, unsigned calls)
          &(struct cl_store_filter){ "local", "module_000001.main", NULL, -1, PAGE });
     list(store, "that run", &(struct cl_store_filter){ "local", NULL, NULL, 1, PAGE });
     at = cl_clock_us();
-    must(cl_store_tidy(store, cl_store_now(), &err));
+    must(cl_store_tidy(store, cl_utc_us(), &err));
     printf("tidy                        %8" PRIu64 " us\n", since(&at));
     cl_store_close(store);
 }

@@ -4,7 +4,8 @@
 import os
 import re
 
-from service import NEEDS_CAGE, status, wait_until
+from cage import NEEDS_CAGE
+from service import status, wait_until
 
 RUN = "def main(): return 1"
 # What an event loop over inherited sockets and the store's files have; nothing of the host's tree.

@@ -10,7 +10,8 @@ import tempfile
 
 import pytest
 
-from service import NEEDS_CAGE, Service, status, wait_until
+from cage import NEEDS_CAGE
+from service import Service, status, wait_until
 
 ASYNC = {"Prefer": "respond-async"}
 NOBODY = 65534

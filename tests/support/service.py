@@ -15,16 +15,12 @@ import threading
 import time
 
 import httpx
-import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("CLOCHE_BIN", ROOT / "build/bin"))
 READY = re.compile(r"(?:cloched: |\"what\":\")ready on (https?://[^\s\"]+)")
 # Sanitizer builds start and run several times slower; deadlines of the tests stretch with them.
 SLOW = float(os.environ.get("CLOCHE_SLOW", "1"))
-# Under a sanitizer the API is not filtered, and nothing is locked: the runtime needs more than it may.
-NEEDS_CAGE = pytest.mark.skipif((BIN / "cloche-api").exists() and b"__asan_init" in (BIN / "cloche-api").read_bytes(),
-                                reason="a sanitizer's build has no cage")
 # A client that makes its own reads every authority of the machine first: a tenth of a second each.
 TLS = ssl.create_default_context()
 

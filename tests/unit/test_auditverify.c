@@ -33,7 +33,7 @@ static void put_line(struct cl_buf *out, uint64_t seq, const char *event, const 
 {
     struct cl_auditline line;
 
-    cl_auditline_open(&line, seq, 1769860800000000 + seq, event);
+    cl_auditline_open(&line, seq, 1769860800000000 + (int64_t)seq, event);
     cl_auditline_word(&line, name, word);
     cl_auditline_seal(&line, head);
     put(out, line.text, line.length);
