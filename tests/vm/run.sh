@@ -7,7 +7,7 @@ set -eu
 
 out=$1
 bin=$2
-command=${3:-"tests/support/pytest.sh -v --tb=short"}
+command=${3:-"PYTHONPATH=tests/support tests/support/pytest.sh -p tell -v --tb=short"}
 # An emulated CPU has no speculation to mitigate, and is ten times slower than the real one, twenty
 # times when the host has other work; deadlines of the tests stretch.
 slow=${CLOCHE_SLOW:-20}
@@ -43,7 +43,7 @@ for part in conftest.py support integration jailbreak golden; do
     [ ! -e "tests/$part" ] || cp -r "tests/$part" "$payload/tests/"
 done
 find "$payload/tests" -name __pycache__ -prune -exec rm -rf {} +
-printf 'CLOCHE_SLOW=%s CLOCHE_REQUIRE=all exec %s\n' "$slow" "$command" >"$payload/command"
+printf 'CLOCHE_SLOW=%s CLOCHE_REQUIRE=all exec env %s\n' "$slow" "$command" >"$payload/command"
 mke2fs -q -t ext4 -d "$payload" "$work/payload.ext4" 512M >/dev/null
 
 say "booting (console in $out/console.log)"
