@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from service import Service, wait_until
+from service import SLOW, Service, wait_until
 
 LATER = {"Prefer": "respond-async"}
 SLEEPY = "import time\ndef main(s=30):\n    print('up', flush=True)\n    time.sleep(s)\n    return s"
@@ -27,9 +27,15 @@ def state(cloche, call, wait=None):
 
 
 def ended(cloche, call):
-    found = state(cloche, call, "30s")
-    assert found["status"] == "done", found
-    return found
+    def done():
+        found = state(cloche, call, "30s")
+        return found["status"] == "done" and found
+    return wait_until(done, 30, f"the end of {call}")
+
+
+def block(cloche, count, seconds, **body):
+    """So many calls that sleep so long, and longer where it takes longer to send all of them."""
+    return [submit(cloche, SLEEPY, kwargs={"s": seconds * SLOW}, policy="ample", **body) for _ in range(count)]
 
 
 def events(cloche, call, after=None, headers=None):
@@ -200,7 +206,7 @@ def test_a_call_that_is_done_stays_as_it_is(cloche):
 
 
 def test_a_waiting_call_is_cancelled_and_never_runs(own):
-    ids = [submit(own, SLEEPY, kwargs={"s": 3}, limits={"wall": "5s"}) for _ in range(40)]
+    ids = block(own, 40, 3)
     waiting = [call for call in ids if state(own, call)["status"] == "queued"]
     assert waiting
     found = own.http.delete(f"/v1/calls/{waiting[-1]}").json()
@@ -299,9 +305,9 @@ def test_keys_that_cannot_be(cloche):
 
 def test_high_goes_before_low(own):
     """While all places are taken, eight of each are queued; places get free one by one, most of them for high ones."""
-    blockers = [submit(own, SLEEPY, kwargs={"s": 1.5 + i / 20}, limits={"wall": "5s"}) for i in range(30)]
-    low = [submit(own, "def main(): pass", priority="low") for _ in range(8)]
-    high = [submit(own, "def main(): pass", priority="high") for _ in range(8)]
+    blockers = [call for i in range(30) for call in block(own, 1, 1.5 + i / 20)]
+    low = [submit(own, "def main(): pass", policy="ample", priority="low") for _ in range(8)]
+    high = [submit(own, "def main(): pass", policy="ample", priority="high") for _ in range(8)]
     starts = {call: ended(own, call)["started"] for call in low + high}
     first = sorted(starts, key=starts.get)[:8]
     assert sum(call in high for call in first) >= 6
@@ -339,7 +345,7 @@ def test_a_call_whose_policy_is_gone_ends_with_a_verdict(tmp_path, config):
     policy = tmp_path / "config" / "policies" / "passing.yaml"
     policy.write_text("version: 1\nextends: default\ndescription: Tests only. Goes away.\n")
     with Service(config=tmp_path / "config") as service:
-        blockers = [submit(service, SLEEPY, kwargs={"s": 4}, limits={"wall": "5s"}, priority="high") for _ in range(40)]
+        blockers = block(service, 40, 4, priority="high")
         call = submit(service, "def main(): return 1", policy="passing", priority="low", metadata={"n": 1})
         assert state(service, call)["status"] == "queued"
         policy.unlink()

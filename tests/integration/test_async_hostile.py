@@ -11,7 +11,7 @@ import socket
 
 import httpx
 import pytest
-from service import Service, status, wait_until
+from service import SLOW, Service, status, wait_until
 
 LATER = {"Prefer": "respond-async"}
 NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -24,9 +24,10 @@ def submit(http, source="def main(): return 1", **body):
 
 
 def ended(http, call):
-    found = http.get(f"/v1/calls/{call}", params={"wait": "20s"}).json()
-    assert found["status"] == "done", found
-    return found
+    def done():
+        found = http.get(f"/v1/calls/{call}", params={"wait": "20s"}).json()
+        return found["status"] == "done" and found
+    return wait_until(done, 20, f"the end of {call}")
 
 
 # -- ids
@@ -52,7 +53,7 @@ def tenants(tmp_path, config):
         token = "clt_" + name * 32
         digest = hashlib.blake2b(token.encode(), digest_size=32).hexdigest()
         tokens[name] = token
-        text += f"  {name}:\n    policies: [default]\n    tokens:\n      - {{id: main, hash: 'b2:{digest}'}}\n"
+        text += f"  {name}:\n    policies: [default, ample]\n    tokens:\n      - {{id: main, hash: 'b2:{digest}'}}\n"
     (tmp_path / "config" / "tenants.yaml").write_text(text)
     return tokens
 
@@ -83,8 +84,9 @@ def test_a_tenant_with_many_calls_does_not_keep_another_waiting(tmp_path, config
     with Service(config=tmp_path / "config") as service:
         a, b = (httpx.Client(base_url=service.url, timeout=30, headers={"Authorization": f"Bearer {token}"})
                 for token in tokens.values())
-        many = [submit(a, "import time\ndef main(): time.sleep(2)") for _ in range(120)]
-        for call in [submit(b) for _ in range(8)]:
+        sleepy = f"import time\ndef main(): time.sleep({2 * SLOW})"
+        many = [submit(a, sleepy, policy="ample") for _ in range(120)]
+        for call in [submit(b, policy="ample") for _ in range(8)]:
             assert ended(b, call)["verdict"] == "ok"
         queued = a.get("/v1/calls", params={"status": "queued", "limit": 500}).json()["calls"]
         assert len(queued) > 8, "the few were done while the many still waited"
