@@ -182,8 +182,9 @@ int cl_store_call_insert(struct cl_store *store, const struct cl_store_call *cal
 /* queued -> running, one more attempt. Returns whether it was queued and not cancelled. */
 int cl_store_call_start(struct cl_store *store, const char *tenant, const char *id,
                         int64_t now_us, struct cl_err *err);
-/* running -> queued, not before that time. Returns whether it was running. */
-int cl_store_call_requeue(struct cl_store *store, const char *tenant, const char *id,
+/* running -> queued, not before that time. One that `ran` had a worker; if not, its start is as if it had
+ * never been. Returns whether it was running. */
+int cl_store_call_requeue(struct cl_store *store, const char *tenant, const char *id, bool ran,
                           int64_t not_before_us, struct cl_err *err);
 /* -> done; its request is dropped. Returns whether it was not done before: an end is kept once. */
 int cl_store_call_finish(struct cl_store *store, const struct cl_store_call *call,

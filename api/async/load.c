@@ -74,7 +74,7 @@ static int work_load(struct cl_store *store, void *arg, struct cl_err *err)
         struct left *left = cl_list_entry(node, struct left, node);
 
         if (left->state == CL_STORE_RUNNING && !ends_at_once(left, load->attempts) &&
-            cl_store_call_requeue(store, left->tenant, left->id, cl_utc_us(), err) < 0)
+            cl_store_call_requeue(store, left->tenant, left->id, true, cl_utc_us(), err) < 0)
             return -1;
     }
     return 0;

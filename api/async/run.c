@@ -29,6 +29,7 @@ struct back {
     struct cl_buf text; /* events of the start that is over */
     uint64_t last;
     int64_t not_before_us;
+    bool ran; /* it had a worker */
 };
 
 static int work_back(struct cl_store *store, void *arg, struct cl_err *err)
@@ -42,7 +43,8 @@ static int work_back(struct cl_store *store, void *arg, struct cl_err *err)
     if (back->text.length > 0 &&
         cl_store_call_event_put(store, back->op.tenant, back->op.id, &event, err) < 0)
         return -1;
-    return cl_store_call_requeue(store, back->op.tenant, back->op.id, back->not_before_us, err);
+    return cl_store_call_requeue(store, back->op.tenant, back->op.id, back->ran,
+                                 back->not_before_us, err);
 }
 
 static void on_back(void *arg, const struct cl_err *err)
@@ -80,12 +82,13 @@ static void drop_end(struct cl_async_run *run)
     run->last--;
 }
 
-static void go_back(struct cl_async_call *call, int64_t delay_ms)
+static void go_back(struct cl_async_call *call, bool ran, int64_t delay_ms)
 {
     struct back *back = calloc(1, sizeof(*back));
 
     CL_CHECK(back);
     cl_async_op_init(&back->op, call, work_back, on_back);
+    back->ran = ran;
     back->not_before_us = cl_utc_us() + delay_ms * 1000;
     back->text = (struct cl_buf)CL_BUF_INIT(CL_ASYNC_PENDING_MAX);
     if (call->run) {
@@ -122,7 +125,8 @@ static void refused(struct cl_async_call *call, const struct cl_refusal *why)
 
     /* Busy now: it had no worker, and waits for its turn anew. */
     if ((status == 503 || status == 429) && !call->is_cancelled)
-        go_back(call, (why->kind == CL_R_QUOTA_CPU ? CPU_BACK_MS : BACK_MS) + rand() % BACK_MS);
+        go_back(call, false,
+                (why->kind == CL_R_QUOTA_CPU ? CPU_BACK_MS : BACK_MS) + rand() % BACK_MS);
     else if (call->is_cancelled)
         cl_async_end(call, &(struct cl_async_ending){ .kind = CL_V_CANCELLED });
     else
@@ -143,7 +147,7 @@ static void on_end(void *self, const struct cl_errand_end *end)
         cl_log(CL_INFO, "async.again", CL_ASYNC_TEXT " attempts=%" PRIu32, CL_ASYNC_OF(call),
                call->attempts);
         drop_end(run);
-        go_back(call, retry_ms(call->attempts));
+        go_back(call, true, retry_ms(call->attempts));
         return;
     }
     cl_async_finish(call, cl_verdict_name(end->verdict), end->envelope, &run->pending,

@@ -143,14 +143,17 @@ int cl_store_call_start(struct cl_store *store, const char *tenant, const char *
                       CL_SQL_VALUES(CL_NUMBER(now_us), CL_TEXT(tenant), CL_TEXT(id)), err);
 }
 
-int cl_store_call_requeue(struct cl_store *store, const char *tenant, const char *id,
+int cl_store_call_requeue(struct cl_store *store, const char *tenant, const char *id, bool ran,
                           int64_t not_before_us, struct cl_err *err)
 {
-    return cl_sql_run(store,
-                      "UPDATE call SET state = 0, not_before_us = ?"
-                      " WHERE tenant = ? AND id = ? AND state = 1",
-                      CL_SQL_VALUES(CL_NUMBER(not_before_us), CL_TEXT(tenant), CL_TEXT(id)),
-                      err);
+    return cl_sql_run(
+        store,
+        ran ? "UPDATE call SET state = 0, not_before_us = ?"
+              " WHERE tenant = ? AND id = ? AND state = 1"
+            : "UPDATE call SET state = 0, not_before_us = ?, attempts = attempts - 1,"
+              " started_us = CASE attempts WHEN 1 THEN 0 ELSE started_us END"
+              " WHERE tenant = ? AND id = ? AND state = 1",
+        CL_SQL_VALUES(CL_NUMBER(not_before_us), CL_TEXT(tenant), CL_TEXT(id)), err);
 }
 
 /* No quota refuses an end: what was begun is always answered, and results have their own cap. */

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from service import BIN, children, status, wait_until
+from service import BIN, SLOW, children, status, wait_until
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_stream_shows_output_before_the_end(cloche, tmp_path):
         assert running.stdout.readline() == "early\n"
         assert running.poll() is None
         running.send_signal(signal.SIGINT)
-        assert running.wait(10) == -signal.SIGINT
+        assert running.wait(10 * SLOW) == -signal.SIGINT
 
 
 def test_control_c_cancels_the_call(own, tmp_path):
@@ -170,9 +170,9 @@ def test_control_c_cancels_the_call(own, tmp_path):
         assert running.stdout.readline() == "begun\n"
         began = time.monotonic()
         running.send_signal(signal.SIGINT)
-        running.wait(10)
+        running.wait(10 * SLOW)
     wait_until(lambda: any("verdict=cancelled" in line for line in own.log), 2, "the call to be cancelled")
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 2.5 * SLOW
 
 
 def test_doctor_as_text_and_json(cloche):

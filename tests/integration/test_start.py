@@ -13,7 +13,7 @@ from service import BIN, SLOW, Service
 
 
 def start(*args, **kw):
-    return subprocess.run([BIN / "cloched", *map(str, args)], capture_output=True, text=True, timeout=30, **kw)
+    return subprocess.run([BIN / "cloched", *map(str, args)], capture_output=True, text=True, timeout=30 * SLOW, **kw)
 
 
 def one_sentence(done):

@@ -182,6 +182,7 @@ struct found {
     char ids[1024]; /* the last two digits of each */
     enum cl_store_state state;
     uint32_t attempts;
+    int64_t started_us;
     bool is_cancelled;
     char verdict[16], envelope[64], request[64];
 };
@@ -203,6 +204,7 @@ static int see_call(void *self, const struct cl_store_call *call, struct cl_err 
     snprintf(found->ids + at, sizeof(found->ids) - at, "%s ", call->id + 24);
     found->state = call->state;
     found->attempts = call->attempts;
+    found->started_us = call->started_us;
     found->is_cancelled = call->is_cancelled;
     snprintf(found->verdict, sizeof(found->verdict), "%s", call->verdict);
     put_text(found->envelope, sizeof(found->envelope), call->envelope);
@@ -233,7 +235,8 @@ static void a_call_goes_from_queued_to_done_once(void **state)
     assert_int_equal(cl_store_call_start(at->store, "t", id, 7, &at->err), 1);
     assert_int_equal(cl_store_call_start(at->store, "t", id, 8, &at->err), 0);
     assert_int_equal(look(at, id).state, CL_STORE_RUNNING);
-    assert_int_equal(cl_store_call_requeue(at->store, "t", id, 99, &at->err), 1);
+    assert_int_equal(cl_store_call_requeue(at->store, "t", id, true, 99, &at->err), 1);
+    assert_int_equal(cl_store_call_requeue(at->store, "t", id, true, 99, &at->err), 0);
     assert_int_equal(cl_store_call_start(at->store, "t", id, 100, &at->err), 1);
 
     call.verdict = "ok";
@@ -250,6 +253,29 @@ static void a_call_goes_from_queued_to_done_once(void **state)
     assert_string_equal(found.verdict, "ok");
     assert_string_equal(found.envelope, "{\"result\":1}");
     assert_string_equal(found.request, "-");
+}
+
+static void a_start_without_a_worker_does_not_count(void **state)
+{
+    struct store_case *at = *state;
+    char id[CL_ULID_SIZE];
+    struct cl_store_call call = store_case_call("t", store_case_id(id, 1));
+    struct found found;
+
+    assert_int_equal(cl_store_call_insert(at->store, &call, NULL, NULL, &at->err),
+                     CL_STORE_FRESH);
+    assert_int_equal(cl_store_call_start(at->store, "t", id, 7, &at->err), 1);
+    assert_int_equal(cl_store_call_requeue(at->store, "t", id, false, 8, &at->err), 1);
+    found = look(at, id);
+    assert_int_equal(found.attempts, 0);
+    assert_int_equal(found.started_us, 0);
+    assert_int_equal(cl_store_call_start(at->store, "t", id, 9, &at->err), 1);
+    assert_int_equal(cl_store_call_requeue(at->store, "t", id, true, 10, &at->err), 1);
+    assert_int_equal(cl_store_call_start(at->store, "t", id, 11, &at->err), 1);
+    assert_int_equal(cl_store_call_requeue(at->store, "t", id, false, 12, &at->err), 1);
+    found = look(at, id);
+    assert_int_equal(found.attempts, 1);
+    assert_int_equal(found.started_us, 11);
 }
 
 static void a_cancelled_call_is_not_started(void **state)
@@ -428,6 +454,7 @@ int main(void)
         CASE(a_deleted_module_is_gone_with_its_versions),
         CASE(bytecode_is_replaced),
         CASE(a_call_goes_from_queued_to_done_once),
+        CASE(a_start_without_a_worker_does_not_count),
         CASE(a_cancelled_call_is_not_started),
         CASE(the_same_key_gives_the_first_call),
         CASE(calls_are_listed_newest_first),
