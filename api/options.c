@@ -16,6 +16,7 @@ enum {
     SPARES_MAX = 1 << 20,
     BUFFERS_LEAST = 1 << 20,
     STORE_LEAST = 1 << 20,
+    QUEUE_MS_MOST = 3600 * 1000,
     /* Standard streams, control, listener, loop, signals, reserve, and what comes with messages. */
     DESCRIPTORS_OWN = 64,
     /* Its socket, and that of its jail: a new one may be offered while the client still reads what
@@ -30,6 +31,7 @@ static const uint64_t keep_most = 1000000000000;
 
 const struct cl_options cl_options_default = {
     .log = CL_INFO,
+    .queue_ms = 10000,
     .buffer_bytes = 256 << 20,
     .spares = 256,
 };
@@ -42,6 +44,18 @@ static int set_log(struct cl_options *options, const char *value, struct cl_err 
         return cl_fail(err, CL_E_INPUT, "--log %s: error, warn, info or debug, or as info,json",
                        value);
     options->log = (enum cl_log_level)level;
+    return 0;
+}
+
+static int set_queue_wait(struct cl_options *options, const char *value, struct cl_err *err)
+{
+    uint64_t ms = 0;
+
+    if (cl_quantity_ms(value, strlen(value), &ms, err) < 0)
+        return cl_err_context(err, "--queue-wait %s", value);
+    if (ms < 1 || ms > QUEUE_MS_MOST)
+        return cl_fail(err, CL_E_INPUT, "--queue-wait %s: from 1ms to 1h", value);
+    options->queue_ms = (uint32_t)ms;
     return 0;
 }
 
@@ -115,8 +129,10 @@ static const struct {
     const char *name;
     int (*set)(struct cl_options *options, const char *value, struct cl_err *err);
 } known[] = {
-    { "--log", set_log },   { "--buffers", set_buffers }, { "--spares", set_spares },
-    { "--keep", set_keep }, { "--store", set_store },     { "--tls", set_tls },
+    { "--log", set_log },       { "--buffers", set_buffers },
+    { "--spares", set_spares }, { "--queue-wait", set_queue_wait },
+    { "--keep", set_keep },     { "--store", set_store },
+    { "--tls", set_tls },
 };
 
 static int set(struct cl_options *options, const char *name, const char *value,

@@ -57,6 +57,8 @@ static const struct cl_key rows[] = {
       .doc =
           "Jails at once, of all tenants; without it, what memory and descriptors allow. Each "
           "policy has its own `pool.min` and `pool.max`." },
+    { "queue_wait", CL_KEY_TIME, RANGE(1, HOURS), .fallback = "10s",
+      .doc = "What a call waits for a jail; then it is refused (503)." },
     { "buffers", CL_KEY_BYTES, RANGE(MI, 65536 * GI), .fallback = "256Mi",
       .doc = "Memory for bodies and answers of all requests." },
     { "keep", CL_KEY_KEEP, .fallback = "168h,100000",

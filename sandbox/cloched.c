@@ -40,13 +40,21 @@ static const struct option {
     const char *name;
     size_t place;
 } options[] = {
-    { "--begun", PLACE(tls) },       { "--config", PLACE(config) },
-    { "--state", PLACE(state) },     { "--listen", PLACE(listen) },
-    { "--drain", PLACE(drain) },     { "--log", PLACE(log) },
-    { "--audit", PLACE(audit) },     { "--jails", PLACE(jails) },
-    { "--buffers", PLACE(buffers) }, { "--keep", PLACE(keep) },
-    { "--store", PLACE(store) },     { "--self-test", PLACE(self_test) },
-    { "--prove", PLACE(proved) },    { "--learn", PLACE(learn) },
+    { "--begun", PLACE(tls) },
+    { "--config", PLACE(config) },
+    { "--state", PLACE(state) },
+    { "--listen", PLACE(listen) },
+    { "--drain", PLACE(drain) },
+    { "--log", PLACE(log) },
+    { "--audit", PLACE(audit) },
+    { "--jails", PLACE(jails) },
+    { "--queue-wait", PLACE(queue_wait) },
+    { "--buffers", PLACE(buffers) },
+    { "--keep", PLACE(keep) },
+    { "--store", PLACE(store) },
+    { "--self-test", PLACE(self_test) },
+    { "--prove", PLACE(proved) },
+    { "--learn", PLACE(learn) },
 };
 
 static bool set_named(const char *name, const char *value)

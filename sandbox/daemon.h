@@ -17,10 +17,10 @@
 /* As cloche-begin wrote them; NULL: not given. */
 struct cl_options {
     const char *config, *state, *listen, *log;
-    const char *tls;                    /* on or off */
-    const char *jails;                  /* most at once */
-    const char *buffers, *keep, *store; /* which cloche-api reads */
-    const char *audit;                  /* which cloche-loader reads */
+    const char *tls;                                 /* on or off */
+    const char *jails;                               /* most at once */
+    const char *queue_wait, *buffers, *keep, *store; /* which cloche-api reads */
+    const char *audit;                               /* which cloche-loader reads */
     const char *drain;
     const char *proved; /* the policy whose jail --self-test proves; NULL: default, briefly */
     const char *self_test;

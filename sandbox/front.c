@@ -251,10 +251,22 @@ int cl_front_start(struct cl_front *front, struct cl_err *err)
     const struct cl_daemon *daemon = front->peer.daemon;
     const struct cl_options *options = &daemon->options;
     char spares[16];
-    const char *const api[] = { "cloche-api",  "--spares",  spares,           "--log",
-                                options->log,  "--buffers", options->buffers, "--keep",
-                                options->keep, "--store",   options->store,   "--tls",
-                                options->tls,  NULL };
+    const char *const api[] = { "cloche-api",
+                                "--spares",
+                                spares,
+                                "--log",
+                                options->log,
+                                "--queue-wait",
+                                options->queue_wait,
+                                "--buffers",
+                                options->buffers,
+                                "--keep",
+                                options->keep,
+                                "--store",
+                                options->store,
+                                "--tls",
+                                options->tls,
+                                NULL };
     const char *const some[] = { "cloche-prover", "default",
                                  options->self_test ? "list" : "quiet", NULL };
     const char *const every[] = { "cloche-prover", options->proved, "every", NULL };

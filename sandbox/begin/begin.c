@@ -36,6 +36,7 @@ enum option_index {
     LOG,
     AUDIT,
     JAILS,
+    QUEUE_WAIT,
     BUFFERS,
     KEEP,
     STORE,
@@ -64,6 +65,8 @@ static const struct option {
     [LOG] = { "--log", "LEVEL", "info", "log", "error, warn, info, debug; or as info,json" },
     [AUDIT] = { "--audit", "MODE", "on", "audit", "of the audit log: on, required or off" },
     [JAILS] = { "--jails", "NUMBER", "4096", "jails", "at once, if memory allows as many" },
+    [QUEUE_WAIT] = { "--queue-wait", "TIME", "10s", "queue_wait",
+                     "what a call waits for a jail" },
     [BUFFERS] = { "--buffers", "SIZE", "256Mi", "buffers",
                   "for bodies and answers of all requests" },
     [KEEP] = { "--keep", "TIME,CALLS", "168h,100000", "keep",
@@ -87,7 +90,7 @@ static void print_usage(void)
 {
     puts("usage: cloched [OPTION [VALUE]]...");
     for (size_t i = 0; i < OPTION_COUNT; i++)
-        printf("  %-11s %-10s  %s%s%s\n", options[i].name,
+        printf("  %-12s %-10s  %s%s%s\n", options[i].name,
                options[i].value ? options[i].value : "", options[i].does,
                options[i].otherwise ? "; default " : "",
                options[i].otherwise ? options[i].otherwise : "");

@@ -206,7 +206,7 @@ def test_async_call_of_a_function(cloche, prices):
 
 def test_kept_function_is_not_compiled_again(cloche, name):
     """Nearly all of the time of so large a source is the compiler's."""
-    large = "".join(f"def f{n}(x):\n    return [x + {n} for _ in range(3)]\n" for n in range(1000)) + "def main(): return 1\n"
+    large = "".join(f"def f{n}(x):\n    return [x + {n} for _ in range(3)]\n" for n in range(max(200, int(1000 / SLOW)))) + "def main(): return 1\n"
     put(cloche, name, large)
 
     def cpu_us(body):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person sees who starts it wrong: one clear sentence, and not exit 0."""
 
+import json
 import os
 import re
 import socket
@@ -108,3 +109,21 @@ def test_cloched_is_bounded(cloche):
     facts = status(api)
     assert all(int(facts[name], 16) == 0 for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb", "CapInh"))
     assert facts["NoNewPrivs"].strip() == "1" and facts["Uid"].split()[0] != "0"
+
+
+def test_a_call_waits_for_a_jail_as_long_as_is_said(tmp_path):
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/one.yaml").write_text("version: 1\nextends: default\npool: {min: 0, max: 1}\nlimits: {wall: 120s}\n")
+    sleepy = {"source": f"import time\ndef main(): time.sleep({3 * SLOW})", "policy": "one"}
+    with Service(config=tmp_path, args=["--queue-wait", f"{int(1000 * SLOW)}ms"]) as service:
+        while service.post({"source": "", "policy": "one"}).status_code == 503:
+            pass  # the zygote comes
+        with service.stream(sleepy) as answer:
+            events = (json.loads(line) for line in answer.iter_lines() if line)
+            assert next(events)["event"] == "started"
+            start = time.monotonic()
+            refused = service.post({"source": "", "policy": "one"})
+            took = time.monotonic() - start
+            assert [event.get("verdict") for event in events] == ["ok"]
+    assert refused.status_code == 503 and refused.json()["type"].endswith("queue-timeout"), refused.text
+    assert int(refused.headers["retry-after"]) >= 1 and SLOW <= took < 2.5 * SLOW

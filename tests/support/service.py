@@ -93,6 +93,8 @@ class Service:
         command = [*self.wrap, self.programs / "cloched", "--state", self.state, "--listen", "127.0.0.1:0"]
         if self.config:
             command += ["--config", self.config]
+        if SLOW > 1:  # the first zygote of a policy starts as slowly as all else
+            command += ["--queue-wait", f"{10 * SLOW:.0f}s"]
         self.process = subprocess.Popen(
             [str(part) for part in command + self.args], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
@@ -156,10 +158,6 @@ class Service:
     def call(self, source, **body):
         """Run `source`; the envelope."""
         answer = self.post({"source": source, **body})
-        for _ in range(int(SLOW) - 1):  # the first zygote of a policy starts as slowly as all else
-            if "queue-timeout" not in answer.text or answer.status_code != 503:
-                break
-            answer = self.post({"source": source, **body})
         assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
         return answer.json()
 

@@ -43,6 +43,9 @@ static void options_are_read(void **state)
     (void)state;
     assert_works(parse(&options, "--log", "debug", &err), &err);
     assert_int_equal(options.log, CL_DEBUG);
+    assert_int_equal(options.queue_ms, 10000);
+    assert_works(parse(&options, "--queue-wait", "90s", &err), &err);
+    assert_int_equal(options.queue_ms, 90000);
     assert_works(parse(&options, "--buffers", "64Mi", &err), &err);
     assert_int_equal(options.buffer_bytes, 64 << 20);
     assert_works(parse(&options, "--spares", "4096", &err), &err);
@@ -66,6 +69,8 @@ static void options_that_make_no_sense_are_refused(void **state)
         { "--keep", "soon,1" },    { "--keep", "1h,99999999999999999999" },
         { "--store", "1Gi" },      { "--store", "1Gi," },
         { "--store", "1Gi,1Ki" },  { "--store", "1Ki,1Gi" },
+        { "--queue-wait", "0s" },  { "--queue-wait", "61m" },
+        { "--queue-wait", "1" },   { "--queue-wait", NULL },
         { "--spares", "0" },       { "--spares", "-1" },
         { "--spares", "1048577" }, { "--spares", "7x" },
         { "--spares", "" },        { "--nosuch", "1" },

@@ -42,10 +42,10 @@ static void every_key_arrives(void **state)
                                  "listen: \"[::1]:0\"\n"
                                  "tls: {certificate: /a, key: /b/c, client_ca: /d}\n"
                                  "drain: 5s\nlog: warn,json\naudit: required\njails: 4096\n"
-                                 "buffers: 1Mi\nkeep: 0s,0\nstore: 1Mi,1Mi\n",
+                                 "queue_wait: 1h\nbuffers: 1Mi\nkeep: 0s,0\nstore: 1Mi,1Mi\n",
                                  &file),
                         "");
-    assert_int_equal(file.count, 12);
+    assert_int_equal(file.count, 13);
     assert_string_equal(cl_settings_text(&file, "listen"), "[::1]:0");
     assert_string_equal(cl_settings_text(&file, "tls.key"), "/b/c");
     assert_string_equal(cl_settings_text(&file, "store"), "1Mi,1Mi");
@@ -81,6 +81,8 @@ static const struct {
     { "version: 1\njails: 4097\n", "jails: found" },
     { "version: 1\njails: -1\n", "jails: found" },
     { "version: 1\nbuffers: 1023Ki\n", "buffers: found" },
+    { "version: 1\nqueue_wait: 0s\n", "queue_wait: found" },
+    { "version: 1\nqueue_wait: 10\n", "queue_wait: found" },
     { "version: 1\ndrain: 25h\n", "drain: found" },
     { "version: 1\nlog: loud\n", "log: found loud, expected one of" },
     { "version: 1\nkeep: 1h\n", "keep: found" },
