@@ -322,15 +322,21 @@ const char *__asan_default_options(void)
 }
 #endif
 
-int cl_confine_files(int store, struct cl_err *err)
+int cl_confine_memory(struct cl_err *err)
 {
     static const struct rlimit none = { 0, 0 };
 
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+        return cl_fail(err, CL_E_SYS, "close this process to others of its uid");
+    return 0;
+}
+
+int cl_confine_files(int store, struct cl_err *err)
+{
     tzset(); /* reads /etc/localtime for the last time */
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return cl_fail(err, CL_E_SYS, "give up privileges");
-    return landlock(store, err);
+    return cl_confine_memory(err) < 0 ? -1 : landlock(store, err);
 }
 
 int cl_confine_calls(int store, int audit, struct cl_err *err)

@@ -13,6 +13,8 @@
  * asks and by those it starts later, calls by all threads that there are. `store` is the
  * descriptor of the store's directory, -1: none. `audit` is that of the audit log: nothing can be
  * done to it but to write at its end, and to put another one in its place. */
+/* The memory of this process is for nobody to read: no core, no tracer of its uid. */
+int cl_confine_memory(struct cl_err *err);
 int cl_confine_files(int store, struct cl_err *err);
 int cl_confine_calls(int store, int audit, struct cl_err *err);
 

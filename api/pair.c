@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "api/confine.h"
 #include "api/http1/tls.h"
 #include "sandbox/base/fdpass.h"
 #include "sandbox/base/log.h"
@@ -49,7 +50,7 @@ int cl_pair_check(void)
     int fds[CL_FDPASS_MAX];
     size_t fd_count = 0;
 
-    if (cl_tls_prepare(&err) < 0 ||
+    if (cl_confine_memory(&err) < 0 || cl_tls_prepare(&err) < 0 ||
         cl_msg_recv(CL_CONTROL_FD, CL_WAY_CLOCHED_TO_API, &msg, fds, &fd_count, &err) != 1 ||
         msg.head.type != CL_M_TLS)
         return 2;

@@ -125,7 +125,7 @@ static void refused(struct cl_async_call *call, const struct cl_refusal *why)
 
     /* Busy now: it had no worker, and waits for its turn anew. */
     if ((status == 503 || status == 429) && !call->is_cancelled)
-        go_back(call, false,
+        go_back(call, call->run && call->run->last > call->run->base,
                 (why->kind == CL_R_QUOTA_CPU ? CPU_BACK_MS : BACK_MS) + rand() % BACK_MS);
     else if (call->is_cancelled)
         cl_async_end(call, &(struct cl_async_ending){ .kind = CL_V_CANCELLED });

@@ -33,7 +33,7 @@ const char cl_audit_no_head[CL_AUDIT_HEAD] =
 
 static bool put(struct cl_auditline *line, const char *bytes, size_t length)
 {
-    if (line->is_full || length > ROOM - line->length)
+    if (line->is_full || line->length > ROOM || length > ROOM - line->length)
         return false;
     memcpy(line->text + line->length, bytes, length);
     line->length += length;

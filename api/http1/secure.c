@@ -27,8 +27,9 @@ struct bufferevent *cl_secure_open(struct cl_conn *conn, int fd)
         return NULL;
     struct bufferevent *stream = bufferevent_openssl_socket_new(
         conn->server->base, fd, session, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-    if (!stream)
-        SSL_free(session);
+    /* Depending on where memory ran out and on its version, libevent has freed the session and closed
+     * the descriptor by then, or not: there is no telling whose they are. */
+    CL_CHECK(stream);
     return stream;
 }
 

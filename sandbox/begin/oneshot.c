@@ -20,7 +20,13 @@
 #include "sandbox/base/own.h"
 #include "sandbox/base/wire.h"
 
-enum { NOBODY = 65534, NAME_MAX_BYTES = 32 };
+enum {
+    /* Below the ids of jails (spaces.c), as unlikely to be anybody's as those are: what would trace
+     * a process that reads the key, or trade places with it, has to be of its uid. */
+    OUTCASTS = 0x6fff0000,
+    OUTCASTS_MASK = 0xffff,
+    NAME_MAX_BYTES = 32,
+};
 
 /* Beside this program, as in the build and where it is installed. */
 static int open_beside(const char *name, struct cl_err *err)
@@ -36,17 +42,18 @@ static int open_beside(const char *name, struct cl_err *err)
     return fd < 0 ? cl_fail(err, CL_E_SYS, "open %s", path) : fd;
 }
 
-/* Nobody's, with one socket and standard error. */
+/* Of a uid that no other process has, with one socket and standard error. */
 static _Noreturn void become(int program, int socket, const char *const *args)
 {
     static const char *const environment[] = { "LC_ALL=C.UTF-8", NULL };
     const int kept = fcntl(program, F_DUPFD_CLOEXEC, CL_CONTROL_FD + 1);
     const int moved = fcntl(socket, F_DUPFD_CLOEXEC, CL_CONTROL_FD + 1);
+    const uid_t uid = OUTCASTS + ((uid_t)getpid() & OUTCASTS_MASK);
 
     if (kept < 0 || moved < 0 || dup2(moved, CL_CONTROL_FD) < 0 ||
         close_range(CL_CONTROL_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ||
-        setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-        setresuid(NOBODY, NOBODY, NOBODY) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+        setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 ||
+        setresuid(uid, uid, uid) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         _exit(126);
     execveat(kept, "", (char *const *)(uintptr_t)args, (char *const *)(uintptr_t)environment,

@@ -150,6 +150,11 @@ static void what_does_not_fit_is_left_out_and_said(void **state)
         cl_auditline_number(&line, "n", UINT64_MAX);
         cl_auditline_close(&line);
         cl_auditline_close(&line);
+        const bool was_cut = line.is_cut;
+        cl_auditline_text(&line, "behind", text, sizeof(text),
+                          sizeof(text)); /* never has room */
+        assert_null(memmem(line.text, line.length, "\"behind\"", 8));
+        line.is_cut = was_cut;
         memcpy(head, cl_audit_no_head, sizeof(head));
         seal();
         const bool has_all = memmem(line.text, line.length, "\"long\"", 6) &&

@@ -308,6 +308,44 @@ static void server_speaks_no_older_version(void **state)
     assert_int_equal(f->peer.heads, 0);
 }
 
+/* Of 27 bytes each; all of them find room in a socket. */
+static void change_keys(struct secure *secure, unsigned times)
+{
+    while (times-- > 0) {
+        assert_int_equal(SSL_key_update(secure->session, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(secure->session), 1);
+    }
+}
+
+static void client_may_change_its_key(void **state)
+{
+    CL_AUTO(secure_close) struct secure secure = secure_open(*state, NULL);
+
+    assert_true(connects(&secure));
+    change_keys(&secure, 60);
+    assert_answers(&secure);
+}
+
+static void client_that_changes_its_key_without_end_is_left(void **state)
+{
+    struct peer_fixture *f = *state;
+    CL_AUTO(secure_close) struct secure secure = secure_open(f, NULL);
+    char text[16];
+
+    assert_true(connects(&secure));
+    change_keys(&secure, 2000);
+    assert_true(until_done(&secure, READ, text, sizeof(text)) <= 0);
+    assert_int_not_equal(SSL_get_error(secure.session, -1), SSL_ERROR_WANT_READ);
+    assert_int_equal(f->peer.heads, 0);
+
+    /* and others are served */
+    peer_hang_up(&f->client);
+    f->client = peer_connect(&f->peer);
+    CL_AUTO(secure_close) struct secure next = secure_open(f, NULL);
+    assert_true(connects(&next));
+    assert_answers(&next);
+}
+
 static void server_speaks_http_1_1_alone(void **state)
 {
     static const unsigned char two[] = "\x02h2", both[] = "\x02h2\x08http/1.1";
@@ -433,6 +471,8 @@ int main(void)
         CASE(server_speaks_tls_1_2),
         CASE(server_speaks_tls_1_3),
         CASE(server_speaks_no_older_version),
+        CASE(client_may_change_its_key),
+        CASE(client_that_changes_its_key_without_end_is_left),
         CASE(server_speaks_http_1_1_alone),
         CASE(handler_is_told_of_a_client_s_certificate),
         CASE(handler_is_told_of_none_that_was_not_shown),
