@@ -2,19 +2,22 @@
 """Tenants of one service: what each may use, by which token, and how much of it."""
 
 import contextlib
+import json
 import re
+import socket
 import subprocess
 import threading
 import time
 
 import httpx
 import pytest
-from service import BIN, SLOW, Service, wait_until
+from service import BIN, ROOT, SLOW, Service, wait_until
 
 RUN = "def main(): return 1"
 SLEEP = "import time\ndef main(s): time.sleep(s); return s"
 SPIN = "def main():\n    while True: pass"
 ALL = "call,modules,workflows,policies:read,admin"
+UNLIKE = {"date", "cloche-request", "server-timing", "traceparent"}  # of two answers to the same question
 
 
 def token(file, verb, tenant, *words):
@@ -111,13 +114,25 @@ def test_a_token_opens_what_its_scopes_say(tenancy):
 
 
 def test_every_wrong_token_gets_the_same_answer(tenancy):
+    """Also none at all, and one that was right a moment ago."""
     tenants, good = tenancy("  a:\n    policies: [strict]\n", a="call")
     right = good.headers["authorization"].removeprefix("Bearer ")
-    answers = set()
-    for wrong in (right[:-1], right + "A", right.swapcase(), "x" * 50, "b2:" + "0" * 64, "local", "a"):
-        answer = call(tenants.as_(wrong))
-        answers.add((answer.status_code, answer.text, answer.headers["www-authenticate"]))
+    gone = token(tenants.file, "create", "a", "--id", "gone")
+    holder = tenants.as_(gone)
+    wait_until(lambda: call(holder).status_code == 200, what="the second token")
+    token(tenants.file, "revoke", "a", "--id", "gone")
+    wait_until(lambda: call(holder).status_code == 401, what="its end")
+
+    def answer_to(headers):
+        answer = httpx.post(tenants.service.url + "/v1/calls", json={"source": RUN}, headers=headers, timeout=30 * SLOW)
+        told = {name: value for name, value in answer.headers.items() if name not in UNLIKE}
+        return answer.status_code, answer.text, tuple(told.items())
+
+    wrong = [right[:-1], right + "A", right.swapcase(), "x" * 50, "b2:" + "0" * 64, "local", "a", gone]
+    answers = {answer_to({"Authorization": f"Bearer {secret}"}) for secret in wrong}
+    answers |= {answer_to(headers) for headers in ({}, {"Authorization": ""}, {"Authorization": "Bearer"})}
     assert len(answers) == 1 and answers.pop()[0] == 401
+    assert call(good).status_code == 200
 
 
 def test_token_elsewhere_than_in_its_field_is_none(tenancy):
@@ -162,6 +177,42 @@ def test_rotated_token_takes_the_place_of_the_old_one(tenancy):
     new = tenants.as_(token(tenants.file, "rotate", "acme"))
     wait_until(lambda: call(new).status_code == 200, what="the new token")
     assert call(old).status_code == 401
+
+
+def calls_that_ended(tenants):
+    text = tenants.service.http.get("/metrics").text
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("cloche_calls_total{"))
+
+
+@contextlib.contextmanager
+def half_a_call(tenants, client):
+    """A request whose head was found good and half of whose body was sent; rest() sends the rest, and gives the status."""
+    body = json.dumps({"source": RUN}).encode()
+    head = ["POST /v1/calls HTTP/1.1", "Host: x", "Content-Type: application/json", "Connection: close",
+            f"Authorization: {client.headers['authorization']}", f"Content-Length: {len(body)}", "Expect: 100-continue"]
+    host, port = tenants.service.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30 * SLOW) as peer:
+        peer.sendall("\r\n".join([*head, "", ""]).encode())
+        assert peer.recv(100).startswith(b"HTTP/1.1 100 ")
+        peer.sendall(body[:10])
+
+        def rest():
+            peer.sendall(body[10:])
+            return int(b"".join(iter(lambda: peer.recv(65536), b"")).split()[1])
+        yield rest
+
+
+@pytest.mark.parametrize("verb", ["revoke", "rotate"])
+def test_token_that_went_while_a_body_came_is_refused(tenancy, verb):
+    tenants, going, staying = tenancy("  a:\n    policies: [strict]\n  b:\n    policies: [strict]\n", a=ALL, b=ALL)
+    with half_a_call(tenants, going) as rest_of_going, half_a_call(tenants, staying) as rest_of_staying:
+        token(tenants.file, verb, "a", "--id", "main")
+        wait_until(lambda: going.get("/v1/policies").status_code == 401, what="the new generation")
+        before = calls_that_ended(tenants)
+        assert rest_of_going() == 401
+        assert calls_that_ended(tenants) == before
+        assert rest_of_staying() == 200  # another's went on through the same reload
+        assert calls_that_ended(tenants) == before + 1
 
 
 def test_broken_tenants_file_leaves_the_tenants_in_force(tenancy):
@@ -397,16 +448,34 @@ def test_nothing_of_one_tenant_is_there_for_another(tenancy):
     assert kept.json()["id"] not in beta.get("/v1/calls").text
 
 
+# Of each first part of a path: the scope that opens all below it.
+SCOPE_OF = {"calls": "call", "eval": "call", "sessions": "call", "rpc": "call", "functions": "call", "modules": "modules",
+            "workflows": "workflows", "tasks": "workflows", "policies": "policies:read", "metrics": "admin"}
+
+
+def operations(client):
+    """(method, path, scope) of each that needs one, as the service lists them."""
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        for method, operation in methods.items():
+            for scope in (scope for need in operation["security"] for scopes in need.values() for scope in scopes):
+                yield method.upper(), path, scope
+
+
 def test_scopes_hold_on_every_road_to_a_call(tenancy):
-    _, reader = tenancy("  a:\n    policies: [naps]\n", a="policies:read")
-    for method, path, body in (("POST", "/v1/calls", {"source": RUN}),
-                               ("POST", "/v1/eval", {"expression": "1"}),
-                               ("PUT", "/v1/modules/m", {"source": RUN}),
-                               ("DELETE", "/v1/modules/m", None),
-                               ("POST", "/v1/functions/m.main/calls", {}),
-                               ("POST", "/v1/sessions", {}),
-                               ("POST", "/v1/workflows", {}),
-                               ("POST", "/v1/rpc", {"jsonrpc": "2.0", "id": 1, "method": "execute"}),
-                               ("GET", "/v1/calls", None)):
-        answer = reader.request(method, path, json=body)
-        assert answer.status_code == 403 and slug(answer) == "scope-missing", f"{path} {answer.text}"
+    """Each operation is asked with a token that lacks the one scope it needs and has all others."""
+    tenants, = tenancy("".join(f"  {scope.split(':')[0]}:\n    policies: [naps]\n" for scope in ALL.split(",")))
+    lacks = {}
+    for scope in ALL.split(","):
+        others = ",".join(other for other in ALL.split(",") if other != scope)
+        lacks[scope] = tenants.as_(token(tenants.file, "create", scope.split(":")[0], "--scopes", others))
+    for client in lacks.values():
+        wait_until(lambda c=client: c.get("/openapi.json").status_code == 200, what="the tokens")
+    listed = list(operations(lacks["admin"]))
+    rows = re.findall(r'\{ "([A-Z]+)", "([^"]+)", CL_ROUTE_TOKEN, CL_', (ROOT / "api/routes.c").read_text())
+    assert sorted((method, re.sub(r"{\w+}", "{}", path)) for method, path, _ in listed) == sorted(rows)
+    for method, path, scope in listed:
+        assert scope == SCOPE_OF[re.split("[/:]", path.removeprefix("/v1"))[1]], path
+        for body in ({"json": {"source": RUN}}, {}):
+            answer = lacks[scope].request(method, re.sub(r"{\w+}", "m", path), **body)
+            assert answer.status_code == 403 and slug(answer) == "scope-missing", f"{method} {path} {answer.text}"
+            assert scope in answer.json()["detail"]
