@@ -64,9 +64,15 @@ def test_what_it_must_not_give_away_is_locked(cloche):
     pid = api_of(cloche)
     assert int(status(pid)["VmLck"].split()[0]) > 0
     with open(f"/proc/{pid}/smaps") as file:
-        maps = re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", file.read())
-    locked = [one for one in maps if re.search(r"^VmFlags:.* lo ", one, re.MULTILINE)]
-    assert locked and all(re.search(r"^VmFlags:.* dd ", one, re.MULTILINE) for one in locked), "not left out of dumps"
+        maps = [one.split("\n", 1) for one in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", file.read())]
+    spans = [[int(end, 16) for end in head.split()[0].split("-")] for head, _ in maps]
+    rights = [head.split()[1] for head, _ in maps]
+    locked = [at for at, (_, more) in enumerate(maps) if re.search(r"^VmFlags:.* lo ", more, re.MULTILINE)]
+    assert all(re.search(r"^VmFlags:.* dd ", maps[at][1], re.MULTILINE) for at in locked), "not left out of dumps"
+    assert any(re.search(r"^Locked: +[1-9]", maps[at][1], re.MULTILINE) for at in locked), "nothing is locked"
+    for at in locked:
+        assert spans[at - 1][1] == spans[at][0] and rights[at - 1] == "---p", "no guard below it"
+        assert spans[at][1] == spans[at + 1][0] and rights[at + 1] == "---p", "no guard above it"
 
 
 def test_no_page_of_it_is_writable_and_executable(cloche):
