@@ -3,11 +3,14 @@
 
 import os
 import pathlib
+import re
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
-from service import children, status, times, wait_until
+from service import BIN, children, status, times, wait_until
 
 
 def namespaces(pid):
@@ -69,8 +72,10 @@ def check_worker(cloche, pid):
 
 
 def check_cgroup(pid):
+    """What the default policy says: weight 100 is 1024 shares."""
     groups = cgroup_dirs(pid)
     if "memory" in groups:
+        assert int((groups["cpu"] / "cpu.shares").read_text()) == 1024
         assert int((groups["memory"] / "memory.limit_in_bytes").read_text()) == 128 << 20
         assert int((groups["pids"] / "pids.max").read_text()) == 1
         assert int((groups["cpu"] / "cpu.cfs_quota_us").read_text()) > 0
@@ -80,6 +85,7 @@ def check_cgroup(pid):
         assert int((own / "memory.max").read_text()) == 128 << 20
         assert int((own / "memory.swap.max").read_text() if (own / "memory.swap.max").exists() else 0) == 0
         assert (own / "memory.oom.group").read_text().strip() == "1"
+        assert int((own / "cpu.weight").read_text()) == 100
         assert int((own / "pids.max").read_text()) == 1
         assert not (own / "cpu.max").read_text().startswith("max")
     assert (own / "cgroup.procs").read_text().split() == [str(pid)]
@@ -232,19 +238,35 @@ def test_slot_reuse_waits_for_the_old_process(own):
             thread.join()
 
 
+# Told by a process that enters the namespace: [who owns it, the flags of lo].
+LOOK = """
+import ctypes, fcntl, os, socket, struct, sys
+net = os.open(sys.argv[1], os.O_RDONLY)
+owner = os.fstat(fcntl.ioctl(net, 0xb701))  # NS_GET_USERNS
+assert ctypes.CDLL(None, use_errno=True).setns(net, 0x40000000) == 0
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    flags = fcntl.ioctl(s, 0x8913, struct.pack("16sH22x", b"lo", 0))  # SIOCGIFFLAGS
+print(owner.st_dev, owner.st_ino, struct.unpack_from("16xH", flags)[0])
+"""
+IFF_UP, IFF_LOOPBACK = 1, 8
+
+
 def test_the_network_namespace_holds_a_down_loopback_only(cloche):
+    """And it is the host's: no capability that a worker could come by would count in it."""
     cloche.call("def main(): return 1")
     pid = wait_until(lambda: [w for w in cloche.workers() if parked_default(cloche, w)], what="a parked worker")[0]
     lines = pathlib.Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
     assert [line.split(":")[0].strip() for line in lines] == ["lo"]
     assert pathlib.Path(f"/proc/{pid}/net/tcp").read_text().count("\n") == 1
+    seen = subprocess.run([sys.executable, "-c", LOOK, f"/proc/{pid}/ns/net"], capture_output=True, text=True, timeout=60)
+    assert seen.returncode == 0, seen.stderr
+    device, inode, flags = map(int, seen.stdout.split())
+    host, jail = os.stat("/proc/self/ns/user"), os.stat(f"/proc/{pid}/ns/user")
+    assert (device, inode) == (host.st_dev, host.st_ino) != (jail.st_dev, jail.st_ino)
+    assert flags & IFF_LOOPBACK and not flags & IFF_UP
 
 
 def test_at_most_32_syscalls_are_open_and_a_command_lists_them():
-    import re
-    import subprocess
-
-    from service import BIN
     out = subprocess.run([BIN / "cloche-policyc", "explain", "default", "--syscalls"], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
     listed = out.stdout.split("open system calls:")[1].split("refused politely")[0]
