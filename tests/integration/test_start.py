@@ -105,6 +105,9 @@ def test_cloched_is_bounded(cloche):
     allowed = sum(1 << bit for bit in (0, 5, 6, 7, 12, 21))  # CHOWN KILL SETGID SETUID NET_ADMIN SYS_ADMIN
     assert int(facts["CapEff"], 16) & ~allowed == 0
     assert int(facts["CapBnd"], 16) & ~allowed == 0
+    aside = 1 << 8  # SETPCAP, which a child raises to empty its own bounding set; never effective
+    assert int(facts["CapPrm"], 16) & ~(allowed | aside) == 0
+    assert int(facts["CapInh"], 16) == int(facts["CapAmb"], 16) == 0
     [api] = cloche.api()
     facts = status(api)
     assert all(int(facts[name], 16) == 0 for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb", "CapInh"))

@@ -12,6 +12,7 @@ import time
 import httpx
 import pki
 import pytest
+from faults import LIBRARY, Order
 from service import BIN, ROOT, SLOW, Service, wait_until
 
 RUN = {"source": "def main(): return 1"}
@@ -26,8 +27,8 @@ tenants:
   acme:
     policies: [default]
     certificates:
-      - {{id: mapped, fingerprint: "sha256:{0}", scopes: [call]}}
 """
+CERTIFICATE = '      - {{id: mapped{0}, fingerprint: "sha256:{1}", scopes: [call]}}\n'
 
 
 class World:
@@ -45,9 +46,9 @@ class World:
         (self.config / "cloche.yaml").write_text(SETTINGS.format(folder))
         self.map(self.mapped)
 
-    def map(self, pair):
+    def map(self, *pairs):
         new = self.config / "tenants.new"
-        new.write_text(TENANTS.format(pair.fingerprint))
+        new.write_text(TENANTS + "".join(CERTIFICATE.format(i, pair.fingerprint) for i, pair in enumerate(pairs)))
         os.replace(new, self.config / "tenants.yaml")
 
 
@@ -225,6 +226,38 @@ def test_certificate_that_is_taken_away_opens_nothing_any_more(tls, world):
         wait_until(lambda: client.post("/v1/calls", json=RUN).status_code == 200, what="the certificate to be back")
 
 
+@pytest.mark.skipif(not LIBRARY.exists(), reason=f"no {LIBRARY}")
+def test_certificate_that_ends_opens_nothing_any_more(tmp_path):
+    """On a connection that was opened while it was valid, too. The clock of the programs is put two days ahead."""
+    world, order = World(tmp_path), Order("nobody")
+    brief = pki.signed(tmp_path, "brief", world.clients, days=1, usage="clientAuth")
+    service = order.service(config=world.config)
+    service.tls = pki.client_context(world.ca)
+
+    def client(own):
+        return httpx.Client(base_url=service.url, verify=pki.client_context(world.ca, own),
+                            timeout=60 * SLOW, limits=httpx.Limits(keepalive_expiry=None))
+
+    def ask_on_the_same(client):
+        """The status, and the port that it was asked from: a new connection has another one."""
+        with client.stream("POST", "/v1/calls", json=RUN) as answer:
+            port = answer.extensions["network_stream"].get_extra_info("client_addr")
+            answer.read()
+            return answer.status_code, port
+    try:
+        world.map(brief, world.mapped)
+        service.start()
+        with client(brief) as ends, client(world.mapped) as stays:
+            before = [ask_on_the_same(one) for one in (ends, stays)]
+            assert [code for code, _ in before] == [200, 200]
+            order.move_clock(2 * 86_400)
+            after = [ask_on_the_same(one) for one in (ends, stays)]
+        assert [code for code, _ in after] == [401, 200]
+        assert [port for _, port in after] == [port for _, port in before], "another connection"
+    finally:
+        service.stop()
+
+
 def test_no_header_of_a_request_stands_for_a_certificate(tls, world):
     names = ("X-Forwarded-Client-Cert", "X-SSL-Client-Fingerprint", "X-Client-Cert", "Forwarded")
     headers = dict.fromkeys(names, world.mapped.fingerprint)
@@ -306,10 +339,16 @@ def test_setting_that_waits_for_a_restart_is_named(tls, world):
 
 
 def test_key_is_in_no_file_or_memory_that_is_mapped_twice(tls):
-    """The API holds no descriptor of it, and its heap for keys is locked and left out of dumps."""
+    """The API holds no descriptor of it once it was read, and its heap for keys is locked and left out of dumps."""
     api, = tls.api()
-    held = [os.readlink(f"/proc/{api}/fd/{fd}") for fd in os.listdir(f"/proc/{api}/fd")]
-    assert not any("cloche-tls" in name for name in held)
+
+    def holds_none():
+        try:
+            held = [os.readlink(f"/proc/{api}/fd/{fd}") for fd in os.listdir(f"/proc/{api}/fd")]
+        except FileNotFoundError:
+            return False  # one was just closed
+        return not any("cloche-tls" in name for name in held)
+    wait_until(holds_none, what="the pair of the last reload to be read")
     with open(f"/proc/{api}/smaps") as maps:
         text = maps.read()
     assert "cloche-tls" not in text
