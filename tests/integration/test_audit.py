@@ -382,6 +382,40 @@ def test_another_service_can_not_write_to_it(own):
         shutil.rmtree(state)
 
 
+@pytest.mark.parametrize("mode", ["on", "required"])
+def test_one_file_under_two_state_directories_has_one_writer(own, config, mode):
+    """It has one name, and the lock of the other state directory is free: what is left is the lock on the file itself."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="cloche-test-"))
+    log, shown = own.state / "audit.log", folder / "audit.log"
+    shown.touch(0o600)
+    # In a mount namespace of its own, which ends with it: the machine sees nothing of the mount.
+    script = f"mount --make-rprivate / && mount --bind {log} {shown} && exec \"$@\""
+    other = Service(config=config, state=folder, args=["--audit", mode], wrap=["unshare", "-m", "sh", "-c", script, "sh"])
+    body, answers = {"source": "def main(): return 1"}, []
+
+    def refused():
+        """Its API says so and ends, each time that it is started; whoever asks meanwhile is not served."""
+        if other.url and (folder / "local.token").exists():
+            head = {"Authorization": f"Bearer {(folder / 'local.token').read_text().strip()}"}
+            try:
+                answers.append(httpx.post(other.url + "/v1/calls", json=body, headers=head, timeout=0.2 * SLOW).status_code)
+            except httpx.HTTPError:
+                answers.append(None)
+        assert 200 not in answers, "two writers"
+        return sum("audit.log in the state directory is in use" in line for line in other.log) > 2
+    try:
+        before = len(calls_of(own))
+        other.start(wait=False)
+        wait_until(refused, 20, what="the refusal")
+        assert answers
+        assert own.post(body).status_code == 200
+        assert len(calls_of(own)) == before + 1
+        good(log)
+    finally:
+        other.stop()
+        shutil.rmtree(folder)
+
+
 def test_off_keeps_none(config):
     service = Service(config=config, args=["--audit", "off"])
     try:
