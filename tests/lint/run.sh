@@ -65,6 +65,7 @@ lint layers /usr/bin/python3 /usr/bin/python3 tests/lint/layers.py
 lint sizes /usr/bin/python3 /usr/bin/python3 tests/lint/sizes.py
 lint headers /usr/bin/python3 /usr/bin/python3 tests/lint/headers.py
 lint shown /usr/bin/python3 /usr/bin/python3 tests/lint/shown.py
+lint sql /usr/bin/python3 /usr/bin/python3 tests/lint/sql.py
 lint events /usr/bin/python3 /usr/bin/python3 tests/lint/events.py
 lint links readelf tests/lint/links.sh
 lint hardened readelf tests/lint/hardened.sh
