@@ -24,6 +24,7 @@ enum { SYSCALLS_END = 600 }; /* above the last number of x86_64 */
 #define PAGES    "lifts the rules on executable memory"
 #define HANDLES  "the argument rules of the tiers are what makes it safe"
 #define OTHERS   "reaches into other processes"
+#define OUTLIVES "what it makes outlives its process, and the next call of the zygote finds it"
 #define HARMLESS ""
 
 static const struct cl_risk syscalls[] = {
@@ -49,6 +50,11 @@ static const struct cl_risk syscalls[] = {
     { "rt_sigaction", CL_RISK_NEVER, "the rule that guards SIGSYS must stay" },
     { "unshare", CL_RISK_NEVER, "new namespaces open most of the kernel to the jail" },
     { "setns", CL_RISK_NEVER, "enters other namespaces" },
+    { "shmget", CL_RISK_NEVER, OUTLIVES },
+    { "shmat", CL_RISK_NEVER, OUTLIVES },
+    { "semget", CL_RISK_NEVER, OUTLIVES },
+    { "msgget", CL_RISK_NEVER, OUTLIVES },
+    { "mq_open", CL_RISK_NEVER, OUTLIVES },
     { "mount", CL_RISK_NEVER, MOUNTS },
     { "umount2", CL_RISK_NEVER, MOUNTS },
     { "pivot_root", CL_RISK_NEVER, MOUNTS },
@@ -110,7 +116,6 @@ static const struct cl_risk syscalls[] = {
     { "tgkill", CL_RISK_REASON, "signals other processes of the jail" },
     { "setrlimit", CL_RISK_REASON, "changes the limits of the worker" },
     { "prlimit64", CL_RISK_REASON, "changes the limits of the worker" },
-    { "shmget", CL_RISK_REASON, "memory that outlives the process that made it" },
     { "sched_setaffinity", CL_RISK_REASON, "chooses its processors, and so its neighbours" },
     { "sched_setscheduler", CL_RISK_REASON, "changes its share of the processors" },
     { "getrusage", CL_RISK_REASON, "a finer clock for timing attacks than it needs" },
