@@ -34,26 +34,24 @@ static void unreviewed_call_needs_a_reason(void **state)
 
 static void ways_out_of_the_filter_are_never_granted(void **state)
 {
-    static const char *const never[] = {
-        "ptrace",
-        "clone3",
-        "io_uring_setup",
-        "rt_sigaction",
-        "unshare",
-        "setns",
-        "mount",
-        "bpf",
-        "userfaultfd",
-        "seccomp",
-        "keyctl",
-        "open_by_handle_at",
-        "process_vm_writev",
-        "shmget",
-        "shmat",
-        "semget",
-        "msgget",
-        "mq_open",
-    };
+    static const char *const never[] = { "ptrace",
+                                         "clone3",
+                                         "io_uring_setup",
+                                         "rt_sigaction",
+                                         "unshare",
+                                         "setns",
+                                         "mount",
+                                         "bpf",
+                                         "userfaultfd",
+                                         "seccomp",
+                                         "keyctl",
+                                         "open_by_handle_at",
+                                         "process_vm_writev",
+                                         "shmget",
+                                         "shmat",
+                                         "semget",
+                                         "msgget",
+                                         "mq_open" };
 
     (void)state;
     for (size_t i = 0; i < CL_COUNT(never); i++) {
