@@ -91,7 +91,8 @@ def test_every_call_is_a_new_jail(cloche, prices):
 
 def test_the_path_may_name_it(cloche, prices):
     path = f"/v1/functions/{prices}.net/calls"
-    assert cloche.http.post(path, json={"args": [120]}).json()["result"] == 100.0
+    answer = cloche.http.post(path, json={"args": [120]})
+    assert answer.json().get("result") == 100.0, answer.text
     assert cloche.http.post(f"/v1/functions/{prices}/calls").json()["result"][0] == prices
     assert refusal(cloche.http.post(path, json={"function": "a.b"}), 400, "malformed")["pointer"] == "/function"
     assert refusal(cloche.http.post(path, json={"source": "x"}), 400, "malformed")["pointer"] == "/source"
