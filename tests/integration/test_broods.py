@@ -3,7 +3,10 @@
 before a call wants one, none long after, and never more than there are ranges of ids for."""
 
 import concurrent.futures
+import contextlib
+import json
 import os
+import pathlib
 import signal
 
 import httpx
@@ -69,6 +72,44 @@ def test_isolation_says_who_shares_a_zygote(two, policy, count):
     assert len(zygotes_of(service, before)) == count
     assert (seen[0]["hash"] == seen[1]["hash"]) == (count == 1)  # the seed is the zygote's
     assert seen[0]["random"] != seen[1]["random"]
+
+
+def zygotes_used_by(service, ask):
+    """Zygotes whose parked workers end when somebody asks for something; each had some."""
+    def parked():
+        found = {}
+        for worker in service.workers():
+            with contextlib.suppress(OSError, ValueError):  # one that has just ended
+                if pathlib.Path(f"/proc/{worker}/syscall").read_text().split()[0] in ("0", "45"):  # read, recvfrom
+                    [zygote] = service.zygote_of(worker)
+                    found[worker] = zygote
+        return found if all(zygote in found.values() for zygote in service.zygotes()) else None
+    before = wait_until(parked, what="spares of each zygote")
+    ask()
+    gone = wait_until(lambda: before.keys() - set(service.workers()), what="the end of one")
+    return {before[worker] for worker in gone}
+
+
+def test_same_source_is_compiled_for_each_tenant_by_a_worker_of_its_own(two):
+    """Bytecode goes by tenant, not by content: what one tenant's worker made of a source is nothing to another's."""
+    service, *tenants = two
+    source = "def f(): return 'the same'\n"
+    seen = []
+    for name, client in (("t0", tenants[0]), ("t1", tenants[1])):
+        result(client, FACTS, "apart")
+        [own] = zygotes_used_by(service, lambda c=client: result(c, FACTS, "apart"))
+
+        def push(client=client):
+            answer = client.put("/v1/modules/same", json={"source": source})
+            assert answer.status_code == 201, answer.text
+        assert zygotes_used_by(service, push) == {own}, name
+        answer = client.post("/v1/calls", json={"function": "same.f"})
+        assert answer.status_code == 200 and answer.json()["result"] == "the same"
+        seen.append(own)
+    assert len(set(seen)) == 2
+    lines = map(json.loads, (service.state / "audit.log").read_text().splitlines())
+    read = [line for line in lines if line.get("kind") == "inspect"]
+    assert [line["tenant"] for line in read] == ["t0", "t1"] and len({line["source"] for line in read}) == 1
 
 
 def test_reload_that_takes_a_tenant_away_leaves_the_others_their_zygote(two, tmp_path):
