@@ -5,6 +5,7 @@ The child imports all of it, writes the bytecode of every Python module into a m
 zygote where each lies; then it is gone, and the zygote has grown by one small table.
 """
 
+import _frozen_importlib_external
 import marshal
 import posix
 import sys
@@ -35,6 +36,8 @@ OPTIONAL = (("ssl", "_ssl"), ("_hashlib",), ("bz2", "_bz2", "lzma", "_lzma"),
 # Of these groups the public module works alone.
 PURE = ("queue", "curses")
 
+ZONE_MOST = 1 << 20
+
 PYTHON, EXTENSION, BUILTIN, FROZEN, NAMESPACE = range(5)
 KINDS = {SourceFileLoader: PYTHON, SourcelessFileLoader: PYTHON,
          ExtensionFileLoader: EXTENSION, NamespaceLoader: NAMESPACE}
@@ -48,17 +51,34 @@ def kind_of(spec):
     return KINDS.get(type(spec.loader))
 
 
+class Kept(dict):
+    """The bytecode that importing read and found valid, by module: it needs no second reading."""
+
+    def __init__(self):
+        self.unmarshal = _frozen_importlib_external._compile_bytecode
+        _frozen_importlib_external._compile_bytecode = self.keep
+
+    def keep(self, data, name=None, **places):
+        self[name] = bytes(data)
+        return self.unmarshal(data, name, **places)
+
+
 class Blob:
     """Appends code to a memfd."""
 
-    def __init__(self, fd):
+    def __init__(self, fd, kept=()):
         self.fd = fd
         self.at = 0
+        self.kept = kept
 
-    def put(self, code):
-        return self.put_bytes(marshal.dumps(code))
+    def put_code(self, name, loader):
+        if name not in self.kept:
+            code = loader.get_code(name)  # may be kept now
+            if name not in self.kept:
+                return self.put(marshal.dumps(code))
+        return self.put(self.kept[name])
 
-    def put_bytes(self, text):
+    def put(self, text):
         start = self.at
         while self.at < start + len(text):
             self.at += posix.write(self.fd, text[self.at - start:])
@@ -72,7 +92,7 @@ def describe(name, spec, blob):
         return None
     offset = length = 0
     if kind == PYTHON:
-        offset, length = blob.put(spec.loader.get_code(name))
+        offset, length = blob.put_code(name, spec.loader)
     where = spec.submodule_search_locations
     return kind, where is not None, spec.origin, where and list(where), offset, length
 
@@ -90,21 +110,39 @@ def codecs(blob):
     return index
 
 
+def read_file(path):
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return posix.read(fd, ZONE_MOST)
+    finally:
+        posix.close(fd)
+
+
+def zone_files(root, below=""):
+    """(key, text) of each, as zoneinfo.available_timezones() finds them, which reads all twice."""
+    for entry in posix.scandir(f"{root}/{below}"):
+        key = below + entry.name
+        if entry.is_dir():
+            if key not in ("posix", "right"):
+                yield from zone_files(root, key + "/")
+        elif key != "posixrules" and (text := read_file(entry.path)).startswith(b"TZif"):
+            yield key, text
+
+
 def zones(blob):
     """The host's time zones: {key: (offset, length)}. Many names are one file's."""
-    import os
     import zoneinfo
     places = {}
     index = {}
-    for key in sorted(zoneinfo.available_timezones()):
-        for root in zoneinfo.TZPATH:
-            if os.path.exists(path := f"{root}/{key}"):
-                with open(path, "rb") as file:
-                    text = file.read()
-                if text not in places:
-                    places[text] = blob.put_bytes(text)
-                index[key] = places[text]
-                break
+    for root in zoneinfo.TZPATH:
+        try:
+            found = sorted(zone_files(root))
+        except FileNotFoundError:
+            continue
+        for key, text in found:
+            if text not in places:
+                places[text] = blob.put(text)
+            index.setdefault(key, places[text])
     return index
 
 
@@ -156,7 +194,7 @@ def import_all(names, left):
 
 
 def child(names, base, fd, missed):
-    blob = Blob(fd)
+    blob = Blob(fd, Kept())
     lazy = [late for name in names for late in LAZY.get(name, ())]
     left = leave_out(names, missed)
     readers = Readers()
@@ -189,7 +227,7 @@ def ask_child(names, base, fd, missed):
                 answer = (), child(names, base, fd, missed)
             except Missed as error:
                 answer = error.args[0], None
-            Blob(writer).put(answer)
+            Blob(writer).put(marshal.dumps(answer))
             status = 0
         finally:
             posix._exit(status)
