@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import signal
+import time
 
 import httpx
 import pytest
@@ -74,39 +75,58 @@ def test_isolation_says_who_shares_a_zygote(two, policy, count):
     assert seen[0]["random"] != seen[1]["random"]
 
 
-def zygotes_used_by(service, ask):
-    """Zygotes whose parked workers end when somebody asks for something; each had some."""
-    def parked():
-        found = {}
-        for worker in service.workers():
-            with contextlib.suppress(OSError, ValueError):  # one that has just ended
-                if pathlib.Path(f"/proc/{worker}/syscall").read_text().split()[0] in ("0", "45"):  # read, recvfrom
-                    [zygote] = service.zygote_of(worker)
-                    found[worker] = zygote
-        return found if all(zygote in found.values() for zygote in service.zygotes()) else None
-    before = wait_until(parked, what="spares of each zygote")
-    ask()
-    gone = wait_until(lambda: before.keys() - set(service.workers()), what="the end of one")
-    return {before[worker] for worker in gone}
+def ticks_of(pid):
+    """Hundredths of a second that a process has used; 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        return sum(map(int, pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+    return 0
+
+
+def parked_of(service):
+    """{worker: (its zygote, its ticks)} of those that wait for a call, once each zygote has some."""
+    found = {}
+    for worker in service.workers():
+        with contextlib.suppress(OSError, ValueError):  # one that has just ended
+            if pathlib.Path(f"/proc/{worker}/syscall").read_text().split()[0] in ("0", "45"):  # read, recvfrom
+                [zygote] = service.zygote_of(worker)
+                found[worker] = zygote, ticks_of(worker)
+    return found if {zygote for zygote, _ in found.values()} == set(service.zygotes()) else None
+
+
+def zygotes_that_work_for(service, ask, *words):
+    """Zygotes of the workers that were parked, and use processor time while somebody has asked for something."""
+    parked = wait_until(lambda: parked_of(service), what="spares of each zygote")
+    seen = set()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask, *words)
+        while not answer.done():
+            seen |= {zygote for pid, (zygote, ticks) in parked.items() if ticks_of(pid) >= ticks + 8}
+            time.sleep(0.005)
+        answer.result()
+    return seen
+
+
+# Much to read, and nothing to run; to compile it takes some tenths of a second.
+SAME = "x = 1\n" * 20000 + "def f(): return 'the same'\n"
+WORK = "import time\ndef main():\n    until = time.process_time() + 0.3\n    while time.process_time() < until: pass\n"
 
 
 def test_same_source_is_compiled_for_each_tenant_by_a_worker_of_its_own(two):
     """Bytecode goes by tenant, not by content: what one tenant's worker made of a source is nothing to another's."""
-    service, *tenants = two
-    source = "def f(): return 'the same'\n"
-    seen = []
-    for name, client in (("t0", tenants[0]), ("t1", tenants[1])):
+    service, *clients = two
+    own = []
+    for client in clients:
         result(client, FACTS, "apart")
-        [own] = zygotes_used_by(service, lambda c=client: result(c, FACTS, "apart"))
+        [zygote] = zygotes_that_work_for(service, result, client, WORK, "apart")
+        own.append(zygote)
 
-        def push(client=client):
-            answer = client.put("/v1/modules/same", json={"source": source})
-            assert answer.status_code == 201, answer.text
-        assert zygotes_used_by(service, push) == {own}, name
-        answer = client.post("/v1/calls", json={"function": "same.f"})
-        assert answer.status_code == 200 and answer.json()["result"] == "the same"
-        seen.append(own)
-    assert len(set(seen)) == 2
+    def push(client):
+        answer = client.put("/v1/modules/same", json={"source": SAME})
+        assert answer.status_code == 201, answer.text
+    assert len(set(own)) == 2
+    assert [zygotes_that_work_for(service, push, client) for client in clients] == [{own[0]}, {own[1]}]
+    for client in clients:
+        assert client.post("/v1/calls", json={"function": "same.f"}).json()["result"] == "the same"
     lines = map(json.loads, (service.state / "audit.log").read_text().splitlines())
     read = [line for line in lines if line.get("kind") == "inspect"]
     assert [line["tenant"] for line in read] == ["t0", "t1"] and len({line["source"] for line in read}) == 1

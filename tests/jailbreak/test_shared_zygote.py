@@ -99,7 +99,7 @@ def test_spares_of_one_tenant_are_never_given_to_another(tmp_path):
     with service, made[0]() as first, made[1]() as second:
         others = service.workers()
         result(second, FACTS, "together")
-        theirs = wait_until(lambda: len(found := parked_of(service, others)) >= 2 and found, what="spares of the second")
+        theirs = wait_until(lambda: len(found := parked_of(service, others)) == 2 and found, what="spares of the second")
         draws = [result(first, FACTS, "together")["random"] for _ in range(times(20))]
         assert not seen_asleep(service, first, 4) & set(theirs)
         still = parked_of(service, others)
