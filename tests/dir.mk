@@ -44,3 +44,11 @@ endif
 TOOLS += cloche-bad-zygote
 cloche-bad-zygote_SRC := tests/support/bad_zygote.c
 pytest: $(BIN)/cloche-bad-zygote
+
+# The real zygote, but for one wall of the jail.
+TOOLS += cloche-breached-zygote
+cloche-breached-zygote_SRC := $(cloche-zygote_SRC) tests/support/breach.c
+cloche-breached-zygote_LIBS := $(cloche-zygote_LIBS)
+breached := ids fds seccomp seccomp_zygote
+cloche-breached-zygote_LDFLAGS := $(breached:%=-Wl,--wrap=cl_enter_%)
+pytest: $(BIN)/cloche-breached-zygote

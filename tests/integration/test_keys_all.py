@@ -70,7 +70,7 @@ TENANTS = {
     **{f"tenants.*.quota.{name}": test for name, test in QUOTA.items()},
     "tenants.*.functions_dir": "test_functions_dir.py::test_directory_is_served_and_watched",
 }
-OPTIONS = ("drain", "log", "audit", "jails", "buffers", "keep", "store")  # each is flipped as an option elsewhere
+OPTIONS = ("drain", "log", "audit", "jails", "queue_wait", "buffers", "keep", "store")  # each is flipped as an option elsewhere
 SERVICE = {
     "version": "test_tls_start.py::test_settings_that_are_wrong_refuse_the_start",
     "listen": "test_tls_start.py::test_command_line_wins_over_the_file",

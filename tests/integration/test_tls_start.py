@@ -19,7 +19,7 @@ def pair(tmp_path_factory):
 
 STAND_FOR = [  # key, what is written, what cloched is told
     ("drain", "7s", "7000"), ("log", "warn", "warn"), ("audit", "required", "required"), ("jails", "9", "9"),
-    ("buffers", "64Mi", "64Mi"), ("keep", "1h,50", "1h,50"), ("store", "2Gi,1Gi", "2Gi,1Gi"),
+    ("queue_wait", "9s", "9s"), ("buffers", "64Mi", "64Mi"), ("keep", "1h,50", "1h,50"), ("store", "2Gi,1Gi", "2Gi,1Gi"),
 ]
 
 
@@ -123,10 +123,10 @@ def test_command_line_wins_over_the_file(tmp_path):
 
 def test_each_setting_stands_for_its_option(tmp_path):
     write(tmp_path, "".join(f"{name}: {said}\n" for name, said, _ in STAND_FOR))
-    with Service(config=tmp_path / "config") as service:
+    with Service(config=tmp_path / "config", is_patient=False) as service:
         words = pathlib.Path(f"/proc/{service.pid}/cmdline").read_text().split("\0")
         said = dict(zip(words[1::2], words[2::2]))
-        assert {name: said[f"--{name}"] for name, _, _ in STAND_FOR} == {name: value for name, _, value in STAND_FOR}
+        assert {name: said["--" + name.replace("_", "-")] for name, _, _ in STAND_FOR} == {name: value for name, _, value in STAND_FOR}
         assert service.call("def main(): return 1")["result"] == 1
 
 

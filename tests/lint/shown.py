@@ -11,6 +11,7 @@ import sys
 ROOT = pathlib.Path(__file__).parents[2]
 DOCUMENTS = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))]
 FOLDERS = ("api", "docs", "fuzz", "policies", "runtime", "sandbox", "tests")
+PROOFS = ("tests/", "fuzz/")
 FUNCTION = re.compile(r"^(?:static )?(?:async )?(?:def|void) (\w+)\(", re.M)
 SUFFIXES = (".c", ".h", ".py", ".sh", ".yaml", ".md")
 
@@ -53,6 +54,8 @@ class Names:
                 return f"{self.last_file} has no function {function}"
         elif "/" in word and word.startswith(tuple(folder + "/" for folder in FOLDERS)):
             self.last_file = pathlib.PurePath(word).name
+            if is_proof and not word.startswith(PROOFS):
+                return "shows nothing: only what is in " + " or ".join(PROOFS) + " goes red"
             return None if self.has_path(word) else "there is no such file"
         elif re.fullmatch(r"(test|fuzz)_\w+\.(py|c)", word):
             self.last_file = word

@@ -39,7 +39,7 @@ cp -r policies docs "$payload/"
 mkdir "$payload/api"
 cp -r api/clients "$payload/api/"
 cp "$(dirname -- "$0")/guest/vmtest.sh" "$payload/"
-for part in conftest.py support integration jailbreak golden; do
+for part in conftest.py support unit integration jailbreak golden; do
     [ ! -e "tests/$part" ] || cp -r "tests/$part" "$payload/tests/"
 done
 find "$payload/tests" -name __pycache__ -prune -exec rm -rf {} +
