@@ -82,6 +82,6 @@ def test_answers_that_are_not_ok_are_errors(server, tmp_path, answer):
     answers[:] = [answer] * 3 + [(200, b'{"verdict":"ok"}')]
     (tmp_path / "token").write_text("t")
     (tmp_path / "body").write_text("{}")
-    figures = load("-t", 0.5, "-w", 0, "http", "127.0.0.1", port, tmp_path / "token", tmp_path / "body")
+    figures = load("-t", 0.5 * SLOW, "-w", 0, "http", "127.0.0.1", port, tmp_path / "token", tmp_path / "body")
     assert figures["errors"] == 3
     assert figures["calls"] > 3
