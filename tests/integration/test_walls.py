@@ -11,7 +11,7 @@ import pytest
 from service import BIN, Service, wait_until
 
 BREACHED = BIN / "cloche-breached-zygote"
-PROGRAMS = ("cloched", "cloche-api", "cloche-begin", "cloche-loader", "cloche-policyc", "cloche-prover", "cloche-zygote")
+PROGRAMS = [f"cloche{name}" for name in ("d", "-api", "-begin", "-loader", "-policyc", "-prover", "-zygote")]
 MISSING = {  # wall: what the self-test says of it
     "seccomp": "FAIL openat: EFAULT, the call reached the kernel",
     "ids": "FAIL the jail itself: pid 1 uid 0 gid 0",
@@ -61,6 +61,7 @@ class Asking:
         for one in self.open:
             one.close()
         self.service.stop()
+        self.service.drained.join()
 
     def connect(self):
         one = socket.socket()
@@ -96,8 +97,7 @@ def refused(programs, state, sentence):
     """It ends with `sentence`, and nobody was served by it; what it said."""
     with Asking(programs, state) as asking:
         wait_until(asking.has_ended, 60, "the end of a service that may not start")
-        asking.service.drained.join()
-        said = "".join(asking.service.log)
+    said = "".join(asking.service.log)
     assert asking.service.process.returncode == 1, said
     assert [line for line in said.splitlines() if line.startswith("cloched: ")] == [f"cloched: {sentence}"], said
     # An API that had been started for however short a time would have had its end in the log.
