@@ -6,14 +6,18 @@
  */
 #include "api/store/sql.h"
 
-/* What read_row reads, in its order; the list leaves out what is long. */
-#define COMMON                                                                                 \
+/* What read_row reads, in its order; a list leaves out what is long. A module is as old as its first
+ * version, a version as old as itself. */
+#define HEAD                                                                                   \
     "SELECT m.tenant, m.name, v.version, m.key, m.description, m.policy, v.magic, m.retry,"    \
-    " m.version = v.version, v.created_us, m.updated_us, v.functions, v.imports"
-#define LEAN  COMMON ", NULL, NULL"
-#define WHOLE COMMON ", v.source, v.code"
-#define FROM  " FROM module m JOIN module_version v ON v.module = m.serial"
-#define NOW   " AND v.version = m.version"
+    " m.version = v.version, "
+#define REST    ", m.updated_us, v.functions, v.imports"
+#define MODULE  HEAD "(SELECT min(created_us) FROM module_version WHERE module = m.serial)" REST
+#define VERSION HEAD "v.created_us" REST
+#define LEAN    ", NULL, NULL"
+#define WHOLE   ", v.source, v.code"
+#define FROM    " FROM module m JOIN module_version v ON v.module = m.serial"
+#define NOW     " AND v.version = m.version"
 
 static int read_row(struct cl_sql_rows *rows, struct cl_store_module *module,
                     struct cl_err *err)
@@ -153,10 +157,10 @@ int cl_store_module_get(struct cl_store *store, const char *tenant, const char *
                         const char *version, cl_store_on_module *each, void *self,
                         struct cl_err *err)
 {
-    static const char current[] = WHOLE FROM NOW " WHERE m.tenant = ?1 AND m.name = ?2"
-                                                 " AND ?3 = ''";
-    static const char named[] = WHOLE FROM " WHERE m.tenant = ?1 AND m.name = ?2"
-                                           " AND v.version = ?3";
+    static const char current[] = MODULE WHOLE FROM NOW " WHERE m.tenant = ?1 AND m.name = ?2"
+                                                        " AND ?3 = ''";
+    static const char named[] = VERSION WHOLE FROM " WHERE m.tenant = ?1 AND m.name = ?2"
+                                                   " AND v.version = ?3";
     cl_sql_rows_auto rows = CL_SQL_ROWS_INIT;
 
     if (cl_sql_open(&rows, store, version ? named : current,
@@ -172,8 +176,8 @@ int cl_store_module_list(struct cl_store *store, const char *tenant, const char 
     cl_sql_rows_auto rows = CL_SQL_ROWS_INIT;
 
     if (cl_sql_open(&rows, store,
-                    LEAN FROM NOW " WHERE m.tenant = ? AND m.name > ?"
-                                  " ORDER BY m.name LIMIT ?",
+                    MODULE LEAN FROM NOW " WHERE m.tenant = ? AND m.name > ?"
+                                         " ORDER BY m.name LIMIT ?",
                     CL_SQL_VALUES(CL_TEXT(tenant), CL_TEXT(after), CL_NUMBER(limit)), err) < 0)
         return -1;
     return read_rows(&rows, each, self, err) < 0 ? -1 : 0;
@@ -185,8 +189,8 @@ int cl_store_module_versions(struct cl_store *store, const char *tenant, const c
     cl_sql_rows_auto rows = CL_SQL_ROWS_INIT;
 
     if (cl_sql_open(&rows, store,
-                    LEAN FROM " WHERE m.tenant = ? AND m.name = ?"
-                              " ORDER BY v.created_us DESC, v.serial DESC",
+                    VERSION LEAN FROM " WHERE m.tenant = ? AND m.name = ?"
+                                      " ORDER BY v.created_us DESC, v.serial DESC",
                     CL_SQL_VALUES(CL_TEXT(tenant), CL_TEXT(name)), err) < 0)
         return -1;
     return read_rows(&rows, each, self, err) < 0 ? -1 : 0;
@@ -197,8 +201,8 @@ int cl_store_module_all(struct cl_store *store, cl_store_on_module *each, void *
 {
     cl_sql_rows_auto rows = CL_SQL_ROWS_INIT;
 
-    if (cl_sql_open(&rows, store, WHOLE FROM NOW " ORDER BY m.tenant, m.name", NULL, 0, err) <
-        0)
+    if (cl_sql_open(&rows, store, MODULE WHOLE FROM NOW " ORDER BY m.tenant, m.name", NULL, 0,
+                    err) < 0)
         return -1;
     return read_rows(&rows, each, self, err) < 0 ? -1 : 0;
 }

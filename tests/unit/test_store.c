@@ -101,6 +101,10 @@ static void a_put_makes_its_version_current(void **state)
         cl_store_module_versions(at->store, "t", "prices", see_module, &seen, &at->err),
         &at->err);
     assert_string_equal(seen.text, "t/prices@bbbbbbbbbbbb! t/prices@aaaaaaaaaaaa ");
+    second.created_us = first.created_us; /* so old is the module */
+    assert_int_equal(
+        cl_store_module_get(at->store, "t", "prices", NULL, check_module, &second, &at->err),
+        1);
     /* The old one is still there, with what belongs to the module as it is now. */
     first.description = "another";
     assert_int_equal(cl_store_module_get(at->store, "t", "prices", "aaaaaaaaaaaa", check_module,
