@@ -21,7 +21,7 @@ def service(tmp_path_factory):
     for name in ("default", "strict"):
         (config / f"policies/{name}.yaml").write_text((ROOT / f"policies/{name}.yaml").read_text())
     (config / "policies/tight.yaml").write_text(
-        "version: 1\nextends: default\nlimits: {memory: 32Mi, wall: 300ms}\npool: {recycle_calls: 5}\n")
+        f"version: 1\nextends: default\nlimits: {{memory: 32Mi, wall: {300 * SLOW:.0f}ms}}\npool: {{recycle_calls: 5}}\n")
     with Service(config=config) as running:
         yield running
 
@@ -82,7 +82,7 @@ def test_calls_are_counted_by_policy_and_verdict(service):
 def test_kills_of_the_kernel_and_of_cloched_are_counted(service):
     since = Since(service)
     service.call("x = bytearray(1 << 30)", policy="tight")
-    service.call("import time\ntime.sleep(9)", policy="tight")
+    service.call("import time\ntime.sleep(60)", policy="tight")
     service.call("def main():\n    while True: print('x' * 4096)", policy="tight")
     for limit in ("memory", "wall", "output"):
         assert since("cloche_limits_reached_total", limit=limit) == 1
