@@ -355,6 +355,8 @@ void cl_reap_finish(struct cl_spare *spare)
 
     count(spare, cpu_now(spare), &end);
     tell(spare, &end);
+    /* What it would use from here on is counted to nobody. */
+    cl_child_kill(&spare->child);
     spare->timer.on_fire = on_overdue;
     cl_timer_start(&spare->daemon->loop, &spare->timer, cl_clock_us() + EXIT_US);
 }

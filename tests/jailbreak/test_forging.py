@@ -2,11 +2,13 @@
 """Write something that somebody takes for the service's own word."""
 
 import json
+import os
+import pathlib
 import struct
 
 import pytest
 from attack import PRELUDE
-from service import wait_until
+from service import SLOW, wait_until
 
 
 LINE = "x\n2026-01-01T00:00:00Z error cloched pool.broken forged=1\x1b[31m"
@@ -78,6 +80,30 @@ while True: pass
     # What it had used before its call is an estimate, so not to the microsecond.
     assert envelope["usage"]["cpu_us"] > 100_000 and envelope["usage"]["wall_us"] >= 200_000, envelope
     assert envelope["usage"]["memory_peak_bytes"] > 16 << 20, envelope
+
+
+def reaped_us(service):
+    """CPU of all workers that cloched has waited for: they are its children."""
+    fields = pathlib.Path(f"/proc/{service.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) * 1_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+def test_what_is_used_behind_the_last_frame_is_next_to_nothing(own):
+    """It is counted to nobody, so whoever says early that he is done would have his time for nothing."""
+    kind, payload, _ = FORGED["an answer with figures"]
+    source = f"{PRELUDE}\nimport struct\n{EMIT}\ndef main():\n    emit({kind}, {payload!r})\n    while True: pass\n"
+    plain = f"{PRELUDE}\ndef main(): pass\n"
+
+    def uncounted(source):
+        own.call(plain, policy="native")
+        wait_until(lambda: len(own.workers()) >= 2, what="spares, and none that ends")
+        before, told = reaped_us(own), 0
+        for _ in range(20):
+            told += own.call(source, policy="native")["usage"]["cpu_us"]
+        wait_until(lambda: len(own.workers()) >= 2, what="spares, and none that ends")
+        return (reaped_us(own) - before - told) / 20
+    spun, ended = uncounted(source), uncounted(plain)
+    assert spun < ended + 8_000 * SLOW, (spun, ended)
 
 
 def test_error_texts_are_data(cloche):
