@@ -65,13 +65,16 @@ int cl_served_start(struct cl_served *served, const char *state, const char *lis
         return cl_fail(err, CL_E_INPUT, "cloched is not there: run `make all`");
     if (pipe2(ends, O_CLOEXEC) < 0)
         return cl_fail(err, CL_E_SYS, "pipe");
-    const char *argv[] = {
-        path,           "--state", state,  "--listen",
-        listen,         "--log",   "warn", served->config ? "--config" : NULL,
-        served->config, NULL,      NULL
-    };
+    /* Whoever started it waits for what a policy preloads, and for nobody else. */
+    const char *argv[13] = { path,    "--state", state,          "--listen", listen,
+                             "--log", "warn",    "--queue-wait", "3m" };
+    size_t count = 9;
     if (served->learns)
-        argv[served->config ? 9 : 7] = "--learn";
+        argv[count++] = "--learn";
+    if (served->config) {
+        argv[count++] = "--config";
+        argv[count++] = served->config;
+    }
     served->log = ends[0];
     write_end = ends[1];
     sigprocmask(SIG_BLOCK, &set, NULL);

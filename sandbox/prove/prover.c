@@ -28,11 +28,11 @@ enum {
     FAILS,
     UNSAID,
     OUTPUT_FD = CL_CONTROL_FD + 1,
-    AT_ONCE = 24,           /* workers asked at the same time */
-    TRIES = 3,              /* when a worker went, and not by its call */
-    PATIENCE_MS = 1000,     /* for a call that may wait for ever */
-    DEADLINE_US = 60000000, /* of the short list: what a zygote may take to come up */
-    EVERY_US = 120000000,   /* some 500 workers */
+    AT_ONCE = 24,            /* workers asked at the same time */
+    TRIES = 3,               /* when a worker went, and not by its call */
+    PATIENCE_MS = 1000,      /* for a call that may wait for ever */
+    DEADLINE_US = 180000000, /* of the short list: what a zygote may take to come up */
+    EVERY_US = 900000000,    /* some 500 workers, on a slow machine */
 };
 
 struct run {
