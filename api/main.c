@@ -169,7 +169,8 @@ static int start(const struct cl_options *options, struct cl_err *err)
     app.start_s = (uint64_t)time(NULL);
     cl_auth_init(&app.auth);
     app.tenancy = cl_tenancy_new();
-    jobs.queue_ms = options->queue_ms;
+    if (options->queue_ms)
+        jobs.queue_ms = options->queue_ms;
     jobs.running_all = options->spares; /* cloched makes no more */
     app.dispatch = cl_dispatch_new(app.base, app.tenancy, &jobs, &cl_calls_jobs, &app);
     app.client = cl_jailclient_new(app.base, CL_CONTROL_FD, &cl_told_calls, &app, err);

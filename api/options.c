@@ -31,7 +31,6 @@ static const uint64_t keep_most = 1000000000000;
 
 const struct cl_options cl_options_default = {
     .log = CL_INFO,
-    .queue_ms = 10000,
     .buffer_bytes = 256 << 20,
     .spares = 256,
 };

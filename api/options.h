@@ -9,7 +9,7 @@
 
 struct cl_options {
     enum cl_log_level log;
-    uint32_t queue_ms;     /* what a call waits for a jail */
+    uint32_t queue_ms;     /* what a call waits for a jail; 0: not said */
     uint64_t buffer_bytes; /* for bodies and answers of all requests together */
     uint32_t spares;       /* most jails that cloched offers at a time */
     struct cl_store_caps store;

@@ -20,6 +20,7 @@ const struct cl_dispatch_caps cl_dispatch_caps_default = {
     .queue_pool = 512,
     .queue_all = 2048,
     .queue_bytes = 128 << 20,
+    .queue_ms = 10000,
 };
 
 static void on_late(evutil_socket_t fd, short what, void *arg)

@@ -43,7 +43,7 @@ static void options_are_read(void **state)
     (void)state;
     assert_works(parse(&options, "--log", "debug", &err), &err);
     assert_int_equal(options.log, CL_DEBUG);
-    assert_int_equal(options.queue_ms, 10000);
+    assert_int_equal(options.queue_ms, 0);
     assert_works(parse(&options, "--queue-wait", "90s", &err), &err);
     assert_int_equal(options.queue_ms, 90000);
     assert_works(parse(&options, "--buffers", "64Mi", &err), &err);
