@@ -14,7 +14,7 @@ import threading
 import time
 
 import pytest
-from service import BIN, Service, status, wait_until
+from service import BIN, SLOW, Service, status, wait_until
 from test_jail import cgroup_dirs
 
 BASE = """\
