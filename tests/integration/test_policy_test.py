@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from service import BIN, ROOT, SLOW
+from service import BIN, ROOT, SLOW, some
 
 SHIPPED = ["default", "strict"] + sorted(str(p) for p in (ROOT / "policies/examples").glob("*.yaml"))
 
@@ -36,7 +36,7 @@ def sources_of(policy):
     return [word for word in line.split("#")[0].split()[1::2] if word.startswith("/")]
 
 
-@pytest.mark.parametrize("policy", SHIPPED, ids=lambda p: pathlib.Path(p).stem)
+@pytest.mark.parametrize("policy", some(SHIPPED), ids=lambda p: pathlib.Path(p).stem)
 def test_shipped_policy_keeps_its_word(policy):
     missing = [source for source in sources_of(policy) if not os.path.isdir(source)]
     if missing:

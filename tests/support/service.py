@@ -30,6 +30,12 @@ def times(count):
     return max(5, int(count / SLOW))
 
 
+def some(cases):
+    """All of a table of cases that each take long; four of them, evenly, on an emulated machine."""
+    cases = list(cases)
+    return cases if SLOW < 10 else cases[::max(1, len(cases) // 4)]
+
+
 def wait_until(predicate, seconds=10.0, what="condition"):
     """Poll `predicate` until it returns something true; that value. AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds * SLOW
