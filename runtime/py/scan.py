@@ -36,7 +36,7 @@ OPTIONAL = (("ssl", "_ssl"), ("_hashlib",), ("bz2", "_bz2", "lzma", "_lzma"),
 # Of these groups the public module works alone.
 PURE = ("queue", "curses")
 
-ZONE_MOST = 1 << 20
+ZONE_MOST = 1 << 16  # bytes; the longest has 4 KiB, and the room for it is made for each
 
 PYTHON, EXTENSION, BUILTIN, FROZEN, NAMESPACE = range(5)
 KINDS = {SourceFileLoader: PYTHON, SourcelessFileLoader: PYTHON,
