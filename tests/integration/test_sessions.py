@@ -111,7 +111,7 @@ def test_usage_is_each_calls_own(kept):
     session = Kept(kept)
     busy = session.call("def main():\n    for i in range(3000000): pass")
     idle = session.call("def main(): pass")
-    assert busy["usage"]["cpu_us"] > 20_000 > idle["usage"]["cpu_us"]
+    assert busy["usage"]["cpu_us"] > 20_000 and busy["usage"]["cpu_us"] > 3 * idle["usage"]["cpu_us"]
     assert idle["usage"]["wall_us"] < busy["usage"]["wall_us"]
 
 

@@ -15,6 +15,7 @@ from service import BIN, ROOT, SLOW, Service, wait_until
 
 RUN = "def main(): return 1"
 SLEEP = "import time\ndef main(s): time.sleep(s); return s"
+SLOWLY = min(SLOW, 8)  # what others have to come in the meantime
 SPIN = "def main():\n    while True: pass"
 ALL = "call,modules,workflows,policies:read,admin"
 UNLIKE = {"date", "cloche-request", "server-timing", "traceparent"}  # of two answers to the same question
@@ -162,9 +163,9 @@ def test_revoked_token_is_refused_at_once_and_its_running_call_ends_well(tenancy
     other = tenants.as_(token(tenants.file, "create", "acme", "--id", "other"))
     wait_until(lambda: call(other).status_code == 200, what="the new token")
     answers = []
-    running = threading.Thread(target=lambda: answers.append(call(acme, SLEEP, args=[1.5])))
+    running = threading.Thread(target=lambda: answers.append(call(acme, SLEEP, args=[1.5 * SLOWLY])))
     running.start()
-    time.sleep(0.3)
+    time.sleep(0.3 * SLOWLY)
     token(tenants.file, "revoke", "acme", "--id", "main")
     wait_until(lambda: call(acme).status_code == 401, what="the revocation")
     assert call(other).status_code == 200
@@ -258,9 +259,9 @@ def burst_of(client, count, *args, **kw):
 
 def test_rate_refuses_what_is_over_the_burst_and_says_when(tenancy):
     _, acme = tenancy(quota("rate: 2/s, burst: 5"), acme=ALL)
-    answers = [call(acme) for _ in range(12)]
+    answers = burst_of(acme, 12)
     refused = [answer for answer in answers if answer.status_code == 429]
-    assert [a.status_code for a in answers[:5]] == [200] * 5 and len(refused) >= 3
+    assert len(refused) >= 3 and sum(answer.status_code == 200 for answer in answers) == 12 - len(refused) >= 5
     assert all(slug(answer) == "quota-rate" for answer in refused)
     waits = {int(answer.headers["retry-after"]) for answer in refused}
     assert waits == {1}
@@ -294,7 +295,7 @@ def test_concurrency_makes_calls_wait_and_loses_none(tenancy):
 def test_queue_refuses_who_comes_when_it_is_full(tenancy):
     _, acme = tenancy(quota("concurrency: 1, queue: 2"), acme=ALL)
     assert call(acme).status_code == 200
-    answers = burst_of(acme, 8, SLEEP, args=[0.5])
+    answers = burst_of(acme, 8, SLEEP, args=[0.5 * SLOWLY])
     codes = sorted(answer.status_code for answer in answers)
     assert codes == [200] * 3 + [429] * 5
     refused = next(answer for answer in answers if answer.status_code == 429)
@@ -324,8 +325,9 @@ def test_processor_time_that_is_used_up_refuses_until_it_has_come_back(tenancy):
 def test_who_waits_as_long_as_told_is_served(tenancy, limits, source, first):
     """Retry-After is honest: so long, and not a second more, is enough."""
     _, acme = tenancy(quota(limits), acme=ALL)
-    assert call(acme, source, limits={"cpu": "1500ms"}).json()["verdict"] == first
-    refused = call(acme)
+    answers = burst_of(acme, 2, source, limits={"cpu": "1500ms"})
+    assert first in [answer.json().get("verdict") for answer in answers]
+    refused = next((answer for answer in answers if answer.status_code == 429), None) or call(acme)
     assert refused.status_code == 429
     time.sleep(int(refused.headers["retry-after"]))
     assert call(acme).status_code == 200
@@ -398,16 +400,16 @@ def test_jails_of_a_full_machine_are_parted_by_weight(tenancy):
     def want(name, secret):
         with httpx.Client(base_url=tenants.service.url, timeout=60 * SLOW, headers={"Authorization": secret}) as client:
             while not stop.is_set():
-                answer = call(client, SLEEP, args=[0.5])
+                answer = call(client, SLEEP, args=[0.5 * SLOWLY])
                 done[name] += answer.status_code == 200
 
     threads = [threading.Thread(target=want, args=(name, client.headers["authorization"]))
                for name, client in (("light", light), ("heavy", heavy)) for _ in range(24)]
     for thread in threads:
         thread.start()
-    time.sleep(2)  # both wait by now
+    time.sleep(2 * SLOWLY)  # both wait by now
     begin = dict(done)
-    time.sleep(6)
+    time.sleep(6 * SLOWLY)
     end = dict(done)
     stop.set()
     for thread in threads:
