@@ -128,7 +128,7 @@ help:  ## this table
 all: $(addprefix $(BIN)/,$(PROGRAMS))  ## release build into build/bin
 
 DEPS := gcc libc6-dev make git pkg-config clang libclang-rt-14-dev clang-format clang-tidy \
-        cppcheck codespell shellcheck gcovr libevent-dev libjson-c-dev libseccomp-dev libcap-dev \
+        cppcheck codespell pyflakes3 shellcheck gcovr libevent-dev libjson-c-dev libseccomp-dev libcap-dev \
         libpython3.11-dev python3 libyaml-dev libsqlite3-dev \
         libsodium-dev libssl-dev libcurl4-openssl-dev libcmocka-dev python3-pytest \
         python3-pytest-xdist \
