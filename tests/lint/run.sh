@@ -54,9 +54,9 @@ shells() {
     files '*.sh' .ci/run | xargs -0 shellcheck -x -S warning
 }
 
-# Fixtures look unused and defined twice; a name that is nowhere is an error in whatever light.
+# Fixtures look unused and defined twice, and runtime/py is given some by C; elsewhere a name that is nowhere is an error in whatever light.
 names() {
-    ! { files '*.py' | xargs -0 pyflakes3 2>&1 || true; } | grep -E 'undefined name|syntax|unindent'
+    ! { files '*.py' ':!runtime/py' | xargs -0 pyflakes3 2>&1 || true; } | grep -E 'undefined name|syntax|unindent'
 }
 
 # Golden files and corpora are wrong on purpose.
