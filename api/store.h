@@ -224,6 +224,9 @@ typedef int cl_store_on_event(void *self, const struct cl_store_event *event,
 /* A seq that is there already stays as it is. CL_E_INPUT: there is no such call. */
 int cl_store_call_event_put(struct cl_store *store, const char *tenant, const char *id,
                             const struct cl_store_event *event, struct cl_err *err);
+/* Takes those behind `after` back. */
+int cl_store_call_events_drop(struct cl_store *store, const char *tenant, const char *id,
+                              uint64_t after, struct cl_err *err);
 /* Those behind `after` in order. Returns whether there is such a call. */
 int cl_store_call_events(struct cl_store *store, const char *tenant, const char *id,
                          uint64_t after, unsigned limit, cl_store_on_event *each, void *self,

@@ -29,7 +29,8 @@ struct back {
     struct cl_buf text; /* events of the start that is over */
     uint64_t last;
     int64_t not_before_us;
-    bool ran; /* it had a worker */
+    bool ran;           /* it may have, in part */
+    bool is_taken_back; /* what was told of this start, all behind `last` */
 };
 
 static int work_back(struct cl_store *store, void *arg, struct cl_err *err)
@@ -40,6 +41,9 @@ static int work_back(struct cl_store *store, void *arg, struct cl_err *err)
         .line = { back->text.bytes, back->text.length },
     };
 
+    if (back->is_taken_back &&
+        cl_store_call_events_drop(store, back->op.tenant, back->op.id, back->last, err) < 0)
+        return -1;
     if (back->text.length > 0 &&
         cl_store_call_event_put(store, back->op.tenant, back->op.id, &event, err) < 0)
         return -1;
@@ -82,6 +86,8 @@ static void drop_end(struct cl_async_run *run)
     run->last--;
 }
 
+/* A start that did not run was none, whatever was told of it: who follows has read that it started, and
+ * reads on from there when it does. */
 static void go_back(struct cl_async_call *call, bool ran, int64_t delay_ms)
 {
     struct back *back = calloc(1, sizeof(*back));
@@ -91,10 +97,15 @@ static void go_back(struct cl_async_call *call, bool ran, int64_t delay_ms)
     back->ran = ran;
     back->not_before_us = cl_utc_us() + delay_ms * 1000;
     back->text = (struct cl_buf)CL_BUF_INIT(CL_ASYNC_PENDING_MAX);
-    if (call->run) {
-        back->text = call->run->pending;
+    if (call->run && !ran) {
+        back->is_taken_back = true;
+        back->last = call->run->base;
+    } else if (call->run) {
         back->last = call->run->last;
+        back->text = call->run->pending;
         call->run->pending = (struct cl_buf)CL_BUF_INIT(CL_ASYNC_PENDING_MAX);
+    }
+    if (call->run) {
         cl_async_run_free(call->run);
         call->run = NULL;
     }
@@ -125,7 +136,7 @@ static void refused(struct cl_async_call *call, const struct cl_refusal *why)
 
     /* Busy now: it had no worker, and waits for its turn anew. */
     if ((status == 503 || status == 429) && !call->is_cancelled)
-        go_back(call, call->run && call->run->last > call->run->base,
+        go_back(call, false,
                 (why->kind == CL_R_QUOTA_CPU ? CPU_BACK_MS : BACK_MS) + rand() % BACK_MS);
     else if (call->is_cancelled)
         cl_async_end(call, &(struct cl_async_ending){ .kind = CL_V_CANCELLED });

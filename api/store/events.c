@@ -114,6 +114,17 @@ int cl_store_call_event_put(struct cl_store *store, const char *tenant, const ch
     return put(store, &calls, (struct owner){ tenant, id }, event, err);
 }
 
+int cl_store_call_events_drop(struct cl_store *store, const char *tenant, const char *id,
+                              uint64_t after, struct cl_err *err)
+{
+    return cl_sql_run(store,
+                      "DELETE FROM call_event WHERE seq > ?"
+                      " AND call = (SELECT serial FROM call WHERE tenant = ? AND id = ?)",
+                      CL_SQL_VALUES(CL_NUMBER(after), CL_TEXT(tenant), CL_TEXT(id)), err) < 0
+               ? -1
+               : 0;
+}
+
 int cl_store_call_events(struct cl_store *store, const char *tenant, const char *id,
                          uint64_t after, unsigned limit, cl_store_on_event *each, void *self,
                          struct cl_err *err)

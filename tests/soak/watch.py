@@ -66,6 +66,8 @@ class Ledger:
     def blame(self, text):
         with self.lock:
             self.wrong.append(text)
+            if len(self.wrong) <= 20:
+                print(f"broken: {text[:2000]}", flush=True)
 
     def expect(self, is_right, text):
         if not is_right:

@@ -446,6 +446,14 @@ static void events_replay_behind_a_number(void **state)
                      0);
     assert_fails(cl_store_call_event_put(at->store, "s", id, &event, &at->err), &at->err,
                  CL_E_INPUT);
+    /* Taken back, and told anew. */
+    text[0] = '\0';
+    assert_works(cl_store_call_events_drop(at->store, "s", id, 0, &at->err), &at->err);
+    assert_works(cl_store_call_events_drop(at->store, "t", id, 1, &at->err), &at->err);
+    put_event(at, id, 2, "other");
+    assert_int_equal(cl_store_call_events(at->store, "t", id, 0, 10, see_event, text, &at->err),
+                     1);
+    assert_string_equal(text, "1:one 2:other ");
 }
 
 int main(void)
