@@ -27,6 +27,7 @@ API_TEST_SRC := $(filter-out $(API_TOP),$(API_SRC)) tests/support/exchange_fake.
                 tests/support/store_case.c
 $(foreach t,$(API_UNIT),$(eval $(t)_SRC := $(API_TEST_SRC))\
                         $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3 -lyaml))
+test_lease_LDFLAGS := -Wl,--wrap=send,--wrap=recv,--wrap=__recv_chk
 
 # Pure parts of stored calls.
 UNIT += test_asyncq test_replay test_async_body
@@ -40,6 +41,7 @@ UNIT += $(STORE_UNIT)
 $(foreach t,$(STORE_UNIT),$(eval $(t)_SRC := $(STORE_SRC) api/storeq.c api/storereads.c api/storethread.c \
                               api/refusal.c api/ulid.c tests/support/store_case.c)\
                           $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3 -lyaml))
+test_lease_LDFLAGS := -Wl,--wrap=send,--wrap=recv,--wrap=__recv_chk
 
 FUZZERS += fuzz_request fuzz_frames
 fuzz_request_SRC := $(wildcard api/calls/request*.c) api/calls/member.c api/path.c api/quantity.c api/refusal.c \

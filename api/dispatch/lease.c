@@ -73,8 +73,10 @@ void cl_lease_send(struct cl_dispatch *dispatch, struct cl_job *job)
             return;
         }
         if (sent < 0) {
-            /* It died parked; END tells why. GO did not reach it, so nothing ran. */
+            /* It died parked, or the kernel has no room: END tells, once the worker has seen that no
+             * more comes. GO did not reach it, so nothing ran. */
             job->is_unread = true;
+            shutdown(job->spare->fd, SHUT_RDWR);
             break;
         }
         job->sent += (size_t)sent;
@@ -130,6 +132,9 @@ static void on_state(struct cl_dispatch *dispatch, struct cl_job *job)
 static void on_quiet(struct cl_job *job, int sys)
 {
     if (sys == EAGAIN && !job->has_end)
+        return;
+    /* Want of memory and the like: what is there will be there the next time, until the deadline. */
+    if (sys && sys != EAGAIN && sys != ECONNRESET && sys != EPIPE)
         return;
     /* The kernel reports unread bytes of a dead peer as a reset: GO, the last of them, never
      * reached the code. */

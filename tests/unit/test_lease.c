@@ -6,7 +6,9 @@
  */
 #include "tests/support/job_case.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +16,79 @@
 #include "sandbox/base/own.h"
 
 #define BODY JOB_CASE_BODY
+
+/* ------------------------------------------------------------- what the kernel has no room for */
+
+static bool send_fails, recv_fails; /* the next of a job's socket, once */
+
+ssize_t __real_send(int fd, const void *bytes, size_t length, int flags);
+ssize_t __wrap_send(int fd, const void *bytes, size_t length, int flags);
+ssize_t __real_recv(int fd, void *bytes, size_t length, int flags);
+ssize_t __wrap_recv(int fd, void *bytes, size_t length, int flags);
+ssize_t __real___recv_chk(int fd, void *bytes, size_t length, size_t room, int flags);
+ssize_t __wrap___recv_chk(int fd, void *bytes, size_t length, size_t room, int flags);
+
+static bool fails_once(bool *fails)
+{
+    if (!*fails)
+        return false;
+    *fails = false;
+    errno = ENOMEM;
+    return true;
+}
+
+ssize_t __wrap_send(int fd, const void *bytes, size_t length, int flags)
+{
+    return flags == (MSG_DONTWAIT | MSG_NOSIGNAL) && fails_once(&send_fails)
+               ? -1
+               : __real_send(fd, bytes, length, flags);
+}
+
+ssize_t __wrap_recv(int fd, void *bytes, size_t length, int flags)
+{
+    return fails_once(&recv_fails) ? -1 : __real_recv(fd, bytes, length, flags);
+}
+
+ssize_t __wrap___recv_chk(int fd, void *bytes, size_t length, size_t room, int flags)
+{
+    return fails_once(&recv_fails) ? -1 : __real___recv_chk(fd, bytes, length, room, flags);
+}
+
+static void a_call_that_could_not_be_sent_has_another_worker(void **state)
+{
+    cl_close_auto int first = api_fake_offer(&fake, true);
+    char byte;
+
+    (void)state;
+    send_fails = true;
+    submit(BODY);
+    expect(CL_M_TAKE);
+    assert_int_equal(read(first, &byte, 1), 0); /* nothing, and no more comes: it ends */
+    api_fake_end(&fake, 1, CL_END_EXITED, 0);
+    cl_close_auto int second = api_fake_offer(&fake, true);
+    expect_call(second);
+    result(second, "1");
+    api_fake_end(&fake, 2, CL_END_FINISHED, 0);
+    expect_heard("start 1;start 1;done 1 ok;");
+}
+
+static void an_answer_that_could_not_be_read_is_read_again(void **state)
+{
+    cl_close_auto int worker = api_fake_offer(&fake, true);
+
+    (void)state;
+    submit(BODY);
+    expect(CL_M_TAKE);
+    expect_call(worker);
+    recv_fails = true;
+    result(worker, "1");
+    expect(CL_M_FINISH);
+    assert_false(recv_fails);
+    api_fake_end(&fake, 1, CL_END_FINISHED, 0);
+    expect_heard("start 1;done 1 ok;");
+}
+
+/* ------------------------------------------------------------------------------------- the rest */
 
 static void narrowed_time_is_told_without_waiting(void **state)
 {
@@ -269,6 +344,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         CASE(narrowed_time_is_told_without_waiting),
+        CASE(a_call_that_could_not_be_sent_has_another_worker),
+        CASE(an_answer_that_could_not_be_read_is_read_again),
         CASE(narrowed_memory_waits_for_taken),
         CASE(a_large_call_goes_out_as_the_worker_reads),
         CASE(a_call_that_nobody_read_goes_to_another_worker),
