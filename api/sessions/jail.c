@@ -66,9 +66,13 @@ static bool send_seat(struct cl_session *session, struct cl_seat *seat)
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0) {
-            /* Any other error: it died, and END tells why. */
-            session->is_unread |= errno != EAGAIN;
-            cl_spare_write(session->spare, errno == EAGAIN);
+            const bool is_full = errno == EAGAIN;
+            /* Any other error: it died, or the kernel has no room. END tells, once the worker has seen
+             * that no more comes. */
+            session->is_unread |= !is_full;
+            cl_spare_write(session->spare, is_full);
+            if (!is_full)
+                shutdown(session->spare->fd, SHUT_RDWR);
             return false;
         }
         seat->sent += (size_t)sent;
@@ -171,6 +175,8 @@ static void on_quiet(struct cl_session *session, int sys, bool has_end)
 {
     if (sys == EAGAIN && !has_end)
         return;
+    if (sys && sys != EAGAIN && sys != ECONNRESET && sys != EPIPE)
+        return; /* want of memory and the like: it will be there the next time */
     if (sys == ECONNRESET || sys == EPIPE)
         session->is_unread = true;
     dry(session);
