@@ -149,12 +149,17 @@ def test_stream_as_json_ends_with_the_end(cli):
     assert [event["value"] for event in events if event["event"] == "item"] == [0, 1, 2]
 
 
+def hear_control_c():
+    """Who runs these tests in the background has it ignored, and so have all below."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_stream_shows_output_before_the_end(cloche, tmp_path):
     file = tmp_path / "program.py"
     file.write_text("import time\ndef main():\n    print('early')\n    time.sleep(3)\n")
     environment = {**os.environ, "CLOCHE_URL": cloche.url, "CLOCHE_TOKEN": cloche.token}
     with subprocess.Popen([BIN / "cloche", "run", file, "--stream"], stdout=subprocess.PIPE, text=True,
-                          env=environment) as running:
+                          env=environment, preexec_fn=hear_control_c) as running:
         assert running.stdout.readline() == "early\n"
         assert running.poll() is None
         running.send_signal(signal.SIGINT)
@@ -166,7 +171,7 @@ def test_control_c_cancels_the_call(own, tmp_path):
     file.write_text("def main():\n    print('begun')\n    while True: pass\n")
     environment = {**os.environ, "CLOCHE_URL": own.url, "CLOCHE_TOKEN": own.token}
     with subprocess.Popen([BIN / "cloche", "run", file, "--stream"], stdout=subprocess.PIPE, text=True,
-                          env=environment) as running:
+                          env=environment, preexec_fn=hear_control_c) as running:
         assert running.stdout.readline() == "begun\n"
         began = time.monotonic()
         running.send_signal(signal.SIGINT)
