@@ -44,10 +44,10 @@ def test_shipped_policy_keeps_its_word(policy):
     code, report, said = prove(policy)
     assert report, said
     found = failures(report)
-    if SLOW > 1:  # an emulated processor is at its limit before memory is
-        found = [one for one in found if not (one[1].startswith("limits.memory") and one[2] == "limit, cpu")]
-    assert found == [], said
-    assert code == 0 or SLOW > 1
+    # An emulated processor is at its limit before memory is; that alone is excused, and only there.
+    late = [one for one in found if SLOW >= 10 and one[1].startswith("limits.memory") and one[2] == "limit, cpu"]
+    assert found == late, said
+    assert code == (1 if late else 0)
     assert report["ok"] > 500, "every system call has its probe"
 
 
