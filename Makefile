@@ -133,7 +133,7 @@ DEPS := gcc libc6-dev make git pkg-config clang libclang-rt-14-dev clang-format 
         libsodium-dev libssl-dev libcurl4-openssl-dev libcmocka-dev python3-pytest \
         python3-pytest-xdist \
         python3-httpx python3-yaml python3-numpy python3-pandas groff-base bubblewrap curl openssl \
-        strace nodejs python3-jsonschema python3-prometheus-client
+        logrotate strace nodejs python3-jsonschema python3-prometheus-client
 
 .PHONY: deps
 deps:  ## install the Debian packages that are missing (root), and one of npm

@@ -16,7 +16,7 @@ import time
 import httpx
 import pytest
 from rpc import Rpc
-from service import BIN, SLOW, Service, wait_until
+from service import BIN, ROOT, SLOW, Service, wait_until
 from workflows import Workflows, code
 
 
@@ -305,6 +305,35 @@ def test_rotation_under_load_loses_and_doubles_nothing(own):
     zipped = subprocess.run("cat %s | %s audit verify -" % (names[0], BIN / "cloche"), shell=True,
                             capture_output=True, text=True)
     assert zipped.returncode == 0 and "good: " in zipped.stdout
+
+
+def test_logrotate_with_the_file_of_the_package(own, tmp_path):
+    """Its path is this state directory's, and a reload is what the unit file says it is."""
+    log, shipped = own.state / "audit.log", (ROOT / "debian/cloche.logrotate").read_text()
+    unit = (ROOT / "debian/cloche.service").read_text()
+    assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in unit
+    reload, = (line for line in shipped.splitlines() if "systemctl" in line)
+    assert shipped.count("/var/lib/cloche/audit.log") == 1
+    settings = tmp_path / "cloche"
+    settings.write_text(shipped.replace("/var/lib/cloche/audit.log", str(log))
+                        .replace(reload, f"kill -HUP {own.process.pid}"))
+    rotate = ["/usr/sbin/logrotate", "--force", "--state", tmp_path / "status", settings]
+    load = Load(own)
+    for turn in range(1, 4):
+        wait_until(lambda least=turn * 30: len(load.ids) > least, 30, "calls")
+        old = log.stat().st_ino
+        done = subprocess.run(rotate, capture_output=True, text=True, timeout=60 * SLOW)
+        assert done.returncode == 0, done
+        wait_until(lambda: log.exists() and log.stat().st_ino != old and log.stat().st_size > 0, 20, "a new file")
+    ids = load.stop()
+    names = sorted(path.name for path in own.state.glob("audit.log*"))
+    assert names == ["audit.log", "audit.log.1", "audit.log.2.gz", "audit.log.3.gz"]
+    whole = subprocess.run("zcat -f audit.log.3.gz audit.log.2.gz audit.log.1 audit.log", shell=True, cwd=own.state,
+                           capture_output=True, check=True).stdout
+    logged = [line["id"] for line in map(json.loads, whole.splitlines()) if line["event"] == "call"]
+    assert sorted(logged) == sorted(ids)
+    done = subprocess.run([BIN / "cloche", "audit", "verify", "-"], input=whole, capture_output=True)
+    assert done.returncode == 0 and done.stdout.startswith(b"good: ")
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ payload=$work/payload
 mkdir -p "$payload/bin" "$payload/build" "$payload/tests"
 find "$bin" -maxdepth 1 -type f -exec cp {} "$payload/bin/" \;
 ln -s ../bin "$payload/build/bin"
-cp -r policies docs "$payload/"
+cp -r policies docs debian "$payload/"
 mkdir "$payload/api"
 cp -r api/clients "$payload/api/"
 cp "$(dirname -- "$0")/guest/vmtest.sh" "$payload/"
