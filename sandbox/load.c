@@ -17,7 +17,7 @@
 #include "sandbox/daemon.h"
 #include "sandbox/pool.h"
 
-enum { LATE_US = 10000000 }; /* the loader gives policyc half of it */
+enum { LATE_US = 60000000 }; /* the loader gives policyc half of it */
 
 /* --------------------------------------------------------------------------------- contents */
 
@@ -283,7 +283,7 @@ static void on_restart(struct cl_timer *timer)
 static void on_late(struct cl_timer *timer)
 {
     cl_peer_end(&cl_list_entry(timer, struct cl_load, late)->loader,
-                "it took longer than 10 s");
+                "it took longer than 60 s");
 }
 
 void cl_load_start(struct cl_daemon *daemon)

@@ -7,7 +7,7 @@
 
 #include "sandbox/base/err.h"
 
-enum { CL_ONESHOT_WAIT_S = 5 };
+enum { CL_ONESHOT_WAIT_S = 30 };
 
 /* Starts args[0] with a socket as descriptor 3; returns the other end, on which receiving waits no
  * longer than CL_ONESHOT_WAIT_S. */

@@ -21,7 +21,7 @@
 #include "sandbox/load/loader.h"
 #include "sandbox/load/owned.h"
 
-enum { LATE_US = 5000000, STATE_FD = CL_CONTROL_FD + 1 };
+enum { LATE_US = 30000000, STATE_FD = CL_CONTROL_FD + 1 };
 
 static struct cl_loader loader_;
 
@@ -183,7 +183,7 @@ static void on_compiler(struct cl_watch *watch, uint32_t events)
 static void on_late(struct cl_timer *timer)
 {
     conclude(cl_list_entry(timer, struct cl_loader, late),
-             "cloche-policyc took longer than 5 s");
+             "cloche-policyc took longer than 30 s");
 }
 
 static int tell_token(struct cl_err *err)

@@ -53,7 +53,7 @@ def test_bodies_of_all_clients_together_are_bounded(tight):
         connection = connect(tight)
         try:
             connection.sendall(head(tight, LARGE) + b" " * (LARGE - 1))
-            connection.settimeout(0.5)
+            connection.settimeout(0.5 * SLOW)
             answer = connection.recv(65536)
         except TimeoutError:
             answer = None
