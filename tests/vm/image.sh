@@ -15,7 +15,7 @@ packages="systemd-sysv,udev,dbus,kmod,linux-image-cloud-amd64,initramfs-tools,zs
 libevent-2.1-7,libevent-core-2.1-7,libevent-openssl-2.1-7,libjson-c5,libseccomp2,libcap2
 libpython3.11,libyaml-0-2,libsodium23,libsqlite3-0,libssl3,libcurl4
 python3,python3-pytest,python3-pytest-xdist,python3-httpx,python3-yaml,python3-jsonschema,python3-prometheus-client,python3-numpy,python3-pandas
-iproute2,util-linux,e2fsprogs,procps,curl,openssl,groff-base,strace,gcc,libc6-dev,nodejs"
+iproute2,util-linux,e2fsprogs,procps,curl,openssl,groff-base,logrotate,strace,gcc,libc6-dev,nodejs"
 
 say() { echo "vmtest: $*" >&2; }
 die() { say "$*"; exit 1; }
