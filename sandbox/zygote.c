@@ -190,7 +190,7 @@ static void on_timer(struct cl_timer *timer)
     if (zygote->state == CL_ZYGOTE_DEAD)
         bury(zygote);
     else if (zygote->state < CL_ZYGOTE_UP)
-        cl_peer_end(&zygote->peer, "it did not come up within 60 s");
+        cl_peer_end(&zygote->peer, "it did not come up within 180 s");
     else
         check_answers(zygote);
 }

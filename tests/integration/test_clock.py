@@ -119,3 +119,18 @@ def test_what_waits_over_a_restart_waits_no_longer_than_it_would_have(clocked):
     done = wait_until(lambda: (r := service.http.get(f"/v1/workflows/{workflow}").json())["status"] == "failed" and r,
                       15, what="the second attempt")
     assert done["tasks"]["again"]["attempts"] == 2, done
+
+
+def test_machine_whose_clock_user_space_can_not_read(tmp_path):
+    """As with hpet, acpi_pm or Xen: the vDSO makes the system call. A policy without the tier `time` has those clocks all the same."""
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/bare.yaml").write_text("version: 1\nextends: default\nsyscalls: {tiers: [compute]}\n")
+    order = Order("cloche-zygote")
+    order.ask_the_kernel()
+    with order.service(config=tmp_path) as service:
+        now = "import time\ndef main(): return time.time() > 1e9 and time.monotonic() > 0"
+        used = "import time\ndef main(): return time.process_time() >= 0"
+        for policy in ("default", "bare"):
+            assert service.call(now, policy=policy)["result"] is True
+        assert service.call(used)["result"] is True
+        assert service.call(used, policy="bare")["denied"]["name"] == "clock_gettime"

@@ -12,10 +12,10 @@ import time
 from service import BIN, Service, cgroups_named, status, wait_until
 from test_jail import check_cgroup, check_worker, parked_default
 
-LIBRARY = BIN / "cloche-faults.so"
+LIBRARY = (BIN / "cloche-faults.so").resolve()  # a preload is looked for from anywhere
 KINDS = {"memory": 1, "fork": 2, "interrupted": 3, "short": 4, "full": 5, "descriptors": 6, "refused": 7, "broken": 8}
 ORDER = struct.Struct("32s I I Q Q Q Q q")  # struct order of tests/support/faults.c
-ARMED, CLOCK = 36, 72
+ARMED, CLOCK, ASKED = 36, 72, 80
 
 
 class Order:
@@ -43,6 +43,10 @@ class Order:
     def move_clock(self, seconds):
         """The real-time clock of all programs is so far ahead of the machine's."""
         struct.pack_into("q", self.page, CLOCK, int(seconds * 1000))
+
+    def ask_the_kernel(self):
+        """For every time, as where the clock source is none that user space can read."""
+        struct.pack_into("I", self.page, ASKED, 1)
 
     @property
     def struck(self):

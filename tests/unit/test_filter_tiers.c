@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "sandbox/base/own.h"
 
@@ -105,6 +106,23 @@ static const struct probe private_probes[] = {
     { "fcntl", { ~0u, F_SETLKW }, EBADF },
 };
 
+/* Where the vDSO can't tell the time, it asks; the clocks of tasks and of devices it never tells. */
+#define DEVICE_CLOCK ((~(uint64_t)3 << 3 | 3) & UINT32_MAX) /* FD_TO_CLOCKID(3) */
+static const struct probe timeless_probes[] = {
+    { "clock_gettime", { CLOCK_REALTIME, PROBE_HERE }, PROBE_DONE },
+    { "clock_gettime", { CLOCK_MONOTONIC, PROBE_HERE }, PROBE_DONE },
+    { "clock_gettime", { CLOCK_MONOTONIC | PROBE_DIRT, PROBE_HERE }, PROBE_DONE },
+    { "clock_gettime", { CLOCK_MONOTONIC_RAW, PROBE_HERE }, PROBE_DONE },
+    { "clock_gettime", { CLOCK_BOOTTIME, PROBE_HERE }, PROBE_DONE },
+    { "clock_gettime", { CLOCK_TAI, PROBE_HERE }, PROBE_DONE },
+    { "clock_gettime", { CLOCK_PROCESS_CPUTIME_ID, PROBE_HERE }, PROBE_TRAPPED },
+    { "clock_gettime", { CLOCK_THREAD_CPUTIME_ID, PROBE_HERE }, PROBE_TRAPPED },
+    { "clock_gettime", { DEVICE_CLOCK, PROBE_HERE }, PROBE_TRAPPED },
+    { "clock_nanosleep", { CLOCK_MONOTONIC }, PROBE_TRAPPED },
+    { "clock_settime", { CLOCK_REALTIME }, PROBE_TRAPPED },
+    { "getrandom", { PROBE_HERE, 16, 0 }, PROBE_TRAPPED },
+};
+
 static void load_words(const char *const *words, size_t count, const char *const *binds)
 {
     static const struct cl_place nowhere;
@@ -142,6 +160,15 @@ static void late_imports_open_for_reading_only(void **state)
     (void)state;
     load_tiers(words, CL_COUNT(words));
     probe_rows(late_probes, CL_COUNT(late_probes));
+}
+
+static void compute_alone_has_the_clocks_of_the_vdso(void **state)
+{
+    static const char *const words[] = { "compute" };
+
+    (void)state;
+    load_tiers(words, CL_COUNT(words));
+    probe_rows(timeless_probes, CL_COUNT(timeless_probes));
 }
 
 static void binds_open_for_reading_only(void **state)
@@ -273,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_tiers_together_answer_each_probe),
         cmocka_unit_test(late_imports_open_for_reading_only),
+        cmocka_unit_test(compute_alone_has_the_clocks_of_the_vdso),
         cmocka_unit_test(binds_open_for_reading_only),
         cmocka_unit_test(locks_are_for_private_files_only),
         cmocka_unit_test(x32_numbers_kill_in_every_policy),
