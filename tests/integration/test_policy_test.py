@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from service import BIN, ROOT, SLOW, some
+from service import BIN, ROOT, SLOW, STRETCH, some
 
 SHIPPED = ["default", "strict"] + sorted(str(p) for p in (ROOT / "policies/examples").glob("*.yaml"))
 
@@ -97,7 +97,7 @@ def test_names_are_proved(tmp_path):
 
 
 def test_errno_policy_is_proved(tmp_path):
-    text = "version: 1\nsyscalls: {on_violation: errno}\n"
+    text = f"version: 1\nlimits: {{wall: {5 * STRETCH}s, cpu: {3 * STRETCH}s}}\nsyscalls: {{on_violation: errno}}\n"
     code, report, said = prove(write(tmp_path, "soft", text))
     assert report and code == 0, (said, report and failures(report))
     assert any(one["what"] == "on_violation errno" for one in report["proved"])

@@ -9,11 +9,12 @@ import shutil
 import tempfile
 import threading
 
-from service import Service, status, wait_until
+from service import STRETCH, Service, status, wait_until
 
 POLICIES = {
-    "kept": "extends: default\nsessions: {allow: true}\npool: {min: 1, max: 8}\n",
-    "brief": "extends: kept\nsessions: {idle: 1s, max: 3s}\n",
+    "kept": f"extends: default\nlimits: {{wall: {5 * STRETCH}s, cpu: {2 * STRETCH}s}}\n"
+            "sessions: {allow: true}\npool: {min: 1, max: 8}\n",
+    "brief": f"extends: kept\nsessions: {{idle: {STRETCH}s, max: {3 * STRETCH}s}}\n",
     "busy": "extends: default\npython:\n  modules: +[threading, queue, asyncio, time, contextvars]\n"
             "limits: {processes: 8, wall: 5s}\nsyscalls:\n  tiers: +[threads, asyncio]\n"
             "sessions: {allow: true, default: token, threads: 4}\npool: {min: 1, max: 8}\n",

@@ -23,6 +23,8 @@ READY = re.compile(r"(?:cloched: |\"what\":\")ready on (https?://[^\s\"]+)")
 SLOW = float(os.environ.get("CLOCHE_SLOW", "1"))
 # A client that makes its own reads every authority of the machine first: a tenth of a second each.
 TLS = ssl.create_default_context()
+# Of limits in policies that a test reaches, or must not reach before another one.
+STRETCH = 1 if SLOW < 10 else 5
 
 
 def times(count):
