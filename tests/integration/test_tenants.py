@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import math
 import re
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import time
 
 import httpx
 import pytest
-from service import BIN, ROOT, SLOW, Service, wait_until
+from service import BIN, ROOT, SLOW, STRETCH, Service, wait_until
 
 RUN = "def main(): return 1"
 SLEEP = "import time\ndef main(s): time.sleep(s); return s"
@@ -258,23 +259,24 @@ def burst_of(client, count, *args, **kw):
 
 
 def test_rate_refuses_what_is_over_the_burst_and_says_when(tenancy):
-    _, acme = tenancy(quota("rate: 2/s, burst: 5"), acme=ALL)
+    _, acme = tenancy(quota(f"rate: {120 // STRETCH}/m, burst: 5"), acme=ALL)
     answers = burst_of(acme, 12)
     refused = [answer for answer in answers if answer.status_code == 429]
     assert len(refused) >= 3 and sum(answer.status_code == 200 for answer in answers) == 12 - len(refused) >= 5
     assert all(slug(answer) == "quota-rate" for answer in refused)
     waits = {int(answer.headers["retry-after"]) for answer in refused}
-    assert waits == {1}
-    time.sleep(1.1)
+    assert 1 <= min(waits) and max(waits) <= math.ceil(STRETCH / 2)
+    time.sleep(max(waits) + 0.1)
     assert call(acme).status_code == 200
 
 
 def test_every_answer_tells_the_rate_and_what_is_left(tenancy):
-    _, acme = tenancy(quota("rate: 60/m, burst: 3"), acme=ALL)
+    rate = 60 // STRETCH
+    _, acme = tenancy(quota(f"rate: {rate}/m, burst: 3"), acme=ALL)
     left = []
     for _ in range(4):
         answer = call(acme)
-        assert answer.headers["ratelimit-policy"] == '"rate";q=60;w=60'
+        assert answer.headers["ratelimit-policy"] == f'"rate";q={rate};w=60'
         left.append(re.fullmatch(r'"rate";r=(\d+);t=(\d+)', answer.headers["ratelimit"]).groups())
     assert [int(r) for r, _ in left][:3] == [2, 1, 0]
     looked = acme.get("/v1/policies")  # looking costs nothing, and tells as well
