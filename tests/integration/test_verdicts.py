@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every verdict, produced by a real program, and named right."""
 
+import contextlib
+import json
+import os
+import signal
 import textwrap
 import time
 
@@ -262,18 +266,16 @@ def test_output_before_the_end_is_kept(cloche):
 
 
 def test_worker_killed_from_outside_is_crashed(own):
-    import os
-    import signal
-    import threading
-
-    got = {}
-    thread = threading.Thread(target=lambda: got.update(own.call("import time\ndef main(): time.sleep(4)")))
-    before = set(own.workers())
-    thread.start()
-    time.sleep(0.5)
-    for pid in before:
-        os.kill(pid, signal.SIGKILL)
-    thread.join()
-    assert got["verdict"] == "crashed" and got["crash"]["signal"] == "SIGKILL", got
+    source = "import time\ndef main():\n    print('here', flush=True)\n    time.sleep(60)"
+    with own.http.stream("POST", "/v1/calls", json={"source": source, "policy": "ample"},
+                         headers={"Accept": "application/x-ndjson"}) as answer:
+        events = map(json.loads, answer.iter_lines())
+        assert any(event.get("text") == "here\n" for event in events)
+        before = set(own.workers())
+        for pid in before:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        *_, end = events
+    assert end["verdict"] == "crashed" and end["crash"]["signal"] == "SIGKILL", end
     wait_until(lambda: not before & set(own.workers()), 5, "the end of what was killed")
     assert own.call("def main(): return 1")["result"] == 1
