@@ -142,7 +142,7 @@ def test_who_gets_a_new_token_gets_no_interpreter_of_the_old_one(tmp_path):
         before = own(old)
         assert len(before) == 1 and own(old) == before
         head = {"Authorization": f"Bearer {old}"}
-        session = httpx.post(service.url + "/v1/sessions", json={}, headers=head).json()["session"]
+        session = httpx.post(service.url + "/v1/sessions", json={}, headers=head, timeout=60 * SLOW).json()["session"]
         runs = []
         running = threading.Thread(target=lambda: runs.append(httpx.post(
             service.url + "/v1/calls", json=nap, headers={**head, "Cloche-Session": session}, timeout=30 * SLOW)))

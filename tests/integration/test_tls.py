@@ -180,7 +180,7 @@ def test_body_that_breaks_off_is_no_request(tls, world, is_polite, framing):
 
 def ask(service, world, own=None, token=None):
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with httpx.Client(base_url=service.url, verify=pki.client_context(world.ca, own), headers=headers) as client:
+    with httpx.Client(base_url=service.url, timeout=60 * SLOW, verify=pki.client_context(world.ca, own), headers=headers) as client:
         return client.post("/v1/calls", json=RUN)
 
 
@@ -193,14 +193,14 @@ def test_certificate_is_a_key_of_its_tenant(tls, world):
 
 
 def test_certificate_has_the_scopes_of_its_entry(tls, world):
-    with httpx.Client(base_url=tls.url, verify=pki.client_context(world.ca, world.mapped)) as client:
+    with httpx.Client(base_url=tls.url, timeout=60 * SLOW, verify=pki.client_context(world.ca, world.mapped)) as client:
         answer = client.get("/metrics")
     assert answer.status_code == 403
 
 
 def test_token_counts_before_a_certificate(tls, world):
     assert ask(tls, world, world.mapped, "wrong").status_code == 401
-    with httpx.Client(base_url=tls.url, verify=pki.client_context(world.ca, world.mapped),
+    with httpx.Client(base_url=tls.url, timeout=60 * SLOW, verify=pki.client_context(world.ca, world.mapped),
                       headers={"Authorization": f"Bearer {tls.token}"}) as client:
         assert client.get("/metrics").status_code == 200
 
@@ -218,7 +218,7 @@ def test_certificate_that_does_not_verify_ends_the_handshake(tls, world, kind):
 
 def test_certificate_that_is_taken_away_opens_nothing_any_more(tls, world):
     """On a connection that is open, too."""
-    with httpx.Client(base_url=tls.url, verify=pki.client_context(world.ca, world.mapped)) as client:
+    with httpx.Client(base_url=tls.url, timeout=60 * SLOW, verify=pki.client_context(world.ca, world.mapped)) as client:
         assert client.post("/v1/calls", json=RUN).status_code == 200
         world.map(world.pairs[0])
         wait_until(lambda: client.post("/v1/calls", json=RUN).status_code == 401, what="the certificate to be gone")
@@ -261,7 +261,7 @@ def test_certificate_that_ends_opens_nothing_any_more(tmp_path):
 def test_no_header_of_a_request_stands_for_a_certificate(tls, world):
     names = ("X-Forwarded-Client-Cert", "X-SSL-Client-Fingerprint", "X-Client-Cert", "Forwarded")
     headers = dict.fromkeys(names, world.mapped.fingerprint)
-    with httpx.Client(base_url=tls.url, verify=pki.client_context(world.ca), headers=headers) as client:
+    with httpx.Client(base_url=tls.url, timeout=60 * SLOW, verify=pki.client_context(world.ca), headers=headers) as client:
         assert client.post("/v1/calls", json=RUN).status_code == 401
 
 

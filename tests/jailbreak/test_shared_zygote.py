@@ -3,6 +3,7 @@
 ready must be nothing to the other."""
 
 import concurrent.futures
+import math
 import os
 import pathlib
 import sys
@@ -28,7 +29,8 @@ def main(): return [getattr(json, "left", None), globals().get("left")]
 
 def serving(folder):
     """Two tenants of one policy, and their clients, none of whom has called yet."""
-    tenants = Tenants(folder, 2, ["together"], {"together": "version: 1\nextends: default\nisolation: policy\n"})
+    text = f"version: 1\nextends: default\nisolation: policy\nlimits: {{wall: {math.ceil(5 * SLOW)}s}}\n"
+    tenants = Tenants(folder, 2, ["together"], {"together": text})
     return tenants.service, tenants.client(0), tenants.client(1)
 
 

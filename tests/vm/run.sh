@@ -37,7 +37,7 @@ find "$bin" -maxdepth 1 -type f -exec cp {} "$payload/bin/" \;
 ln -s ../bin "$payload/build/bin"
 cp -r policies docs debian "$payload/"
 mkdir "$payload/api"
-cp -r api/clients "$payload/api/"
+cp -r api/clients api/routes.c "$payload/api/"
 cp "$(dirname -- "$0")/guest/vmtest.sh" "$payload/"
 for part in conftest.py support unit integration jailbreak golden; do
     [ ! -e "tests/$part" ] || cp -r "tests/$part" "$payload/tests/"
