@@ -13,7 +13,7 @@ import time
 
 import httpx
 import pytest
-from service import BIN, SLOW, Service, wait_until
+from service import BIN, SLOW, STRETCH, Service, wait_until
 
 RUN = "def main(): return 1"
 
@@ -159,7 +159,9 @@ def generation(number):
         return "version: 1\nextends: default\nlimits: {output: much}\n"
     module, output = (("colorsys", "1Ki"), ("sndhdr", "2Ki"))[number % 3]
     return (f"version: 1\nextends: default\ndescription: {number}\n"
-            f"python: {{modules: [{module}], preload: none}}\nlimits: {{output: {output}}}\npool: {{min: 4, max: 32}}\n")
+            f"python: {{modules: [{module}], preload: none}}\n"
+            f"limits: {{output: {output}, wall: {5 * STRETCH}s, cpu: {2 * STRETCH}s}}\n"
+            "pool: {min: 4, max: 32}\n")
 
 
 class Probes:

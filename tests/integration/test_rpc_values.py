@@ -162,7 +162,8 @@ def test_cpu_time_names_the_call(tmp_path):
     assert code == -29003 and re.fullmatch(r"Task [0-9A-Z]{26} timed out after 1s", message)
 
 
-def test_memory(rpc):
+def test_memory(cloche):
+    rpc = Rpc(cloche, {"Cloche-Policy": "ample"})
     assert limit(rpc, "def f():\n    return len(bytearray(1 << 30))\n") == (-31004, "Memory limit exceeded")
     assert limit(rpc, "def f():\n    a = []\n    while True:\n        a.append(bytearray(1 << 20))\n") == (
         -31004, "Memory limit exceeded")

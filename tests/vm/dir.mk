@@ -7,5 +7,6 @@ $(VM)/root.ext4: tests/vm/image.sh tests/vm/guest/vmtest.service tests/vm/guest/
 
 .PHONY: vmtest
 vmtest: $(VM)/root.ext4  ## integration and jailbreak tests in a Debian 12 guest (root, qemu; long)
-	@$(MAKE) all $(addprefix $(BIN)/,cloche-load cloche-faults.so cloche-bad-zygote cloche-breached-zygote)
+	@$(MAKE) all $(addprefix $(BIN)/,cloche-load cloche-faults.so cloche-bad-zygote \
+		cloche-breached-zygote http-echo)
 	@tests/vm/run.sh $(VM) $(BIN) $(VMTEST)
