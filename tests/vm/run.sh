@@ -7,7 +7,7 @@ set -eu
 
 out=$1
 bin=$2
-command=${3:-"CLOCHE_AGAIN=10 tests/support/pytest.sh -v --tb=short"}
+command=${3:-"CLOCHE_AGAIN=10 tests/support/pytest.sh -v --tb=short --durations=25"}
 # An emulated CPU has no speculation to mitigate, and is ten times slower than the real one, twenty
 # times when the host has other work; deadlines of the tests stretch.
 slow=${CLOCHE_SLOW:-20}
