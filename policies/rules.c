@@ -84,15 +84,7 @@
             __VA_ARGS__                                                                        \
         }                                                                                      \
     }
-#define SOFT(name_, error_, why_)                                                              \
-    {                                                                                          \
-        name_, CL_ANSWER_ERRNO, error_, CL_RULE_SOFT, 0, false, why_,                          \
-        {                                                                                      \
-            {                                                                                  \
-                0                                                                              \
-            }                                                                                  \
-        }                                                                                      \
-    }
+#define SOFT(name_, error_, why_) FAIL_IF(name_, CL_RULE_SOFT, error_, why_, { 0 })
 #define KILL_IF(name_, tiers_, why_, ...)                                                      \
     {                                                                                          \
         name_, CL_ANSWER_KILL, 0, tiers_, 0, true, why_,                                       \
