@@ -236,7 +236,7 @@ def test_reload_under_load_loses_no_call_and_mixes_no_generations(tmp_path):
     file.write_text(generation(0))
     with Service(config=tmp_path / "config") as service:
         [api] = service.api()
-        with crowd(service, tmp_path, 13 * SLOW) as figures, Probes(service, rate=50 / SLOW) as probes:
+        with crowd(service, tmp_path, 13 * SLOW) as figures, Probes(service, 8 if SLOW < 10 else 3, 50 / SLOW) as probes:
             number = reload_for(service, file, 3 * SLOW, 1)  # everything has its size once
             before = {pid: resident(pid) for pid in (service.pid, api)}
             warm = len(probes.seen)

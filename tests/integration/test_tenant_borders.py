@@ -9,13 +9,14 @@ import threading
 
 import httpx
 import pytest
-from service import BIN, ROOT, SLOW, Service, wait_until
+from service import BIN, ROOT, SLOW, STRETCH, Service, wait_until
 
 SCOPES = "call,modules,workflows,policies:read,admin"
-NAP = "import time\ndef main(): time.sleep(15)"
+NAP = f"import time\ndef main(): time.sleep({15 * STRETCH})"
 TENANTS = "version: 1\ntenants:\n" + "".join(
     f"  {name}:\n    policies: [kept]\n" for name in ("owner", "thief"))
-POLICY = "version: 1\nextends: default\nlimits: {wall: 20s}\nsessions: {allow: true}\npool: {min: 1, max: 8}\n"
+POLICY = (f"version: 1\nextends: default\nlimits: {{wall: {20 * STRETCH}s}}\n"
+          "sessions: {allow: true}\npool: {min: 1, max: 8}\n")
 # An id of each kind that nobody has, of the form of those that somebody has.
 NOBODY = {"call": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "session": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
           "workflow": "workflow-00000000", "task": "task-00000000", "module": "nosuch"}
@@ -56,7 +57,7 @@ def two(tmp_path_factory):
 def ids(two):
     """One of each kind that runs or is there, all of the first."""
     owner = two[0]
-    nap = {"id": "t", "method": "python/execute", "parameters": {"code": "import time\ntime.sleep(15)"}}
+    nap = {"id": "t", "method": "python/execute", "parameters": {"code": f"import time\ntime.sleep({15 * STRETCH})"}}
     later = owner.post("/v1/calls", json={"source": NAP}, headers={"Prefer": "respond-async", "Idempotency-Key": "k"})
     assert owner.put("/v1/modules/mine", json={"source": "def main(): return 1"}).status_code == 201
     return {"call": later.json()["id"], "session": owner.post("/v1/sessions", json={}).json()["session"],
