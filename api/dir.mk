@@ -41,7 +41,6 @@ UNIT += $(STORE_UNIT)
 $(foreach t,$(STORE_UNIT),$(eval $(t)_SRC := $(STORE_SRC) api/storeq.c api/storereads.c api/storethread.c \
                               api/refusal.c api/ulid.c tests/support/store_case.c)\
                           $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3 -lyaml))
-test_lease_LDFLAGS := -Wl,--wrap=send,--wrap=recv,--wrap=__recv_chk
 
 FUZZERS += fuzz_request fuzz_frames
 fuzz_request_SRC := $(wildcard api/calls/request*.c) api/calls/member.c api/path.c api/quantity.c api/refusal.c \

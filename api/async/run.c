@@ -97,15 +97,13 @@ static void go_back(struct cl_async_call *call, bool ran, int64_t delay_ms)
     back->ran = ran;
     back->not_before_us = cl_utc_us() + delay_ms * 1000;
     back->text = (struct cl_buf)CL_BUF_INIT(CL_ASYNC_PENDING_MAX);
-    if (call->run && !ran) {
-        back->is_taken_back = true;
-        back->last = call->run->base;
-    } else if (call->run) {
-        back->last = call->run->last;
-        back->text = call->run->pending;
-        call->run->pending = (struct cl_buf)CL_BUF_INIT(CL_ASYNC_PENDING_MAX);
-    }
     if (call->run) {
+        back->is_taken_back = !ran;
+        back->last = ran ? call->run->last : call->run->base;
+        if (ran) {
+            back->text = call->run->pending;
+            call->run->pending = (struct cl_buf)CL_BUF_INIT(CL_ASYNC_PENDING_MAX);
+        }
         cl_async_run_free(call->run);
         call->run = NULL;
     }
