@@ -14,7 +14,7 @@
 #include "sandbox/base/own.h"
 #include "sandbox/base/policyview.h"
 
-enum { SEEN_MAX = 400, JSON_MAX = 4 << 20, LINE_MAX_ = 1024 };
+enum { SEEN_MAX = 400, JSON_MAX = 4 << 20, LINE_MAX_ = 1024, TRIES = 3 };
 
 static const char *const kinds[] = {
     [CL_PROOF_GRANT] = "grant",
@@ -49,6 +49,7 @@ void cl_prove_tell(struct cl_prove *prove, bool is_good, enum cl_proof kind, con
     printf("%-5s %-8s %s: ", is_good ? "ok" : "FAIL", kinds[kind], what);
     cl_json_show(seen, strlen(seen), stdout);
     putchar('\n');
+    fflush(stdout); /* whoever reads a pipe sees how far it is */
 }
 
 static void append(struct cl_buf *out, const char *before, struct cl_json value)
@@ -120,21 +121,35 @@ static bool is_expected(const struct cl_expected *expected, struct cl_json envel
                             expected->why);
 }
 
+/* A machine that has other work may let a small program run out of its time, which proves nothing
+ * of the policy either way. */
+static bool is_out_of_time(struct cl_json envelope)
+{
+    const struct cl_json name = cl_json_member(cl_json_member(envelope, "limit"), "name");
+
+    return cl_json_has_text(name, "wall") || cl_json_has_text(name, "cpu");
+}
+
 int cl_prove_post(struct cl_prove *prove, const struct cl_expected *expected, const char *what,
                   const char *path, const struct cl_buf *body)
 {
     struct cl_buf CL_AUTO(cl_buf_fini) seen = CL_BUF_INIT(JSON_MAX);
     struct cl_json envelope;
     struct cl_err err = CL_ERR_INIT;
+    bool is_good = false;
 
-    if (cl_private_post(&prove->own, path, body, &prove->answer, &err) < 0 ||
-        cl_json_root(&prove->answer.body, &envelope, &err) < 0) {
-        cl_prove_tell(prove, false, expected->kind, what, err.text);
-        return -1;
+    for (int left = TRIES; left > 0; left--) {
+        if (cl_private_post(&prove->own, path, body, &prove->answer, &err) < 0 ||
+            cl_json_root(&prove->answer.body, &envelope, &err) < 0) {
+            cl_prove_tell(prove, false, expected->kind, what, err.text);
+            return -1;
+        }
+        is_good = is_expected(expected, envelope, prove->answer.status);
+        if (is_good || !is_out_of_time(envelope))
+            break;
     }
     describe(envelope, prove->answer.status, &seen);
-    cl_prove_tell(prove, is_expected(expected, envelope, prove->answer.status), expected->kind,
-                  what, (const char *)seen.bytes);
+    cl_prove_tell(prove, is_good, expected->kind, what, (const char *)seen.bytes);
     return 0;
 }
 

@@ -344,11 +344,11 @@ def test_cap_slows_down(keys):
         import time
         def main():
             start = time.monotonic()
-            while time.process_time() < 0.2: pass
+            while time.process_time() < 0.4: pass
             return time.monotonic() - start
         """
-    # A quarter of a core: its first period may be spent at full speed.
-    assert result(keys, "capped", burn) > 0.45
+    # A quarter of a core takes 1.6 s for it; what the scheduler lends at the end is not waited for.
+    assert result(keys, "capped", burn) > 0.9
 
 
 def test_network_is_none(keys, tmp_path):
