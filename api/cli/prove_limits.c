@@ -15,7 +15,7 @@ enum {
     QUICK_MS = 500, /* a limit on time up to this is waited for as it is */
     WALL_MS = 300,  /* a longer one is narrowed to this */
     CPU_MS = 200,
-    BIG_BYTES = 64 << 20,   /* more memory than this is not filled: that takes its time */
+    BIG_BYTES = 256 << 20,  /* more memory than this is not asked of the host */
     REQUEST_MAX = 64 << 20, /* nor a longer body sent */
 };
 
@@ -127,7 +127,7 @@ static int prove_sizes(struct cl_prove *prove, const struct cl_policy *policy)
     const uint64_t memory = is_big ? BIG_BYTES : policy->memory_bytes;
     const struct size_case cases[] = {
         { "memory", "def main(): return len(bytearray(%" PRIu64 "))\n", memory / 4,
-          memory + (1 << 20), is_big ? ",\"limits\":{\"memory\":\"64Mi\"}" : "" },
+          memory + (1 << 20), is_big ? ",\"limits\":{\"memory\":\"256Mi\"}" : "" },
         { "output", "def main(): print('x' * %" PRIu64 ")\n", policy->output_bytes / 2,
           policy->output_bytes * 2 + 1, "" },
         { "result", "def main(): return 'x' * %" PRIu64 "\n", policy->result_bytes / 2,

@@ -70,8 +70,10 @@ def test_call_that_got_no_time_is_made_again(tmp_path):
         while not process.stdout.readline().startswith("ok    grant    the jail starts"):
             assert process.poll() is None
         process.send_signal(signal.SIGSTOP)  # it asks for nothing while we look
-        os.kill(wait_until(lambda: parked_below(process.pid, 77), 60, "a worker"), signal.SIGSTOP)
-        process.send_signal(signal.SIGCONT)
+        try:
+            os.kill(wait_until(lambda: parked_below(process.pid, 77), 60, "a worker"), signal.SIGSTOP)
+        finally:
+            process.send_signal(signal.SIGCONT)
         said, _ = process.communicate(timeout=120 * SLOW)
     assert process.returncode == 0 and "FAIL" not in said, said
 
