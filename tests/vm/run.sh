@@ -59,7 +59,7 @@ say "booting (console in $out/console.log)"
 timeout --foreground "$seconds" qemu-system-x86_64 -accel "$accel" -cpu max -smp 2 -m 3G \
     -display none -monitor none -parallel none -no-reboot -nic none \
     -kernel "$out/vmlinuz" -initrd "$out/initrd.img" \
-    -append "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off $clock systemd.show_status=false" \
+    -append "root=/dev/vda rw console=ttyS0 quiet log_buf_len=4M panic=-1 mitigations=off $clock systemd.show_status=false" \
     -drive "file=$out/root.ext4,format=raw,if=virtio,snapshot=on" \
     -drive "file=$work/payload.ext4,format=raw,if=virtio,readonly=on" \
     -device virtio-rng-pci -device virtio-serial-pci \
