@@ -187,15 +187,13 @@ int cl_peer_start(struct cl_peer *peer, const struct cl_start *start, struct cl_
     return 0;
 }
 
-void cl_peer_on_event(struct cl_watch *watch, uint32_t events)
+void cl_peer_serve(struct cl_peer *peer, int most)
 {
-    struct cl_peer *peer = cl_list_entry(watch, struct cl_peer, watch);
     union cl_msg_any msg;
     int fds[CL_FDPASS_MAX];
     size_t fd_count = 0;
 
-    (void)events;
-    for (int i = 0; i < MESSAGES_PER_EVENT && peer->watch.fd >= 0; i++) {
+    for (int i = 0; i < most && peer->watch.fd >= 0; i++) {
         struct cl_err err = CL_ERR_INIT;
         int got = cl_msg_recv(peer->watch.fd, programs[peer->program].way, &msg, fds, &fd_count,
                               &err);
@@ -211,6 +209,12 @@ void cl_peer_on_event(struct cl_watch *watch, uint32_t events)
             return;
         }
     }
+}
+
+void cl_peer_on_event(struct cl_watch *watch, uint32_t events)
+{
+    (void)events;
+    cl_peer_serve(cl_list_entry(watch, struct cl_peer, watch), MESSAGES_PER_EVENT);
 }
 
 void cl_peer_end(struct cl_peer *peer, const char *why)

@@ -12,6 +12,8 @@
 
 struct cl_daemon;
 
+enum { CL_PEER_ALL = 1024 };
+
 enum cl_program {
     CL_PROGRAM_API,
     CL_PROGRAM_PROVER,
@@ -54,6 +56,9 @@ int cl_peer_start(struct cl_peer *peer, const struct cl_start *start, struct cl_
 int cl_peer_adopt(struct cl_peer *peer, int *control, struct cl_err *err);
 /* For watch.on_event: serves what has arrived. */
 void cl_peer_on_event(struct cl_watch *watch, uint32_t events);
+/* At most so many messages of those that wait. CL_PEER_ALL is more than a socket holds (208 KiB,
+ * 768 bytes or more for each): for who must not act before all was heard that was sent until now. */
+void cl_peer_serve(struct cl_peer *peer, int most);
 /* Ends it, with a line in the log if there is a reason. Its on_exit follows. */
 void cl_peer_end(struct cl_peer *peer, const char *why);
 void cl_peer_hang_up(struct cl_peer *peer); /* twice is harmless */

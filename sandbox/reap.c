@@ -62,12 +62,14 @@ uint64_t cl_reap_cpu_check(uint64_t now_us, uint64_t used_us, uint64_t cpu_ms, u
 
 /* -------------------------------------------------------------------------------- counters */
 
-/* What the worker has used until now, all its threads together, also while it is a zombie. */
+/* What the worker has used until now or its end, all its threads together. */
 static uint64_t cpu_now(const struct cl_spare *spare)
 {
     struct timespec used = { 0, 0 };
     clockid_t clock;
 
+    if (spare->child.pid == 0)
+        return spare->cpu_end_us;
     if (clock_getcpuclockid(spare->child.pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
         return 0;
     return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
@@ -124,9 +126,13 @@ static bool is_failure(const struct cl_spare *spare, const struct cl_msg_end *en
 static void on_exit_worker(struct cl_child *child, const struct cl_exit *how)
 {
     struct cl_spare *spare = cl_list_entry(child, struct cl_spare, child);
-    struct cl_msg_end end = spare->verdict;
+    struct cl_msg_end end;
     struct cl_err err = CL_ERR_INIT;
 
+    /* A call can be over before its TAKE was read, but not before it was sent. */
+    spare->cpu_end_us = how->cpu_us;
+    cl_peer_serve(&spare->daemon->front.peer, CL_PEER_ALL);
+    end = spare->verdict;
     cl_timer_stop(&spare->timer);
     if (spare->state != CL_SPARE_ENDED) {
         count(spare, how->cpu_us, &end);

@@ -50,6 +50,7 @@ struct cl_spare {
     uint64_t max_at_us;   /* a session ends; UINT64_MAX: this is none */
     uint64_t idle_at_us;  /* likewise, when it has no call */
     uint64_t cpu_take_us; /* cpu_base_us of its first call */
+    uint64_t cpu_end_us;  /* all that it used, once it has ended */
     struct cl_call_limits limits;
     struct cl_msg_end verdict; /* cause 0 until something is decided before the process ends */
 };

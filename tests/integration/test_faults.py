@@ -210,6 +210,37 @@ def test_stopped_api_does_not_stop_the_deadline(own):
     thread.join()
 
 
+CRASH = "import ctypes\ndef main(): ctypes.string_at(0)"
+
+
+def crashed_before_cloched_looked(service, ended):
+    """A call that begins and crashes while cloched stands still, which sees the end first, and then who took the worker.
+    False: the API had no worker left to give it to."""
+    thread = threading.Thread(target=lambda: ended.append(service.call(CRASH, policy="roomy")))
+    os.kill(service.pid, signal.SIGSTOP)
+    try:
+        os.kill(service.pid, signal.SIGCHLD)  # the first of what waits for it
+        thread.start()
+        wait_until(lambda: any(status(pid).get("State", "Z").strip()[0] == "Z" for pid in children(service.pid)), 2,
+                   "a worker to crash")
+        return True
+    except AssertionError:
+        return False
+    finally:
+        os.kill(service.pid, signal.SIGCONT)
+        thread.join()
+
+
+def test_crash_before_cloched_hears_of_the_call_is_the_calls(own):
+    """It was told as a worker that did not come up: its pool began to wait before it made others."""
+    own.call(CRASH, policy="roomy")
+    ended = []
+    wait_until(lambda: crashed_before_cloched_looked(own, ended), what="a call that ran while cloched stood still")
+    assert {one["verdict"] for one in ended} == {"crashed"}, ended
+    assert {one["crash"]["signal"] for one in ended} == {"SIGSEGV"}, ended
+    assert not [line for line in own.log if "did not come up" in line]
+
+
 def test_zygote_recycling_has_no_gap(config, tmp_path):
     policies = tmp_path / "config/policies"
     policies.mkdir(parents=True)
