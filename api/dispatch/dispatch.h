@@ -66,7 +66,7 @@ struct cl_lane {
 enum cl_job_state {
     CL_JOB_NEW = 0,
     CL_JOB_QUEUED,
-    CL_JOB_TAKING,  /* narrowed memory or processes: waits for TAKEN */
+    CL_JOB_TAKING,  /* its limits are not in force yet: waits for TAKEN */
     CL_JOB_RUNNING, /* its frames are going out or are out */
     CL_JOB_OVER,    /* FINISH or KILL is sent: only END matters */
 };

@@ -93,9 +93,14 @@ static void send_msg(struct cl_jailclient *client, enum cl_msg_type type, const 
         flush(client);
 }
 
-void cl_jailclient_send_take(struct cl_jailclient *client, const struct cl_msg_take *take)
+void cl_jailclient_send_take(struct cl_jailclient *client, struct cl_msg_take *take)
 {
+    take->acknowledge = take->memory_bytes != 0 || take->processes != 0;
     send_msg(client, CL_M_TAKE, take, sizeof(*take));
+    if (client->count > 0) {
+        struct queued *last = &client->queue[(client->first + client->count - 1) % QUEUE_MAX];
+        last->msg.take.acknowledge = take->acknowledge = 1;
+    }
 }
 
 void cl_jailclient_send_next(struct cl_jailclient *client, const struct cl_msg_next *next)

@@ -47,7 +47,9 @@ struct cl_jailclient *cl_jailclient_new(struct event_base *base, int control,
                                         struct cl_err *err);
 void cl_jailclient_free(struct cl_jailclient *client);
 
-void cl_jailclient_send_take(struct cl_jailclient *client, const struct cl_msg_take *take);
+/* Fills `acknowledge`: limits have to be narrowed, or cloched reads slowly and TAKE waits. The worker
+ * gets nothing to run before TAKEN then, or it would run without a deadline. */
+void cl_jailclient_send_take(struct cl_jailclient *client, struct cl_msg_take *take);
 void cl_jailclient_send_next(struct cl_jailclient *client, const struct cl_msg_next *next);
 void cl_jailclient_send_rest(struct cl_jailclient *client, uint64_t spare);
 void cl_jailclient_send_finish(struct cl_jailclient *client, uint64_t spare);

@@ -20,12 +20,6 @@ enum {
     DRAIN_MAX = 64, /* pieces that can be left in a dead worker's socket, and some */
 };
 
-/* Whether cloched must confirm before the worker may start. */
-static uint32_t needs_taken(const struct cl_msg_take *take)
-{
-    return take->memory_bytes != 0 || take->processes != 0;
-}
-
 void cl_lease_start(struct cl_dispatch *dispatch, struct cl_job *job, struct cl_spare *spare)
 {
     if (job->lane) {
@@ -42,16 +36,15 @@ void cl_lease_start(struct cl_dispatch *dispatch, struct cl_job *job, struct cl_
         .processes = (uint32_t)cl_request_narrowed(request, policy, CL_LIMIT_PROCESSES),
     };
 
-    take.acknowledge = needs_taken(&take);
     cl_spare_take(spare, job->id);
     cl_spare_read(spare, true);
     job->spare = spare;
     job->attempts++;
     job->generation = spare->generation;
     job->taken_us = cl_clock_us();
-    job->state = take.acknowledge ? CL_JOB_TAKING : CL_JOB_RUNNING;
     cl_turn_begin(dispatch, job);
     cl_jailclient_send_take(dispatch->client, &take);
+    job->state = take.acknowledge ? CL_JOB_TAKING : CL_JOB_RUNNING;
     if (job->state == CL_JOB_RUNNING)
         cl_lease_send(dispatch, job);
     job->calls->on_start(job->self, job);

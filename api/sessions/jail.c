@@ -381,7 +381,6 @@ void cl_session_take(struct cl_session *session, struct cl_seat *seat, struct cl
         .session = 1,
     };
 
-    take.acknowledge = take.memory_bytes != 0 || take.processes != 0;
     cl_spare_take(spare, 0);
     spare->holder = &holder;
     spare->holder_self = session;
@@ -390,7 +389,7 @@ void cl_session_take(struct cl_session *session, struct cl_seat *seat, struct cl
     session->stream.on_frame = on_frame;
     session->stream.self = session;
     session->opener = seat;
-    session->state = take.acknowledge ? CL_SESSION_TAKING : CL_SESSION_UP;
     cl_spare_read(spare, true);
     cl_jailclient_send_take(session->app->client, &take);
+    session->state = take.acknowledge ? CL_SESSION_TAKING : CL_SESSION_UP;
 }

@@ -238,7 +238,7 @@ static void a_policy_without_room_is_the_end(void **state)
 
 static void everything_the_api_may_ask_is_sent_in_order(void **state)
 {
-    const struct cl_msg_take take = { .spare = 1, .wall_ms = 2, .acknowledge = 1 };
+    struct cl_msg_take take = { .spare = 1, .wall_ms = 2, .processes = 1 };
     union cl_msg_any msg;
 
     (void)state;
@@ -278,6 +278,30 @@ static void what_does_not_fit_waits_and_keeps_its_order(void **state)
     assert_string_equal(heard, "");
 }
 
+static void a_take_that_waits_asks_to_be_confirmed(void **state)
+{
+    struct cl_msg_take take = { .spare = 3000, .wall_ms = 2 };
+    union cl_msg_any msg;
+    uint32_t type = 0;
+
+    (void)state;
+    cl_jailclient_send_take(client, &take);
+    assert_int_equal(take.acknowledge, 0);
+    for (uint64_t i = 1; i < 3000; i++)
+        cl_jailclient_send_drop(client, i);
+    cl_jailclient_send_take(client, &take);
+    assert_int_equal(take.acknowledge, 1);
+    assert_int_equal(next(&msg), CL_M_TAKE);
+    assert_int_equal(msg.take.acknowledge, 0);
+    for (int turn = 0; turn < 3000 && type != CL_M_TAKE; turn++) {
+        event_base_loop(base, EVLOOP_NONBLOCK);
+        while ((type = next(&msg)) == CL_M_DROP)
+            ;
+    }
+    assert_int_equal(type, CL_M_TAKE);
+    assert_int_equal(msg.take.acknowledge, 1);
+}
+
 static void a_cloched_that_does_not_read_is_lost(void **state)
 {
     (void)state;
@@ -314,6 +338,7 @@ int main(void)
         CASE(a_policy_without_room_is_the_end),
         CASE(everything_the_api_may_ask_is_sent_in_order),
         CASE(what_does_not_fit_waits_and_keeps_its_order),
+        CASE(a_take_that_waits_asks_to_be_confirmed),
         CASE(a_cloched_that_does_not_read_is_lost),
         CASE(a_closed_socket_is_lost),
         CASE(a_message_that_goes_the_other_way_is_lost),

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/dispatch/jailclient.h"
 #include "sandbox/base/own.h"
 
 #define BODY JOB_CASE_BODY
@@ -110,6 +111,27 @@ static void narrowed_memory_waits_for_taken(void **state)
     submit("{\"source\":\"\",\"limits\":{\"memory\":\"20Mi\"}}");
     expect(CL_M_TAKE);
     assert_true(msg.take.memory_bytes == 20 << 20 && msg.take.acknowledge == 1);
+    expect_nothing(worker);
+    api_fake_tell(&fake, CL_M_TAKEN, &taken);
+    expect_call(worker);
+}
+
+static void a_call_whose_take_waits_does_not_start_before_it_is_heard(void **state)
+{
+    cl_close_auto int worker = api_fake_offer(&fake, true);
+    struct cl_msg_spare taken = { .spare = 1 };
+
+    (void)state;
+    for (uint64_t i = 0; i < 3000; i++)
+        cl_jailclient_send_drop(fake.app.client, 1000 + i);
+    submit("{\"source\":\"\"}");
+    for (uint64_t i = 0; i < 3000; i++) {
+        expect(CL_M_DROP);
+        api_fake_turn(&fake);
+    }
+    expect_nothing(worker);
+    expect(CL_M_TAKE);
+    assert_int_equal(msg.take.acknowledge, 1);
     expect_nothing(worker);
     api_fake_tell(&fake, CL_M_TAKEN, &taken);
     expect_call(worker);
@@ -347,6 +369,7 @@ int main(void)
         CASE(a_call_that_could_not_be_sent_has_another_worker),
         CASE(an_answer_that_could_not_be_read_is_read_again),
         CASE(narrowed_memory_waits_for_taken),
+        CASE(a_call_whose_take_waits_does_not_start_before_it_is_heard),
         CASE(a_large_call_goes_out_as_the_worker_reads),
         CASE(a_call_that_nobody_read_goes_to_another_worker),
         CASE(a_call_is_not_tried_for_ever),
