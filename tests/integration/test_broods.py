@@ -12,7 +12,7 @@ import time
 
 import httpx
 import pytest
-from service import SLOW, Service, status, times, wait_until
+from service import SLOW, STRETCH, Service, status, wait_until
 from test_tenants import call, token
 
 FACTS = """
@@ -107,7 +107,7 @@ def zygotes_that_work_for(service, ask, *words):
 
 
 # Much to read, and nothing to run; to compile it takes some tenths of a second.
-SAME = "x = 1\n" * times(20000) + "def f(): return 'the same'\n"
+SAME = "x = 1\n" * (20000 // STRETCH) + "def f(): return 'the same'\n"
 WORK = "import time\ndef main():\n    until = time.process_time() + 0.3\n    while time.process_time() < until: pass\n"
 
 
