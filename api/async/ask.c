@@ -13,6 +13,7 @@
 #include "api/async/impl.h"
 #include "api/http1/exchange.h"
 #include "api/query.h"
+#include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 
 enum {
@@ -28,8 +29,8 @@ struct cl_ask {
     enum cl_ask_kind kind;
     char id[CL_ULID_SIZE];
     char tenant[CL_NAME_MAX];
-    uint64_t wait_ms;
-    bool is_reading; /* the store thread has it */
+    uint64_t wait_ms, until_us; /* how long it may wait; when that is over */
+    bool is_reading;            /* the store thread has it */
     struct cl_async_watch watch;
     struct event *timer;
     /* found */
@@ -67,12 +68,27 @@ static void on_call_end(struct cl_async_watch *watch)
     read_again(ask);
 }
 
+static void arm(struct cl_ask *ask, uint64_t now_us)
+{
+    const uint64_t left_us = ask->until_us - now_us;
+    const struct timeval left = { (time_t)(left_us / 1000000),
+                                  (suseconds_t)(left_us % 1000000) };
+
+    CL_CHECK(event_add(ask->timer, &left) == 0);
+}
+
 static void on_time(evutil_socket_t fd, short what, void *arg)
 {
     struct cl_ask *ask = arg;
+    const uint64_t now_us = cl_clock_us();
 
     (void)fd;
     (void)what;
+    /* The clock of libevent is a tick behind, and that of this turn of the loop older still. */
+    if (now_us < ask->until_us) {
+        arm(ask, now_us);
+        return;
+    }
     stop_waiting(ask);
     read_again(ask);
 }
@@ -82,8 +98,7 @@ static bool wait_for_end(struct cl_ask *ask)
 {
     struct cl_async_call *call = cl_async_find(ask->async, ask->tenant, ask->id);
     const bool is_forever = ask->kind == CL_ASK_SETTLE;
-    const struct timeval wait = { (time_t)(ask->wait_ms / 1000),
-                                  (suseconds_t)(ask->wait_ms % 1000) * 1000 };
+    const uint64_t now_us = cl_clock_us();
 
     if (!call || ask->async->is_draining || (!is_forever && ask->wait_ms == 0))
         return false;
@@ -93,7 +108,9 @@ static bool wait_for_end(struct cl_ask *ask)
         return true;
     if (!ask->timer)
         ask->timer = event_new(ask->async->app->base, -1, 0, on_time, ask);
-    CL_CHECK(ask->timer && event_add(ask->timer, &wait) == 0);
+    CL_CHECK(ask->timer);
+    ask->until_us = now_us + ask->wait_ms * 1000;
+    arm(ask, now_us);
     return true;
 }
 
