@@ -34,7 +34,7 @@ void cl_behind_wait(struct cl_conn *conn)
     cl_conn_clear_deadline(conn);
     if (cl_list_is_empty(&server->behind))
         serve_later(server);
-    cl_list_append(&server->behind, &conn->behind);
+    cl_list_append(&server->behind, &conn->waiting);
     cl_input_watch_for_end(conn);
 }
 
@@ -45,8 +45,8 @@ static void on_turn(evutil_socket_t fd, short what, void *user)
     (void)fd;
     (void)what;
     for (int i = 0; i < TURNS && !cl_list_is_empty(&server->behind); i++) {
-        struct cl_conn *conn = cl_list_entry(server->behind.next, struct cl_conn, behind);
-        cl_list_unlink(&conn->behind);
+        struct cl_conn *conn = cl_list_entry(server->behind.next, struct cl_conn, waiting);
+        cl_list_unlink(&conn->waiting);
         cl_conn_take_turn(conn);
     }
     if (!cl_list_is_empty(&server->behind))

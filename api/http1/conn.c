@@ -16,7 +16,6 @@
 #include "sandbox/base/own.h"
 
 enum {
-    LINGER_MS = 2000,       /* how long the client may take to read a last answer */
     EXTRA_MAX = 8 << 10,    /* bytes of header lines that a handler may add */
     PENDING_MAX = 64 << 10, /* the answer's head and the pieces held back (output.c) */
     BODY_KEEP = 64 << 10,   /* larger body buffers are not kept for the next request */
@@ -71,7 +70,7 @@ void cl_conn_free(struct cl_conn *conn)
     event_del(&conn->kick);
     event_del(&conn->late);
     cl_list_unlink(&conn->idle);
-    cl_list_unlink(&conn->behind);
+    cl_list_unlink(&conn->waiting);
     cl_charge_release(conn);
     cl_http_server_forget(conn);
     if (conn->state == CL_CONN_IDLE)
@@ -84,21 +83,6 @@ void cl_conn_free(struct cl_conn *conn)
     cl_buf_fini(&conn->pending);
     cl_buf_fini(&x->extra);
     free(conn);
-}
-
-/* A FIN now and the close when the client has seen it: closing with unread bytes would send
- * RST, which may destroy the answer on its way. */
-static void linger(struct cl_conn *conn)
-{
-    cl_secure_say_end(conn);
-    if (conn->saw_eof || shutdown(conn->fd, SHUT_WR) < 0) {
-        cl_conn_free(conn);
-        return;
-    }
-    conn->state = CL_CONN_LINGER;
-    conn->received = 0;
-    cl_conn_set_deadline(conn, cl_clock_us(), LINGER_MS);
-    cl_input_resume(conn);
 }
 
 /* Without chunks the only sign of a broken-off answer is RST. */
@@ -147,7 +131,7 @@ static void end_exchange(struct cl_conn *conn)
     cl_exchange_reset(x);
     release_buffers(conn);
     if (!keeps_alive) {
-        linger(conn);
+        cl_linger_begin(conn);
         return;
     }
     if (has_more) {
@@ -337,7 +321,7 @@ struct cl_conn *cl_conn_new(struct cl_http_server *server, int fd, struct cl_err
     conn->pending = (struct cl_buf)CL_BUF_INIT(PENDING_MAX);
     cl_list_init(&conn->link);
     cl_list_init(&conn->idle);
-    cl_list_init(&conn->behind);
+    cl_list_init(&conn->waiting);
     event_assign(&conn->timer, server->base, -1, 0, on_timer, conn);
     event_assign(&conn->kick, server->base, -1, 0, on_kick, conn);
     event_assign(&conn->late, server->base, -1, 0, cl_output_on_late, conn);

@@ -40,6 +40,8 @@ struct cl_conn_certificate {
 enum {
     CL_INPUT_SPARE = 32 << 10,     /* bytes read ahead, over the cap of a head */
     CL_CONN_FREE_BYTES = 64 << 10, /* of a connection that the budget does not count */
+    CL_LINGER_BURST = 64 << 20,    /* bytes dropped of all that linger: at once, */
+    CL_LINGER_RATE = 16 << 20,     /* and each second from then on */
 };
 
 enum cl_conn_state {
@@ -77,9 +79,9 @@ struct cl_exchange {
 };
 
 struct cl_conn {
-    struct cl_list link;   /* server->conns */
-    struct cl_list idle;   /* server->idle, while that is its state */
-    struct cl_list behind; /* server->behind, the same */
+    struct cl_list link;    /* server->conns */
+    struct cl_list idle;    /* server->idle, while that is its state */
+    struct cl_list waiting; /* server->behind or server->lingering, the same */
     struct cl_http_server *server;
     struct bufferevent *stream; /* owned, owns fd */
     struct event timer;
@@ -121,6 +123,10 @@ struct cl_http_server {
     struct cl_list idle;   /* those without a request, the longest idle first */
     struct cl_list behind; /* those whose next request came in with the last one */
     struct event behind_turn;
+    struct cl_list lingering; /* those that must wait before more of them is dropped */
+    struct event linger_turn;
+    int64_t linger_left; /* bytes that may be dropped now; below 0: a debt */
+    uint64_t linger_us;  /* as of then */
     uint32_t conn_count;
     struct cl_peers peers;
     struct cl_http_counts counts;
@@ -190,6 +196,13 @@ bool cl_behind_is_any(const struct cl_conn *conn);
 void cl_behind_wait(struct cl_conn *conn);
 void cl_behind_init(struct cl_http_server *server);
 void cl_behind_fini(struct cl_http_server *server);
+
+/* linger.c: from the last answer to the close. Takes the connection; `cl_linger_read` drops what
+ * has come since. Both may free it. */
+void cl_linger_begin(struct cl_conn *conn);
+void cl_linger_read(struct cl_conn *conn);
+void cl_linger_init(struct cl_http_server *server);
+void cl_linger_fini(struct cl_http_server *server);
 
 /* charge.c: bytes of bodies, answers and handlers, against server->caps.memory_bytes. Ask before
  * `more` bytes are kept, settle after whatever changed. */

@@ -4,7 +4,7 @@ HEAD_SRC := api/http1/head.c api/http1/target.c
 HTTP_SRC := $(wildcard api/http1/*.c) api/status.c $(JSON_SRC)
 
 UNIT += test_head test_body test_conn test_connends test_httpfaults test_server test_tls test_charge test_peers
-UNIT += test_jsonscan test_status test_secure
+UNIT += test_jsonscan test_status test_secure test_linger
 test_secure_SRC := $(HTTP_SRC) tests/support/http_peer.c
 test_secure_LIBS := $(HTTP_LIBS)
 test_head_SRC := $(HEAD_SRC)
@@ -25,6 +25,8 @@ test_tls_SRC := $(HTTP_SRC) tests/support/http_peer.c tests/support/tls_pair.c
 test_tls_LIBS := $(HTTP_LIBS)
 test_charge_SRC := $(HTTP_SRC) tests/support/http_peer.c
 test_charge_LIBS := $(HTTP_LIBS)
+test_linger_SRC := $(HTTP_SRC) tests/support/http_peer.c
+test_linger_LIBS := $(HTTP_LIBS)
 test_peers_SRC := api/http1/peers.c
 test_jsonscan_SRC := $(JSON_SRC)
 test_status_SRC := $(HTTP_SRC)

@@ -13,9 +13,6 @@
 #include "sandbox/base/clock.h"
 
 enum {
-    /* Of an unwanted request, read and dropped: a client that sends everything before it reads
-     * would not see its answer otherwise. LINGER_MS is the other bound. */
-    LINGER_BYTES = 64 << 20,
     RATE_EVERY_MS = 1000,
     GONE_EVERY_MS = 250, /* see cl_input_watch_for_end */
 };
@@ -230,16 +227,6 @@ void cl_input_resume(struct cl_conn *conn)
     cl_input_read(conn);
 }
 
-static void drain_input(struct cl_conn *conn)
-{
-    struct evbuffer *input = bufferevent_get_input(conn->stream);
-
-    conn->received += evbuffer_get_length(input);
-    evbuffer_drain(input, evbuffer_get_length(input));
-    if (conn->received > LINGER_BYTES)
-        cl_conn_free(conn);
-}
-
 void cl_input_read(struct cl_conn *conn)
 {
     switch (conn->state) {
@@ -256,7 +243,7 @@ void cl_input_read(struct cl_conn *conn)
         cl_input_watch_for_end(conn);
         return;
     case CL_CONN_LINGER:
-        drain_input(conn);
+        cl_linger_read(conn);
         return;
     }
 }

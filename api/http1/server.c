@@ -276,6 +276,7 @@ struct cl_http_server *cl_http_server_new(struct event_base *base, int listener,
     cl_list_init(&server->conns);
     cl_list_init(&server->idle);
     cl_behind_init(server);
+    cl_linger_init(server);
     event_assign(&server->resume, base, -1, 0, on_resume, server);
     /* No file: those may have been given up already. */
     server->reserve = eventfd(0, EFD_CLOEXEC);
@@ -335,6 +336,7 @@ void cl_http_server_free(struct cl_http_server *server)
         evconnlistener_free(server->listener);
     event_del(&server->resume);
     cl_behind_fini(server);
+    cl_linger_fini(server);
     cl_own_close(&server->reserve);
     cl_peers_fini(&server->peers);
     cl_tls_free(server->tls);
