@@ -32,11 +32,11 @@ def token(file, verb, tenant, *words):
 class Tenants:
     """A configuration with tenants, and clients for their tokens."""
 
-    def __init__(self, directory, tenants):
+    def __init__(self, directory, tenants, naps):
         self.file = directory / "tenants.yaml"
         (directory / "policies").mkdir()
         (directory / "policies/naps.yaml").write_text(
-            "version: 1\nextends: default\nlimits: {wall: 20s}\n")
+            "version: 1\nextends: default\nlimits: {wall: 20s}\n" + naps)
         self.file.write_text("version: 1\ntenants:\n" + tenants)
         self.service = Service(config=directory)
         self.clients = []
@@ -63,8 +63,8 @@ def tenancy(tmp_path):
     """make(tenants, name=scopes...): the service, started, and a client for each tenant's token."""
     made = []
 
-    def make(text, args=(), **scopes):
-        tenants = Tenants(tmp_path, text)
+    def make(text, args=(), naps="", **scopes):
+        tenants = Tenants(tmp_path, text, naps)
         tenants.service.args += args
         made.append(tenants)
         secrets = {name: token(tenants.file, "create", name, "--scopes", wanted)
@@ -396,31 +396,24 @@ def test_jails_of_a_full_machine_are_parted_by_weight(tenancy):
     """Two dozen jails for all, two tenants who would each take all: by weights of 100 and 300 one keeps to a quarter."""
     tenants, light, heavy = tenancy(
         "  light:\n    policies: [naps]\n  heavy:\n    policies: [naps]\n    quota: {weight: 300}\n",
-        args=["--jails", "24"], light=ALL, heavy=ALL)
-    assert call(light).status_code == call(heavy).status_code == 200
-    done, stop = {"light": 0, "heavy": 0}, threading.Event()
-
-    def want(name, secret):
-        with httpx.Client(base_url=tenants.service.url, timeout=60 * SLOW, headers={"Authorization": secret}) as client:
-            while not stop.is_set():
-                answer = call(client, SLEEP, args=[0.5 * SLOWLY])
-                done[name] += answer.status_code == 200
-
-    threads = [threading.Thread(target=want, args=(name, client.headers["authorization"]))
-               for name, client in (("light", light), ("heavy", heavy)) for _ in range(24)]
-    for thread in threads:
-        thread.start()
-    time.sleep(2 * SLOWLY)  # both wait by now
-    begin = dict(done)
-    time.sleep(6 * SLOWLY)
-    end = dict(done)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    parts = {name: end[name] - begin[name] for name in done}
-    running = {name: count * 0.5 / 6 for name, count in parts.items()}  # on average, at a time
-    assert running["light"] <= 24 / 4 * 1.25, running  # its part is a quarter
-    assert running["heavy"] > running["light"], running  # which has to wait for jails that are on their way
+        args=["--jails", "24"], naps="pool: {min: 0}\n", light=ALL, heavy=ALL)  # none is kept for who may not use it
+    nap, seconds = 0.5 * SLOWLY, 6 * SLOWLY
+    body = tenants.service.state / "nap.json"
+    body.write_text(json.dumps({"source": SLEEP, "args": [nap]}))
+    host, port = tenants.service.url.split("//")[1].split(":")
+    loads = []
+    for client in (light, heavy):
+        assert call(client).status_code == 200
+        secret = tenants.service.state / f"{len(loads)}.token"
+        secret.write_text(client.headers["authorization"].split()[1])
+        # Twice as many as there are jails: some always wait. Counted once all of them do.
+        loads.append(subprocess.Popen([BIN / "cloche-load", "-c", "48", "-w", str(2 * SLOWLY), "-t", str(seconds), "http",
+                                       host, port, secret, body], stdout=subprocess.PIPE))
+    reports = [json.loads(load.communicate(timeout=60 * SLOW)[0]) for load in loads]
+    assert [report["errors"] for report in reports] == [0, 0]
+    light, heavy = (report["calls"] * nap / seconds for report in reports)  # that ran at a time, on average
+    assert light <= 24 / 4 * 1.25, (light, heavy)  # its part is a quarter
+    assert heavy > light, (light, heavy)  # which has to wait for jails that are on their way
 
 
 def test_what_is_kept_has_its_quota_and_runs_no_further(tenancy):
