@@ -2,6 +2,7 @@
 # Tests of sandbox/base, and of what belongs to no other folder.
 UNIT += test_err test_log test_utc test_buf test_list test_file test_fdpass test_frame test_wire \
         test_bpfcheck test_policyview test_policyspan test_tenantview
+test_log_LDFLAGS := -Wl,--wrap=write
 test_file_LDFLAGS := -Wl,--wrap=read,--wrap=write
 test_fdpass_LDFLAGS := -Wl,--wrap=sendmsg,--wrap=recvmsg
 test_policyview_SRC := tests/support/policy_sample.c

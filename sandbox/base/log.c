@@ -19,7 +19,7 @@
 #include "sandbox/base/own.h"
 #include "sandbox/base/utc.h"
 
-enum { SENTENCE_MAX = 1024 };
+enum { SENTENCE_MAX = 1024, TRIES = 4 };
 
 static const char *const level_names[] = { "error", "warn", "info", "debug" };
 
@@ -27,6 +27,7 @@ static const char *log_process = "cloche";
 static enum cl_log_level log_most = CL_INFO;
 static bool log_is_json;
 static unsigned lines_lost; /* since the last that was written */
+static bool line_is_torn;   /* the last that was begun */
 
 void cl_log_open(const char *process, enum cl_log_level most)
 {
@@ -36,13 +37,32 @@ void cl_log_open(const char *process, enum cl_log_level most)
 }
 
 /* A reader that stalls costs lines, never time: deadlines are kept by who writes here. A line is
- * shorter than PIPE_BUF, so a pipe that is writable at all takes it whole. */
-static bool send_line(const struct cl_logline *line)
+ * shorter than PIPE_BUF, so a pipe that is writable at all takes it whole; a file or a stream may
+ * take a part, and any call may be interrupted. */
+static size_t send_some(const char *bytes, size_t length)
 {
     struct pollfd log = { .fd = STDERR_FILENO, .events = POLLOUT };
+    size_t sent = 0;
 
-    return poll(&log, 1, 0) == 1 && (log.revents & POLLOUT) &&
-           write(STDERR_FILENO, line->bytes, line->length) >= 0;
+    for (int tries = 0; tries < TRIES && sent < length; tries++) {
+        if (poll(&log, 1, 0) != 1 || !(log.revents & POLLOUT))
+            continue;
+        ssize_t more = write(STDERR_FILENO, bytes + sent, length - sent);
+        sent += more > 0 ? (size_t)more : 0;
+    }
+    return sent;
+}
+
+/* What follows a part of a line begins on one of its own. */
+static bool send_line(const struct cl_logline *line)
+{
+    size_t sent;
+
+    if (line_is_torn && send_some("\n", 1) < 1)
+        return false;
+    sent = send_some(line->bytes, line->length);
+    line_is_torn = sent > 0 && sent < line->length;
+    return sent == line->length;
 }
 
 static void write_line(enum cl_log_level level, const char *event, const char *format,

@@ -19,6 +19,21 @@
 
 static int stderr_copy;
 static int ends[2];
+static int interrupted;     /* so many writes, from the next on */
+static size_t taken = 4096; /* of each write at most */
+
+ssize_t __real_write(int fd, const void *from, size_t length);
+ssize_t __wrap_write(int fd, const void *from, size_t length);
+
+ssize_t __wrap_write(int fd, const void *from, size_t length)
+{
+    if (interrupted > 0) {
+        interrupted--;
+        errno = EINTR;
+        return -1;
+    }
+    return __real_write(fd, from, length < taken ? length : taken);
+}
 
 static int catch_stderr(void **state)
 {
@@ -32,6 +47,8 @@ static int catch_stderr(void **state)
 static int release_stderr(void **state)
 {
     (void)state;
+    interrupted = 0;
+    taken = 4096;
     dup2(stderr_copy, STDERR_FILENO);
     close(stderr_copy);
     close(ends[0]);
@@ -193,6 +210,36 @@ static void stalled_reader_costs_lines_and_no_time(void **state)
     assert_string_equal(caught_event(), "info cloche fourth\n");
 }
 
+static void a_line_survives_an_interruption_and_a_short_write(void **state)
+{
+    (void)state;
+    interrupted = 2;
+    cl_log(CL_INFO, "first", "name=%s", "x");
+    assert_string_equal(caught_event(), "info cloche first name=x\n");
+    taken = 16; /* three writes for this line */
+    cl_log(CL_INFO, "second", "n=%d", 2);
+    assert_string_equal(caught_event(), "info cloche second n=2\n");
+}
+
+/* An end that never came must not make two events one. */
+static void what_follows_a_part_of_a_line_is_a_line(void **state)
+{
+    char *line;
+
+    (void)state;
+    taken = 8;
+    cl_log(CL_INFO, "first", "n=%d", 1);
+    line = caught();
+    assert_int_equal(strlen(line), 32); /* of four writes */
+    taken = 4096;
+    cl_log(CL_INFO, "second", "n=%d", 2);
+    line = caught();
+    assert_int_equal(line[0], '\n');
+    assert_string_equal(line + 26, "info cloche second n=2 lines_lost=1\n");
+    cl_log(CL_INFO, "third", "n=%d", 3);
+    assert_string_equal(caught_event(), "info cloche third n=3\n");
+}
+
 /* What a caller could wish to be read as a key, a value's end or a line of its own. */
 static const char hostile[] = "x\" tenant=other \\\n{\"event\":1} \xff";
 
@@ -323,6 +370,8 @@ int main(void)
         caught_test(json_that_is_cut_is_still_json),
         caught_test(a_sentence_is_shown_at_every_level),
         caught_test(stalled_reader_costs_lines_and_no_time),
+        caught_test(a_line_survives_an_interruption_and_a_short_write),
+        caught_test(what_follows_a_part_of_a_line_is_a_line),
         caught_test(errno_survives_and_a_dead_stderr_is_harmless),
         cmocka_unit_test(levels_are_parsed_by_name),
     };
