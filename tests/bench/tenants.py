@@ -14,7 +14,7 @@ import time
 
 from quiet import Quiet, measure, report, say, say_head, serve
 
-QUOTA = "{concurrency: 4, queue: 16, rate: 20/s, burst: 20, memory: 512Mi, stored: 16Mi}"
+QUOTA = "{concurrency: 4, queue: 16, rate: 20/s, burst: 20, cpu: 500ms/s, memory: 512Mi, stored: 16Mi}"
 TIMES = 20
 SENDERS = 32  # a call that spins keeps one of them waiting
 SPIN = "def main():\n    while True: pass"
