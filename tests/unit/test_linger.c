@@ -114,6 +114,34 @@ static void linger_gets_on_with_those_it_held(void **state)
     assert_true(conn->received > held_at + 4 * MIB);
 }
 
+static void linger_ends_with_a_client_that_never_stops(void **state)
+{
+    struct peer_fixture *f = *state;
+    uint64_t end_us = cl_clock_us() + PEER_WAIT_MS * 1000;
+
+    peer_say(&f->client, REFUSED);
+    peer_assert_hears(&f->client, "413");
+    while (cl_http_server_connections(f->peer.server) > 0 && cl_clock_us() < end_us)
+        pour(&f->client, MIB, 5);
+    assert_int_equal(cl_http_server_connections(f->peer.server), 0);
+    assert_int_equal(send(f->client.fd, text, 1, MSG_NOSIGNAL), -1);
+}
+
+/* However long ago it was, and however much. */
+static void linger_forgets_a_debt_in_time(void **state)
+{
+    struct peer_fixture *f = *state;
+    struct cl_http_server *server = f->peer.server;
+
+    server->linger_left = -CL_LINGER_BURST;
+    server->linger_us = 0;
+    peer_say(&f->client, REFUSED);
+    peer_assert_hears(&f->client, "413");
+    assert_int_equal(pour(&f->client, 16 * MIB, PEER_WAIT_MS), 16 * MIB);
+    assert_in_range(server->linger_left, 1, CL_LINGER_BURST);
+    assert_true(cl_list_is_empty(&server->lingering));
+}
+
 /* A server without anybody who lingers has no timer of this. */
 static void linger_leaves_no_timer_behind(void **state)
 {
@@ -141,6 +169,8 @@ int main(void)
         CASE(linger_hears_out_a_client_that_sends_first_and_reads_later),
         CASE(linger_drops_a_burst_and_then_no_more_than_its_rate),
         CASE(linger_gets_on_with_those_it_held),
+        CASE(linger_ends_with_a_client_that_never_stops),
+        CASE(linger_forgets_a_debt_in_time),
         CASE(linger_leaves_no_timer_behind),
     };
 
