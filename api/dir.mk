@@ -27,6 +27,7 @@ API_TEST_SRC := $(filter-out $(API_TOP),$(API_SRC)) tests/support/exchange_fake.
                 tests/support/store_case.c
 $(foreach t,$(API_UNIT),$(eval $(t)_SRC := $(API_TEST_SRC))\
                         $(eval $(t)_LIBS := -levent_core -lsodium -lsqlite3 -lyaml))
+test_request_LDFLAGS := -Wl,--wrap=realloc
 test_lease_LDFLAGS := -Wl,--wrap=send,--wrap=recv,--wrap=__recv_chk
 
 # Pure parts of stored calls.

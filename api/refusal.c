@@ -72,6 +72,13 @@ int cl_refusal_set(struct cl_refusal *refusal, enum cl_refusal_kind kind, const 
     return -1;
 }
 
+int cl_refusal_failed(struct cl_refusal *refusal, enum cl_refusal_kind kind,
+                      const struct cl_err *err)
+{
+    return cl_refusal_set(refusal, err->kind == CL_E_SYS ? CL_R_NO_MEMORY : kind, "%s",
+                          err->text);
+}
+
 void cl_refusal_point(struct cl_refusal *refusal, const char *token, size_t length)
 {
     size_t at = strlen(refusal->pointer);

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sandbox/base/err.h"
+
 enum cl_refusal_kind {
     CL_R_NONE = 0,
     CL_R_MALFORMED,
@@ -75,6 +77,11 @@ const struct cl_refusal_row *cl_refusal_row(enum cl_refusal_kind kind);
 /* Fills kind and detail; the pointer is kept. Always returns -1. */
 int cl_refusal_set(struct cl_refusal *refusal, enum cl_refusal_kind kind, const char *format,
                    ...) __attribute__((format(printf, 3, 4)));
+
+/* What an error of the caller's making means (`kind`): but for CL_E_SYS, which says that there is no
+ * memory now and nothing of the request. Always returns -1. */
+int cl_refusal_failed(struct cl_refusal *refusal, enum cl_refusal_kind kind,
+                      const struct cl_err *err);
 
 /* Appends "/" and a reference token (escaped by RFC 6901) to the pointer; what does not fit is
  * left out whole. */

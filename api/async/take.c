@@ -261,7 +261,7 @@ static int fill(struct entry *entry, const struct cl_call_sent *sent,
         return cl_refusal_set(refusal, CL_R_NO_MEMORY,
                               "other requests hold what there is for a call of this size");
     if (cl_async_pack(sent, &entry->request, &err) < 0)
-        return cl_refusal_set(refusal, CL_R_MALFORMED, "%s", err.text);
+        return cl_refusal_failed(refusal, CL_R_MALFORMED, &err);
     entry->op.bytes = entry->request.capacity;
     hash(entry, sent);
     return 0;

@@ -32,9 +32,7 @@ int cl_member_malformed(struct cl_member_parse *parse, const char *format, ...)
 
 int cl_member_failed(struct cl_member_parse *parse, const struct cl_err *err)
 {
-    const enum cl_refusal_kind kind = err->kind == CL_E_SYS ? CL_R_NO_MEMORY : CL_R_MALFORMED;
-
-    return cl_refusal_set(parse->refusal, kind, "%s", err->text);
+    return cl_refusal_failed(parse->refusal, CL_R_MALFORMED, err);
 }
 
 static const struct cl_member *find_row(const struct cl_member *table, size_t count,
@@ -109,6 +107,12 @@ static int too_large(struct cl_member_parse *parse, size_t limit)
                           limit);
 }
 
+static int not_put(struct cl_member_parse *parse, const struct cl_err *err)
+{
+    return err->kind == CL_E_SYS ? cl_member_failed(parse, err)
+                                 : too_large(parse, CL_FRAME_IN_MAX);
+}
+
 ssize_t cl_member_open(struct cl_member_parse *parse, enum cl_frame_type type)
 {
     const struct cl_frame head = { CL_FRAME_MAGIC, (uint16_t)type, 0 };
@@ -116,7 +120,7 @@ ssize_t cl_member_open(struct cl_member_parse *parse, enum cl_frame_type type)
     struct cl_err err = CL_ERR_INIT;
 
     if (cl_buf_put(&parse->request->frames, &head, sizeof(head), &err) < 0)
-        return too_large(parse, CL_FRAME_IN_MAX);
+        return not_put(parse, &err);
     return (ssize_t)start;
 }
 
@@ -141,7 +145,7 @@ int cl_member_put(struct cl_member_parse *parse, enum cl_frame_type type, struct
     if (start < 0)
         return -1;
     if (cl_buf_put(&parse->request->frames, value.text, value.length, &err) < 0)
-        return too_large(parse, CL_FRAME_IN_MAX);
+        return not_put(parse, &err);
     return cl_member_close(parse, start, type);
 }
 

@@ -104,9 +104,11 @@ static int read_metadata(struct cl_member_parse *parse, struct cl_json value)
 {
     struct cl_err err = CL_ERR_INIT;
 
-    if (cl_buf_put(&parse->request->metadata, value.text, value.length, &err) < 0)
-        return cl_member_malformed(parse, "larger than %d bytes", CL_REQUEST_METADATA_MAX);
-    return 0;
+    if (cl_buf_put(&parse->request->metadata, value.text, value.length, &err) == 0)
+        return 0;
+    return err.kind == CL_E_SYS
+               ? cl_member_failed(parse, &err)
+               : cl_member_malformed(parse, "larger than %d bytes", CL_REQUEST_METADATA_MAX);
 }
 
 static int read_priority(struct cl_member_parse *parse, struct cl_json value)
@@ -175,7 +177,7 @@ static int check_text(const char *text, size_t length, struct cl_json *body,
     if (length == 0)
         return cl_refusal_set(refusal, CL_R_MALFORMED, "the body is empty");
     if (cl_json_check(text, length, &caps, body, &at, &err) < 0)
-        return cl_refusal_set(refusal, CL_R_MALFORMED, "%s", err.text);
+        return cl_refusal_failed(refusal, CL_R_MALFORMED, &err);
     if (cl_json_kind(*body) != CL_JSON_OBJECT)
         return cl_refusal_set(refusal, CL_R_MALFORMED, "the body is not a JSON object");
     return 0;
@@ -224,7 +226,7 @@ int cl_request_put_env(struct cl_request *request, const char *name, const char 
     if (start < 0)
         return -1;
     if (cl_buf_format(&request->frames, &err, "%s=%s", name, value) < 0)
-        return cl_refusal_set(refusal, CL_R_TOO_LARGE, "%s", err.text);
+        return cl_refusal_failed(refusal, CL_R_TOO_LARGE, &err);
     return cl_member_close(&parse, start, CL_F_ENV);
 }
 

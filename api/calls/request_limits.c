@@ -155,7 +155,7 @@ static int put_go(struct cl_request *request, struct cl_refusal *refusal)
     struct cl_err err = CL_ERR_INIT;
 
     if (cl_buf_put(&request->frames, &go, sizeof(go), &err) < 0)
-        return cl_refusal_set(refusal, CL_R_TOO_LARGE, "%s", err.text);
+        return cl_refusal_failed(refusal, CL_R_TOO_LARGE, &err);
     return 0;
 }
 

@@ -35,6 +35,13 @@ int cl_modbody_malformed(struct cl_refusal *refusal, const char *key, const char
     return cl_refusal_set(refusal, CL_R_MALFORMED, "%s", what);
 }
 
+int cl_modbody_failed(struct cl_refusal *refusal, const char *key, const struct cl_err *err)
+{
+    if (err->kind == CL_E_INPUT || err->kind == CL_E_LIMIT)
+        return cl_modbody_malformed(refusal, key, err->text);
+    return cl_refusal_failed(refusal, CL_R_MALFORMED, err);
+}
+
 static int put_member(struct cl_modbody *body, bool is_push, struct cl_json key,
                       struct cl_json value, struct cl_refusal *refusal)
 {
@@ -70,7 +77,7 @@ int cl_modbody_read(struct cl_modbody *body, bool is_push, const char *text, siz
     size_t at = 0;
 
     if (cl_json_check(text, length, &caps, &object, &at, &err) < 0)
-        return cl_modbody_malformed(refusal, "", err.text);
+        return cl_modbody_failed(refusal, "", &err);
     if (cl_json_kind(object) != CL_JSON_OBJECT)
         return cl_modbody_malformed(refusal, "", "the body is not a JSON object");
     while (cl_json_next(object, &cursor, &key, &value)) {
@@ -90,8 +97,10 @@ int cl_modbody_text(struct cl_json value, const char *key, char *room, size_t si
     room[0] = '\0';
     if (value.length == 0)
         return 0;
-    if (cl_json_string(value, &text, &err) < 0 ||
-        (text.length && memchr(text.bytes, '\0', text.length)))
+    const bool is_read = cl_json_string(value, &text, &err) == 0;
+    if (!is_read && err.kind == CL_E_SYS)
+        return cl_modbody_failed(refusal, key, &err);
+    if (!is_read || (text.length && memchr(text.bytes, '\0', text.length)))
         return cl_modbody_malformed(refusal, key, "too long, or with a NUL");
     memcpy(room, text.length ? (const char *)text.bytes : "", text.length);
     room[text.length] = '\0';

@@ -16,6 +16,8 @@ struct cl_modbody {
 
 /* Refuses at a key ("": at the whole body). Always -1. */
 int cl_modbody_malformed(struct cl_refusal *refusal, const char *key, const char *what);
+/* The same for an error, unless that is for want of memory and nothing of the body's. Always -1. */
+int cl_modbody_failed(struct cl_refusal *refusal, const char *key, const struct cl_err *err);
 /* Finds the members; unknown ones and other kinds are refused. */
 int cl_modbody_read(struct cl_modbody *body, bool is_push, const char *text, size_t length,
                     struct cl_refusal *refusal);

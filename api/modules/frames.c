@@ -178,7 +178,7 @@ static int put_all(struct cl_modules *modules, const struct cl_modclosure *closu
     for (size_t i = 0; i < closure->count; i++) {
         cl_modheld_use(modules, closure->parts[i].held);
         if (put_module(request, &closure->parts[i], &err) < 0)
-            return cl_refusal_set(refusal, CL_R_TOO_LARGE, "%s", err.text);
+            return cl_refusal_failed(refusal, CL_R_TOO_LARGE, &err);
     }
     return 0;
 }

@@ -213,7 +213,7 @@ static int put_entry(struct cl_request *request, struct cl_refusal *refusal)
     request->frames.limit += sizeof(head) + length;
     if (cl_buf_put(&request->frames, &head, sizeof(head), &err) < 0 ||
         cl_buf_put(&request->frames, request->function, length, &err) < 0)
-        return cl_refusal_set(refusal, CL_R_TOO_LARGE, "%s", err.text);
+        return cl_refusal_failed(refusal, CL_R_TOO_LARGE, &err);
     return 0;
 }
 

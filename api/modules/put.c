@@ -119,7 +119,7 @@ static void answer(struct cl_visit *visit, const struct cl_modbatch *batch, bool
     if (!is_push && batch->files[0].state == CL_MODFILE_BROKEN) {
         refuse_broken(visit, &batch->files[0]);
     } else if ((is_push ? show_push(&out, batch, &err) : show_one(&out, batch, &err)) < 0) {
-        cl_refusal_set(&refusal, CL_R_MODULE_NOT_FOUND, "%s", err.text);
+        cl_refusal_failed(&refusal, CL_R_MODULE_NOT_FOUND, &err);
         cl_visit_refuse(visit->app, visit->exchange, &refusal);
     } else {
         cl_exchange_answer(visit->exchange, !is_push && batch->files[0].is_new ? 201 : 200,
@@ -201,7 +201,7 @@ static int fill_put(struct cl_visit *visit, struct cl_modbatch *batch, const cha
         cl_modbody_policy(visit, body.policy, policy, refusal) < 0)
         return -1;
     if (cl_json_string(body.source, &source, &err) < 0)
-        return cl_modbody_malformed(refusal, "source", err.text);
+        return cl_modbody_failed(refusal, "source", &err);
     if (cl_modbody_check_size(source.length, refusal) < 0)
         return -1;
     file = cl_modbatch_add(batch, visit->param,

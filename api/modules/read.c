@@ -127,7 +127,7 @@ static int make_request(struct cl_request *request, const struct cl_policy *poli
     if (put_frame(&request->frames, CL_F_CALL, &empty, sizeof(empty), &err) < 0 ||
         put_frame(&request->frames, CL_F_ENTRY, name, strlen(name), &err) < 0 ||
         put_frame(&request->frames, CL_F_SOURCE, source.text, source.length, &err) < 0)
-        return cl_refusal_set(refusal, CL_R_TOO_LARGE, "%s", err.text);
+        return cl_refusal_failed(refusal, CL_R_TOO_LARGE, &err);
     return cl_request_seal(request, policy, CL_CALL_INSPECT, refusal);
 }
 

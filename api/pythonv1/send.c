@@ -132,7 +132,7 @@ static int open_frames(struct cl_request *request, size_t bytes, struct cl_refus
     request->frames.limit = bytes + (128 << 10) + CL_MODULES_CALL_BYTES;
     if (cl_buf_put(&request->frames, &head, sizeof(head), &err) < 0 ||
         cl_buf_put(&request->frames, &empty, sizeof(empty), &err) < 0)
-        return cl_refusal_set(refusal, CL_R_TOO_LARGE, "%s", err.text);
+        return cl_refusal_failed(refusal, CL_R_TOO_LARGE, &err);
     return 0;
 }
 
@@ -149,7 +149,7 @@ static int put_frames(struct cl_v1_call *call, struct cl_request *request,
     if (open_frames(request, 2 * call->params.length + 2 * call->content.length, refusal) < 0)
         return -1;
     if (put_plan(call, &plan, &err) < 0)
-        return cl_refusal_set(refusal, CL_R_TOO_LARGE, "%s", err.text);
+        return cl_refusal_failed(refusal, CL_R_TOO_LARGE, &err);
     if (cl_member_put_text(&parse, CL_F_SOURCE, source_of(call)) < 0 ||
         cl_member_put(&parse, CL_F_ENTRY, entry) < 0 ||
         cl_member_put(&parse, CL_F_ARGS,

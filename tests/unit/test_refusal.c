@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/refusal.h"
+#include "sandbox/base/own.h"
 
 static void every_kind_has_a_row(void **state)
 {
@@ -41,6 +42,27 @@ static void set_fills_kind_and_detail(void **state)
     assert_int_equal(cl_refusal_set(&refusal, CL_R_TOO_LARGE, "%d of %s", 3, "four"), -1);
     assert_int_equal(refusal.kind, CL_R_TOO_LARGE);
     assert_string_equal(refusal.detail, "3 of four");
+}
+
+static void an_error_is_the_requests_unless_it_is_the_systems(void **state)
+{
+    static const struct {
+        enum cl_err_kind kind;
+        enum cl_refusal_kind refusal;
+    } cases[] = { { CL_E_INPUT, CL_R_MALFORMED },
+                  { CL_E_LIMIT, CL_R_MALFORMED },
+                  { CL_E_SYS, CL_R_NO_MEMORY } };
+
+    (void)state;
+    for (size_t i = 0; i < CL_COUNT(cases); i++) {
+        struct cl_refusal refusal = CL_REFUSAL_INIT;
+        struct cl_err err = CL_ERR_INIT;
+
+        cl_fail(&err, cases[i].kind, "why");
+        assert_int_equal(cl_refusal_failed(&refusal, CL_R_MALFORMED, &err), -1);
+        assert_int_equal(refusal.kind, cases[i].refusal);
+        assert_int_equal(strncmp(refusal.detail, "why", 3), 0);
+    }
 }
 
 static void point_escapes_tokens(void **state)
@@ -89,6 +111,7 @@ int main(void)
         cmocka_unit_test(every_kind_has_a_row),
         cmocka_unit_test(a_kind_without_a_row_is_a_bug),
         cmocka_unit_test(set_fills_kind_and_detail),
+        cmocka_unit_test(an_error_is_the_requests_unless_it_is_the_systems),
         cmocka_unit_test(point_escapes_tokens),
         cmocka_unit_test(point_never_overflows),
         cmocka_unit_test(nearest_finds_a_slip_of_two),

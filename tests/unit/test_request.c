@@ -17,6 +17,16 @@
 
 static struct policy_sample sample;
 
+static unsigned denied_at; /* this allocation from now on fails; 0: none */
+
+void *__real_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    return denied_at > 0 && --denied_at == 0 ? NULL : __real_realloc(old, size);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -90,14 +100,41 @@ static void source_alone_is_a_call(void **state)
                         sizeof(go));
 }
 
+static const char every_key[] =
+    " { \"source\" : \"a\\n\\u00e9\\u2028\" , \"entry\":\"A.b\",\"args\": [ 1e400, 10 ],"
+    "\"kwargs\":{\"k\": 0.10},\"stdin\":\"in\\u0000put\",\"policy\":\"default\","
+    "\"files\":[{\"path\":\"in.csv\",\"text\":\"a,b\"},{\"path\":\"d/"
+    "x\",\"base64\":\"AAE=\"}],"
+    "\"artifacts\":[\"out/*.png\"],\"metadata\":{\"n\": 1.0}}";
+
+/* It has no fault of its own, and may come again: a stored call does. */
+static void without_memory_nothing_is_held_against_the_request(void **state)
+{
+    unsigned refused = 0;
+
+    (void)state;
+    for (unsigned at = 1;; at++) {
+        struct cl_request CL_AUTO(cl_request_fini) request;
+        struct cl_refusal refusal;
+        int outcome;
+
+        denied_at = at;
+        outcome = parse(&request, every_key, &refusal);
+        if (outcome == 0)
+            outcome = cl_request_seal(&request, &sample.head, CL_CALL_STREAM, &refusal);
+        if (denied_at > 0)
+            break; /* it took fewer */
+        assert_int_equal(outcome, -1);
+        assert_int_equal(refusal.kind, CL_R_NO_MEMORY);
+        assert_int_equal(cl_refusal_row(refusal.kind)->status, 503);
+        refused++;
+    }
+    denied_at = 0;
+    assert_in_range(refused, 2, 100);
+}
+
 static void every_key_becomes_its_frame(void **state)
 {
-    static const char body[] =
-        " { \"source\" : \"a\\n\\u00e9\\u2028\" , \"entry\":\"A.b\",\"args\": [ 1e400, 10 ],"
-        "\"kwargs\":{\"k\": 0.10},\"stdin\":\"in\\u0000put\",\"policy\":\"default\","
-        "\"files\":[{\"path\":\"in.csv\",\"text\":\"a,b\"},{\"path\":\"d/"
-        "x\",\"base64\":\"AAE=\"}],"
-        "\"artifacts\":[\"out/*.png\"],\"metadata\":{\"n\": 1.0}}";
     struct cl_request CL_AUTO(cl_request_fini) request;
     struct cl_refusal refusal;
     struct cl_frame_file file;
@@ -105,7 +142,7 @@ static void every_key_becomes_its_frame(void **state)
     const uint8_t *bytes;
 
     (void)state;
-    assert_int_equal(parse(&request, body, &refusal), 0);
+    assert_int_equal(parse(&request, every_key, &refusal), 0);
     expect_frame(&request, CL_F_SOURCE, "a\n\xc3\xa9\xe2\x80\xa8", 7);
     expect_frame(&request, CL_F_ENTRY, "A.b", 3);
     expect_frame(&request, CL_F_ARGS, "[ 1e400, 10 ]", 13);
@@ -436,6 +473,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         CASE(source_alone_is_a_call),
         CASE(every_key_becomes_its_frame),
+        CASE(without_memory_nothing_is_held_against_the_request),
         CASE(mistakes_are_named_by_pointer),
         CASE(unknown_keys_name_the_nearest),
         CASE(functions_are_named_and_their_frames_come_later),
