@@ -100,17 +100,16 @@ int cl_member_walk(struct cl_member_parse *parse, struct cl_json object,
 }
 
 /* Frames have room for the whole body, so the only cap that can be reached is a frame's own. */
-static int too_large(struct cl_member_parse *parse, size_t limit)
+static int too_large(struct cl_member_parse *parse)
 {
-    parse->refusal->limit = limit;
-    return cl_refusal_set(parse->refusal, CL_R_TOO_LARGE, "the field is larger than %zu bytes",
-                          limit);
+    parse->refusal->limit = CL_FRAME_IN_MAX;
+    return cl_refusal_set(parse->refusal, CL_R_TOO_LARGE, "the field is larger than %d bytes",
+                          CL_FRAME_IN_MAX);
 }
 
 static int not_put(struct cl_member_parse *parse, const struct cl_err *err)
 {
-    return err->kind == CL_E_SYS ? cl_member_failed(parse, err)
-                                 : too_large(parse, CL_FRAME_IN_MAX);
+    return err->kind == CL_E_SYS ? cl_member_failed(parse, err) : too_large(parse);
 }
 
 ssize_t cl_member_open(struct cl_member_parse *parse, enum cl_frame_type type)
@@ -132,7 +131,7 @@ int cl_member_close(struct cl_member_parse *parse, ssize_t start, enum cl_frame_
     struct cl_err err = CL_ERR_INIT;
 
     if (length > CL_FRAME_IN_MAX || cl_frame_check(&head, false, &err) < 0)
-        return too_large(parse, CL_FRAME_IN_MAX);
+        return too_large(parse);
     memcpy(frames->bytes + start, &head, sizeof(head));
     return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of the server, shared by conn.c (life and deadlines), input.c (the way in),
- * exchange.c and output.c (the way out) and server.c (listening, counting). One exchange at a
- * time lives in its connection.
+ * exchange.c and output.c (the way out), behind.c and linger.c (who waits before a request and
+ * after the last), charge.c (memory), secure.c (TLS) and server.c (listening, counting). One
+ * exchange at a time lives in its connection.
  *
  *           first byte        head parsed        body read       answer complete
  *   IDLE ------------> HEAD -------------> BODY -----------> CALL --------------> FLUSH

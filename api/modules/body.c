@@ -37,9 +37,8 @@ int cl_modbody_malformed(struct cl_refusal *refusal, const char *key, const char
 
 int cl_modbody_failed(struct cl_refusal *refusal, const char *key, const struct cl_err *err)
 {
-    if (err->kind == CL_E_INPUT || err->kind == CL_E_LIMIT)
-        return cl_modbody_malformed(refusal, key, err->text);
-    return cl_refusal_failed(refusal, CL_R_MALFORMED, err);
+    return err->kind == CL_E_SYS ? cl_refusal_failed(refusal, CL_R_MALFORMED, err)
+                                 : cl_modbody_malformed(refusal, key, err->text);
 }
 
 static int put_member(struct cl_modbody *body, bool is_push, struct cl_json key,

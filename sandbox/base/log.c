@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes one event per line to stderr, in one write(2), with no lock, heap or time zone file.
+ * Writes one event per line to stderr, in one write(2) if that takes it, with no lock, heap or
+ * time zone file.
  * Runs in: every process.
  * Trusts: the format strings; no byte that they print.
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One structured line per event on stderr: `<time> <level> <process> <event> key=value ...`, or
- * one object of JSON with the same. Written with a single write(2); what a conversion prints is
- * escaped (logline.h), so no caller's text can forge a line, or a key in one. Never log payloads,
- * tokens, source code or environment.
+ * one object of JSON with the same. Written at once, the rest of a line that was taken in part
+ * right behind; what a conversion prints is escaped (logline.h), so no caller's text can forge a
+ * line, or a key in one. Never log payloads, tokens, source code or environment.
  */
 #ifndef CL_BASE_LOG_H
 #define CL_BASE_LOG_H

@@ -8,13 +8,12 @@ import os
 import pathlib
 import random
 import signal
-import subprocess
 import threading
 import time
 
 import httpx
 import pytest
-from service import BIN, SLOW, STRETCH, Service, wait_until
+from service import SLOW, STRETCH, Service, wait_until
 
 RUN = "def main(): return 1"
 
@@ -220,14 +219,10 @@ def reload_for(service, file, seconds, first):
 
 
 @contextlib.contextmanager
-def crowd(service, folder, seconds):
+def crowd(service, seconds):
     """450 calls a second, of small programs under a policy that no edit touches. Its figures."""
-    (folder / "body").write_text(json.dumps({"source": "def main(): return 1"}))
-    address, port = service.url.removeprefix("http://").rsplit(":", 1)
-    command = [BIN / "cloche-load", "-c", 9, "-g", 20 * SLOW, "-t", seconds, "http", address, port,
-               service.state / "local.token", folder / "body"]
     figures = {}
-    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True) as process:
+    with service.load({"source": "def main(): return 1"}, 9, seconds, "-g", 20 * SLOW) as process:
         yield figures
         figures.update(json.loads(process.communicate(timeout=60 * SLOW)[0]))
 
@@ -239,7 +234,7 @@ def test_reload_under_load_loses_no_call_and_mixes_no_generations(tmp_path):
     file.write_text(generation(0))
     with Service(config=tmp_path / "config") as service:
         [api] = service.api()
-        with crowd(service, tmp_path, 13 * SLOW) as figures, Probes(service, 8 if SLOW < 10 else 3, 50 / SLOW) as probes:
+        with crowd(service, 13 * SLOW) as figures, Probes(service, 8 if SLOW < 10 else 3, 50 / SLOW) as probes:
             number = reload_for(service, file, 3 * SLOW, 1)  # everything has its size once
             before = {pid: resident(pid) for pid in (service.pid, api)}
             warm = len(probes.seen)

@@ -4,10 +4,9 @@
 import json
 import os
 import pathlib
-import subprocess
 
 import pytest
-from service import BIN, SLOW, cgroups_named, children, status, wait_until
+from service import SLOW, cgroups_named, children, status, wait_until
 
 CALLS = int(os.environ.get("CLOCHE_SOAK_CALLS", 100_000 / SLOW))
 
@@ -41,13 +40,10 @@ def zombies(service):
 
 def load(service, seconds):
     """Calls in a closed loop; the load client's report."""
-    body = service.state / "body.json"
-    body.write_text(json.dumps({"source": "def main():\n    return sum(range(1000))\n"}))
-    host, port = service.url.split("//")[1].split(":")
-    done = subprocess.run([BIN / "cloche-load", "-c", "8", "-t", str(seconds), "-w", "0", "http", host, port,
-                           service.state / "local.token", body], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    with service.load({"source": "def main():\n    return sum(range(1000))\n"}, 8, seconds, "-w", 0) as process:
+        report = process.communicate()[0]
+    assert process.returncode == 0
+    return json.loads(report)
 
 
 @pytest.mark.alone

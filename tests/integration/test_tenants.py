@@ -398,17 +398,12 @@ def test_jails_of_a_full_machine_are_parted_by_weight(tenancy):
         "  light:\n    policies: [naps]\n  heavy:\n    policies: [naps]\n    quota: {weight: 300}\n",
         args=["--jails", "24"], naps="pool: {min: 0}\n", light=ALL, heavy=ALL)  # none is kept for who may not use it
     nap, seconds = 0.5 * SLOWLY, 6 * SLOWLY
-    body = tenants.service.state / "nap.json"
-    body.write_text(json.dumps({"source": SLEEP, "args": [nap]}))
-    host, port = tenants.service.url.split("//")[1].split(":")
     loads = []
     for client in (light, heavy):
         assert call(client).status_code == 200
-        secret = tenants.service.state / f"{len(loads)}.token"
-        secret.write_text(client.headers["authorization"].split()[1])
         # Twice as many as there are jails: some always wait. Counted once all of them do.
-        loads.append(subprocess.Popen([BIN / "cloche-load", "-c", "48", "-w", str(2 * SLOWLY), "-t", str(seconds), "http",
-                                       host, port, secret, body], stdout=subprocess.PIPE))
+        loads.append(tenants.service.load({"source": SLEEP, "args": [nap]}, 48, seconds, "-w", 2 * SLOWLY,
+                                          secret=client.headers["authorization"].split()[1]))
     reports = [json.loads(load.communicate(timeout=60 * SLOW)[0]) for load in loads]
     assert [report["errors"] for report in reports] == [0, 0]
     light, heavy = (report["calls"] * nap / seconds for report in reports)  # that ran at a time, on average

@@ -184,6 +184,15 @@ class Service:
             assert answer.status_code == 200
             return [json.loads(line) for line in answer.iter_lines() if line.strip()]
 
+    def load(self, body, clients, seconds, *options, secret=None):
+        """cloche-load on its way with calls of this body: a Popen, whose output is its report in JSON."""
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="load-", dir=self.state))
+        (folder / "body").write_text(json.dumps(body))
+        (folder / "token").write_text(secret or self.token)
+        address, port = self.url.split("//")[1].rsplit(":", 1)
+        command = [BIN / "cloche-load", "-c", clients, "-t", seconds, *options, "http", address, port, folder / "token", folder / "body"]
+        return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+
     # -- looking from the host
 
     def named(self, name):
