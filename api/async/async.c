@@ -147,6 +147,7 @@ struct cl_async_call *cl_async_admit(struct cl_async *async, const char *tenant,
     strcpy(call->id, id);
     strcpy(call->tenant, tenant);
     cl_list_init(&call->watches);
+    cl_list_init(&call->starting);
     cl_list_append(bucket_of(async, id), &call->node);
     return call;
 }
@@ -157,6 +158,7 @@ static void call_free(struct cl_async_call *call)
     if (call->again)
         event_free(call->again);
     cl_async_run_free(call->run);
+    cl_list_unlink(&call->starting);
     cl_list_unlink(&call->node);
     free(call);
 }
@@ -225,7 +227,7 @@ void cl_async_put(struct cl_async_call *call, int64_t not_before_us, bool in_fro
     const int64_t left_us = not_before_us ? not_before_us - cl_utc_us() : 0;
     struct timeval wait;
 
-    call->state = CL_ASYNC_QUEUED;
+    cl_async_become(call, CL_ASYNC_QUEUED);
     cl_asyncq_remove(async->queue, &call->item);
     if (left_us > 0) {
         call->again = event_new(async->app->base, -1, 0, on_again, call);
@@ -234,7 +236,7 @@ void cl_async_put(struct cl_async_call *call, int64_t not_before_us, bool in_fro
     }
     if (call->is_urgent) {
         cl_asyncq_count(async->queue, call->tenant, &call->item);
-        call->state = CL_ASYNC_STARTING;
+        cl_async_become(call, CL_ASYNC_STARTING);
         cl_async_start(call);
         return;
     }
@@ -244,24 +246,20 @@ void cl_async_put(struct cl_async_call *call, int64_t not_before_us, bool in_fro
     cl_async_pump(async);
 }
 
-/* Calls that somebody waits for come first: stored ones get what three quarters of a pool leave,
- * but one of them at least. A call whose policy is gone may start: that ends it. */
+void cl_async_become(struct cl_async_call *call, enum cl_async_state state)
+{
+    call->state = state;
+    cl_list_unlink(&call->starting);
+    if (state == CL_ASYNC_STARTING)
+        cl_list_append(&call->async->starting, &call->starting);
+}
+
 static bool may_start(void *self, struct cl_asyncq_item *item)
 {
     struct cl_async *async = self;
-    struct cl_async_call *call = cl_list_entry(item, struct cl_async_call, item);
-    struct cl_tenant *tenant = cl_async_tenant(call);
-    const struct cl_pool *pool =
-        tenant ? cl_tenancy_find(async->app->tenancy, tenant, call->policy) : NULL;
-    struct cl_refusal spent = CL_REFUSAL_INIT;
     struct timeval wait;
 
-    if (!pool)
-        return true;
-    if (cl_quota_may_run(&tenant->quota, 0) &&
-        cl_quota_check_cpu(&tenant->quota, cl_clock_us(), &spent) == 0 &&
-        ((pool->running + pool->queued) * 4 < pool->policy->pool_max * 3 ||
-         (pool->running + pool->queued == 0)))
+    if (cl_async_has_room(cl_list_entry(item, struct cl_async_call, item)))
         return true;
     event_add(async->pump, in_ms(&wait, PUMP_MS));
     return false;
@@ -276,7 +274,7 @@ void cl_async_pump(struct cl_async *async)
     while ((item = cl_asyncq_take(async->queue, may_start, async))) {
         struct cl_async_call *call = cl_list_entry(item, struct cl_async_call, item);
 
-        call->state = CL_ASYNC_STARTING;
+        cl_async_become(call, CL_ASYNC_STARTING);
         cl_async_start(call);
     }
 }
@@ -301,6 +299,7 @@ struct cl_async *cl_async_new(struct cl_app *app, const struct cl_async_caps *ca
     for (size_t i = 0; i < CL_ASYNC_BUCKETS; i++)
         cl_list_init(&async->buckets[i]);
     cl_list_init(&async->outbox);
+    cl_list_init(&async->starting);
     cl_list_init(&async->asks);
     cl_list_init(&async->follows);
     async->resend = event_new(app->base, -1, 0, on_resend, async);

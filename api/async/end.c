@@ -248,7 +248,7 @@ static void send_finish(struct cl_async_call *call, struct finish *finish, const
     finish->op.bytes = finish->envelope.capacity + finish->events.capacity;
     cl_async_run_free(call->run);
     call->run = NULL;
-    call->state = CL_ASYNC_ENDING;
+    cl_async_become(call, CL_ASYNC_ENDING);
     if (call->again)
         event_free(call->again);
     call->again = NULL;

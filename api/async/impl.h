@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of stored calls share: async.c (who is known, who starts), run.c (one
+ * What the files of stored calls share: async.c (who is known, who starts), room.c (whether one may), run.c (one
  * start to its end), events.c (what comes out meanwhile), load.c (a restart), end.c (ends without a worker), take.c (acceptance), ask.c
  * (state, cancel, list), follow.c (events). Nobody else includes this.
  */
@@ -24,6 +24,7 @@ struct cl_async {
     uint32_t ops;                             /* that are not done */
     struct event *resend, *pump;
     bool is_loaded, is_draining;
+    struct cl_list starting; /* calls in that state: no quota and no pool counts them yet */
     struct cl_list asks, follows; /* visits that wait for something here */
 };
 
@@ -56,7 +57,8 @@ struct cl_async_call {
     char policy[CL_NAME_MAX];     /* as it was when accepted */
     char trace[CL_TRACE_ID_SIZE]; /* for the log; "": none, or not read yet after a restart */
     struct cl_tenant *known;      /* NULL until cloched has told of it; then it stays */
-    enum cl_async_state state;
+    enum cl_async_state state;    /* set by cl_async_become */
+    struct cl_list starting;      /* in the list of those */
     unsigned lane;
     uint32_t attempts;
     bool may_retry, is_cancelled;
@@ -91,6 +93,7 @@ struct cl_async_call *cl_async_find(const struct cl_async *async, const char *te
 struct cl_async_call *cl_async_admit(struct cl_async *async, const char *tenant,
                                      const char *id);
 void cl_async_pump(struct cl_async *async);
+void cl_async_become(struct cl_async_call *call, enum cl_async_state state);
 /* Its tenant, if that is still there. */
 struct cl_tenant *cl_async_tenant(struct cl_async_call *call);
 /* Back into the queue, now or at a time. */
@@ -98,6 +101,11 @@ void cl_async_put(struct cl_async_call *call, int64_t not_before_us, bool in_fro
 void cl_async_tell_events(struct cl_async_call *call, const char *text, size_t length);
 /* Done and durable: tells and frees it. */
 void cl_async_over(struct cl_async_call *call);
+
+/* room.c */
+/* Whether a call that waits may start: its policy's pool and its tenant's quota have room beside what runs, what
+ * somebody waits for, and the stored calls on their way. True as well when its policy is gone: the start ends it. */
+bool cl_async_has_room(struct cl_async_call *call);
 
 /* events.c */
 enum { CL_ASYNC_PENDING_MAX = 512 << 20 }; /* capped by the policy's limits long before */

@@ -108,7 +108,7 @@ static void go_back(struct cl_async_call *call, bool ran, int64_t delay_ms)
         call->run = NULL;
     }
     back->op.bytes = back->text.capacity;
-    call->state = CL_ASYNC_ENDING;
+    cl_async_become(call, CL_ASYNC_ENDING);
     cl_async_persist(&back->op);
 }
 
@@ -225,7 +225,7 @@ static void launch(struct cl_async_call *call, struct cl_prepared *prepared, uin
     };
     run->flush = cl_async_events_timer(run);
     call->run = run;
-    call->state = CL_ASYNC_RUNNING;
+    cl_async_become(call, CL_ASYNC_RUNNING);
     run->errand = cl_errand_start(app, prepared->pool, &prepared->request, prepared->flags,
                                   &errand_calls, run);
     cl_errand_name(app, run->errand, call->id);

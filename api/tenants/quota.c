@@ -163,6 +163,14 @@ bool cl_quota_may_run(const struct cl_quota *quota, uint64_t memory_bytes)
             memory_bytes <= limits->memory_bytes - quota->memory_bytes);
 }
 
+bool cl_quota_may_follow(const struct cl_quota *quota, uint32_t ahead, uint64_t memory_bytes)
+{
+    const uint64_t taken = (uint64_t)quota->running + quota->queued + ahead;
+
+    return (quota->limits.concurrency == 0 || taken < quota->limits.concurrency) &&
+           cl_quota_may_run(quota, memory_bytes);
+}
+
 int cl_quota_check_size(const struct cl_quota *quota, uint64_t memory_bytes,
                         struct cl_refusal *refusal)
 {

@@ -47,6 +47,9 @@ int cl_quota_check_cpu(struct cl_quota *quota, uint64_t now_us, struct cl_refusa
 
 /* Whether a call of this memory limit may begin beside those that run. */
 bool cl_quota_may_run(const struct cl_quota *quota, uint64_t memory_bytes);
+/* Whether one that nobody waits for may, behind those that wait and `ahead` that are on their way; `memory_bytes` are
+ * the limits of these and its own. */
+bool cl_quota_may_follow(const struct cl_quota *quota, uint32_t ahead, uint64_t memory_bytes);
 /* Whether it never may: its limit is above the tenant's sum. -1 with the refusal filled (403). */
 int cl_quota_check_size(const struct cl_quota *quota, uint64_t memory_bytes,
                         struct cl_refusal *refusal);

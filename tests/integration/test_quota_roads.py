@@ -57,6 +57,29 @@ def test_stored_calls_wait_while_processor_time_is_used_up(quotas):
     assert answer.status_code == 429 and answer.json()["type"].endswith("quota-cpu")
 
 
+def test_stored_calls_start_when_there_is_a_place_for_them(quotas):
+    """Not before: one that only waits is not marked as started, gives way to callers and to more urgent ones."""
+    client = quotas["single"]
+
+    def post(number, priority):
+        body = {"source": f"import time\ndef main():\n    time.sleep(0.2)\n    return {number}", "priority": priority}
+        return client.post("/v1/calls", json=body, headers={"Prefer": "respond-async"}).json()["id"]
+
+    def states():
+        return [client.get(f"/v1/calls/{id}").json()["status"] for id in ids]
+    ids = [post(number, "low") for number in range(12)]
+    wait_until(lambda: states()[0] == "done", what="the first one")
+    urgent = post(12, "high")
+    assert client.post("/v1/calls", json={"source": "def main(): return 'now'"}).json()["result"] == "now"
+    assert states().count("queued") > 4
+    seen = []
+    wait_until(lambda: seen.append(states()) or client.get(f"/v1/calls/{urgent}").json()["status"] == "done",
+               what="the urgent one")
+    assert seen[-1].count("queued") > 2
+    wait_until(lambda: seen.append(states()) or set(seen[-1]) == {"done"}, what="all")
+    assert max(each.count("running") for each in seen) <= 2  # one may end while they are asked in turn
+
+
 def test_tasks_of_a_workflow_wait_while_processor_time_is_used_up(quotas):
     client = quotas["thrifty"]
     made = client.post("/v1/workflows", json={"name": "w", "tasks": [

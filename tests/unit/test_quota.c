@@ -195,6 +195,24 @@ static void concurrency_and_memory_hold_back(void **state)
     assert_int_equal(refusal.retry_after_s, 0); /* waiting would not help */
 }
 
+static void who_is_not_waited_for_goes_last(void **state)
+{
+    (void)state;
+    set((struct cl_tenant_quota){ .concurrency = 3, .memory_bytes = 100 });
+    assert_true(cl_quota_may_follow(&quota, 2, 100));
+    assert_false(cl_quota_may_follow(&quota, 3, 100));
+    assert_false(cl_quota_may_follow(&quota, 0, 101));
+    quota.queued = 1;
+    assert_true(cl_quota_may_follow(&quota, 1, 100));
+    assert_false(cl_quota_may_follow(&quota, 2, 100));
+    cl_quota_begin(&quota, 60);
+    assert_true(cl_quota_may_follow(&quota, 0, 40));
+    assert_false(cl_quota_may_follow(&quota, 0, 41));
+    assert_false(cl_quota_may_follow(&quota, 1, 40));
+    set((struct cl_tenant_quota){ .concurrency = 0 });
+    assert_true(cl_quota_may_follow(&quota, UINT32_MAX, UINT64_MAX));
+}
+
 /* A reload may leave less than what is in use. */
 static void less_than_is_in_use_holds_back_until_it_fits(void **state)
 {
@@ -267,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup(debt_falls_however_often_it_is_looked_at, setup),
         cmocka_unit_test_setup(clock_that_stands_or_goes_back_gives_nothing, setup),
         cmocka_unit_test_setup(concurrency_and_memory_hold_back, setup),
+        cmocka_unit_test_setup(who_is_not_waited_for_goes_last, setup),
         cmocka_unit_test_setup(less_than_is_in_use_holds_back_until_it_fits, setup),
         cmocka_unit_test_setup(queue_is_bounded, setup),
         cmocka_unit_test_setup(reload_of_the_same_rate_gives_no_new_burst, setup),
