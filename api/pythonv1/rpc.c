@@ -13,6 +13,7 @@
 #include "api/pythonv1/scoped.h"
 #include "api/sessions/session.h"
 #include "api/visit.h"
+#include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 
 enum {
@@ -330,6 +331,7 @@ int cl_pythonv1_run(struct cl_visit *visit, const char *body, size_t length,
         return cl_refusal_set(refusal, CL_R_NO_MEMORY,
                               "other requests hold what there is for a batch of this size");
     }
+    cl_quota_owe(&visit->tenant->quota, (uint32_t)rpc->batch.count - 1, cl_clock_us());
     visit->later = &later;
     visit->later_self = rpc;
     pump(rpc);

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SECOND_US ((uint64_t)1000000)
+#define SECOND_US     ((uint64_t)1000000)
+#define RATE_OWED_MAX (UINT64_MAX / 1024) /* no sum with it overflows */
 
 /* ------------------------------------------------------------------------------------- rate */
 
@@ -29,18 +30,39 @@ static uint64_t since(uint64_t at_us, uint64_t now_us)
     return now_us > at_us ? now_us - at_us : 0;
 }
 
+/* Until the bucket is full. */
+static uint64_t rate_missing(const struct cl_quota *quota)
+{
+    return rate_room(&quota->limits) - quota->rate_left + quota->rate_owed;
+}
+
 static void refill(struct cl_quota *quota, uint64_t now_us)
 {
-    const uint64_t missing = rate_room(&quota->limits) - quota->rate_left;
+    const uint64_t missing = rate_missing(quota);
     const uint64_t gone_us = since(quota->rate_us, now_us);
+    uint64_t gained = missing;
 
     quota->rate_us = now_us;
-    if (gone_us >= missing / quota->limits.rate.amount + 1)
-        quota->rate_left += missing;
-    else
-        quota->rate_left += gone_us * quota->limits.rate.amount;
-    if (quota->rate_left > rate_room(&quota->limits))
-        quota->rate_left = rate_room(&quota->limits);
+    if (gone_us < missing / quota->limits.rate.amount + 1)
+        gained = gone_us * quota->limits.rate.amount;
+    if (gained > missing)
+        gained = missing;
+    const uint64_t paid = gained < quota->rate_owed ? gained : quota->rate_owed;
+    quota->rate_owed -= paid;
+    quota->rate_left += gained - paid;
+}
+
+void cl_quota_owe(struct cl_quota *quota, uint32_t calls, uint64_t now_us)
+{
+    if (quota->limits.rate.amount == 0)
+        return;
+    refill(quota, now_us);
+    const uint64_t cost = calls * window_us(&quota->limits.rate);
+    const uint64_t paid = cost < quota->rate_left ? cost : quota->rate_left;
+    quota->rate_left -= paid;
+    quota->rate_owed += cost - paid;
+    if (quota->rate_owed > RATE_OWED_MAX)
+        quota->rate_owed = RATE_OWED_MAX;
 }
 
 static uint32_t seconds_of(uint64_t us)
@@ -112,6 +134,7 @@ void cl_quota_set(struct cl_quota *quota, const struct cl_tenant_quota *limits, 
     if (is_same_rate)
         return;
     quota->rate_left = rate_room(limits);
+    quota->rate_owed = 0;
     quota->rate_us = now_us;
 }
 
@@ -141,7 +164,7 @@ int cl_quota_admit(struct cl_quota *quota, uint64_t now_us, struct cl_refusal *r
         return 0;
     refill(quota, now_us);
     if (quota->rate_left < window_us(&limits->rate)) {
-        const uint64_t missing = window_us(&limits->rate) - quota->rate_left;
+        const uint64_t missing = window_us(&limits->rate) - quota->rate_left + quota->rate_owed;
         refusal->retry_after_s =
             seconds_of((missing + limits->rate.amount - 1) / limits->rate.amount);
         return cl_refusal_set(refusal, CL_R_QUOTA_RATE,
@@ -220,7 +243,7 @@ bool cl_quota_fields(struct cl_quota *quota, uint64_t now_us, char policy[CL_QUO
         return false;
     refill(quota, now_us);
     /* When everything that was used is there again. */
-    full_us = (rate_room(&quota->limits) - quota->rate_left) / rate->amount;
+    full_us = rate_missing(quota) / rate->amount;
     snprintf(policy, CL_QUOTA_FIELD, "\"rate\";q=%" PRIu64 ";w=%" PRIu64, rate->amount,
              rate->window_s);
     snprintf(state, CL_QUOTA_FIELD, "\"rate\";r=%" PRIu64 ";t=%" PRIu64,

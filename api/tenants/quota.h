@@ -4,7 +4,8 @@
  * its calls may use, how many may run and wait. Pure: time comes in, nothing goes out; a check is
  * a few compares and no memory.
  *
- * The rate is a bucket that holds `burst` calls and fills at the rate; processor time is a debt
+ * The rate is a bucket that holds `burst` calls and fills at the rate; what one request makes beyond that is owed.
+ * Processor time is a debt
  * that falls at the rate and is charged when a call ends, so calls that began under it may take
  * it over its limit, once, by what they have left. Concurrency and memory make calls wait, the
  * others refuse them with the seconds after which a call passes if nobody else comes.
@@ -22,6 +23,7 @@
 struct cl_quota {
     struct cl_tenant_quota limits; /* all 0: none */
     uint64_t rate_left;            /* calls x microseconds of the window */
+    uint64_t rate_owed;            /* the same; nothing is left while any is owed */
     uint64_t rate_us;              /* when it was counted */
     uint64_t cpu_used_us;
     uint64_t cpu_us;       /* when it was counted */
@@ -42,6 +44,9 @@ static inline bool cl_quota_is_timed(const struct cl_quota *quota)
 
 /* One call more: counted against the rate. -1 with the refusal filled (429, Retry-After). */
 int cl_quota_admit(struct cl_quota *quota, uint64_t now_us, struct cl_refusal *refusal);
+/* So many more are in the one that was admitted, as a batch has them. What is not left of the rate is owed, and nothing
+ * is admitted before that is paid. */
+void cl_quota_owe(struct cl_quota *quota, uint32_t calls, uint64_t now_us);
 /* Whether processor time is left, for a call that was admitted some time ago. -1 likewise. */
 int cl_quota_check_cpu(struct cl_quota *quota, uint64_t now_us, struct cl_refusal *refusal);
 

@@ -13,6 +13,7 @@
 #include "api/workflow/ask.h"
 #include "api/workflow/record.h"
 #include "api/workflow/run.h"
+#include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 
 /* A request that is answered later. Lives until the client is gone and nothing is under way. */
@@ -222,6 +223,7 @@ static int submit(struct cl_visit *visit, const char *body, size_t length, bool 
                         &err) == 0);
     if (cl_runs_submit(visit->app->runs, &who, &made, on_kept, asking, refusal) < 0)
         return -1;
+    cl_quota_owe(&visit->tenant->quota, asking->count - 1, cl_clock_us());
     asking->is_busy = true;
     return 0;
 }

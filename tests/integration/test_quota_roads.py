@@ -21,6 +21,9 @@ tenants:
   single:
     policies: [kept]
     quota: {concurrency: 1}
+  counted:
+    policies: [kept]
+    quota: {rate: 60/m, burst: 10}
 """
 POLICY = "version: 1\nextends: default\nlimits: {wall: 20s}\nsessions: {allow: true}\npool: {min: 1, max: 8}\n"
 
@@ -33,7 +36,7 @@ def quotas(tmp_path):
     file.write_text(TENANTS)
     tokens = {name: subprocess.run([BIN / "cloche", "token", "create", "--tenant", name, "--file", file,
                                     "--scopes", "call,workflows"], capture_output=True, text=True,
-                                   timeout=30, check=True).stdout.strip() for name in ("thrifty", "single")}
+                                   timeout=30, check=True).stdout.strip() for name in ("thrifty", "single", "counted")}
     with Service(config=tmp_path) as service:
         clients = {name: httpx.Client(base_url=service.url, timeout=60 * SLOW,
                                       headers={"Authorization": f"Bearer {token}"})
@@ -122,3 +125,21 @@ def test_calls_of_sessions_count_as_calls_that_run(quotas):
     times.sort()
     assert len(times) == 8
     assert all(before[1] <= after[0] for before, after in zip(times, times[1:])), times
+
+
+def test_many_calls_in_one_request_are_many_to_the_rate(quotas):
+    client = quotas["counted"]
+
+    def left(answer):
+        return int(answer.headers["RateLimit"].split("r=")[1].split(";")[0])
+    one = {"jsonrpc": "2.0", "method": "execute", "params": {"function": "len", "args": ["ab"]}}
+    answer = client.post("/v1/rpc", json=[{**one, "id": number} for number in range(6)])
+    assert all("result" in item for item in answer.json()), answer.text
+    answer = client.post("/v1/rpc", json={**one, "id": 0})
+    assert answer.status_code == 200 and left(answer) in (3, 4)  # one may have come back meanwhile
+    flow = {"name": "many", "tasks": [{"id": f"t{number}", "method": "execute", "params": {"code": "result = 1"}}
+                                      for number in range(40)]}
+    assert client.post("/v1/workflows", json=flow).status_code == 202
+    answer = client.post("/v1/calls", json={"source": "def main(): return 1"})
+    assert answer.status_code == 429 and answer.json()["type"].endswith("quota-rate")
+    assert 25 < int(answer.headers["Retry-After"]) < 40

@@ -115,6 +115,37 @@ static void rate_is_exact_over_a_long_time(void **state)
     assert_in_range(passed, 419, 421);
 }
 
+/* A batch is admitted as one and is many: the rate holds over time, whatever comes in one request. */
+static void what_one_request_makes_is_owed(void **state)
+{
+    char policy[CL_QUOTA_FIELD], left[CL_QUOTA_FIELD];
+
+    (void)state;
+    set((struct cl_tenant_quota){ .rate = { 10, 1 }, .burst = 20 });
+    assert_int_equal(admit(), 0);
+    cl_quota_owe(&quota, 9, now);
+    assert_true(cl_quota_fields(&quota, now, policy, left));
+    assert_string_equal(left, "\"rate\";r=10;t=1");
+    assert_int_equal(admit(), 0);
+    cl_quota_owe(&quota, 99, now); /* 90 more than are left */
+    assert_int_equal(admit(), 10);
+    assert_true(cl_quota_fields(&quota, now, policy, left));
+    assert_string_equal(left, "\"rate\";r=0;t=11");
+    now += 9 * S;
+    assert_int_equal(admit(), 1);
+    now += S / 10;
+    assert_int_equal(admit(), 0);
+    assert_int_equal(admit(), 1);
+    for (int i = 0; i < 10000; i++)
+        cl_quota_owe(&quota, UINT32_MAX, now);
+    assert_true(admit() > 0);
+    set((struct cl_tenant_quota){ .rate = { 10, 1 }, .burst = 21 }); /* a new bucket is full */
+    assert_int_equal(admit(), 0);
+    set((struct cl_tenant_quota){ .queue = 1 });
+    cl_quota_owe(&quota, 5, now);
+    assert_int_equal(admit(), 0);
+}
+
 static void largest_numbers_do_not_overflow(void **state)
 {
     (void)state;
@@ -280,6 +311,7 @@ int main(void)
         cmocka_unit_test_setup(burst_passes_at_once_then_the_rate, setup),
         cmocka_unit_test_setup(wait_that_is_told_is_the_wait_that_is_needed, setup),
         cmocka_unit_test_setup(rate_is_exact_over_a_long_time, setup),
+        cmocka_unit_test_setup(what_one_request_makes_is_owed, setup),
         cmocka_unit_test_setup(largest_numbers_do_not_overflow, setup),
         cmocka_unit_test_setup(processor_time_is_a_debt_that_falls, setup),
         cmocka_unit_test_setup(debt_falls_however_often_it_is_looked_at, setup),
