@@ -55,6 +55,10 @@ FUZZERS += fuzz_sessionframes
 test_sessionstream_SRC := api/sessions/stream.c $(fuzz_frames_SRC)
 fuzz_sessionframes_SRC := $(test_sessionstream_SRC)
 
+# What a header field says.
+UNIT += test_field
+test_field_SRC := api/field.c
+
 # What a request says of its trace.
 UNIT += test_trace
 test_trace_SRC := api/trace.c

@@ -6,6 +6,8 @@
  */
 #include "api/route.h"
 
+#include "api/field.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -83,7 +85,7 @@ enum cl_takes cl_route_type(uint32_t takes, const char *content_type)
         const size_t length = strlen(types[i].type);
 
         if ((takes & types[i].takes) && strncasecmp(content_type, types[i].type, length) == 0 &&
-            strchr("; \t", content_type[length]))
+            strchr("; \t", content_type[length]) && cl_field_is_utf8(content_type + length))
             return types[i].takes;
     }
     return CL_TAKES_NONE;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "api/async/async.h"
+#include "api/field.h"
 #include "api/sessions/session.h"
 #include "api/storeq.h"
 #include "api/visit.h"
@@ -68,8 +69,8 @@ int cl_health_metrics(struct cl_visit *visit, const char *body, size_t length,
                       struct cl_refusal *refusal)
 {
     struct cl_app *app = visit->app;
-    const char *accept = cl_exchange_field(visit->exchange, "accept");
-    const bool is_open = accept && strstr(accept, "application/openmetrics-text");
+    const bool is_open = cl_field_weight(cl_exchange_field(visit->exchange, "accept"),
+                                         "application/openmetrics-text") > 0;
     const struct cl_http_counts *counts = cl_http_server_counts(app->server);
     struct cl_metrics_now now = {
         .running = cl_dispatch_running(app->dispatch),

@@ -221,18 +221,24 @@ static char *make(const char *parent, const char *state)
     return made;
 }
 
-static const char *field(const struct cl_http_head *head, const char *name)
+/* Several are none: nobody can say which one is meant. */
+static const char *only_parent(const struct cl_http_head *head)
 {
+    const char *parent = NULL;
+
     for (size_t i = 0; i < head->field_count; i++) {
-        if (strcmp(head->fields[i].name, name) == 0)
-            return head->fields[i].value;
+        if (strcmp(head->fields[i].name, "traceparent") != 0)
+            continue;
+        if (parent)
+            return NULL;
+        parent = head->fields[i].value;
     }
-    return NULL;
+    return parent;
 }
 
 char *cl_trace_of(const struct cl_http_head *head)
 {
-    const char *parent = field(head, "traceparent"); /* the only one: http1/head.c */
+    const char *parent = only_parent(head);
     char state[CL_TRACE_STATE_MAX + 1] = "";
 
     if (!parent || !is_parent(parent))

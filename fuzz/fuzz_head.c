@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/field.h"
 #include "api/http1/head.h"
 #include "api/trace.h"
 #include "sandbox/base/own.h"
@@ -32,6 +33,17 @@ static void check_text(const char *text, const char *start, const char *end)
     CL_CHECK(cl_head_is_value(text));
 }
 
+/* Read as a list, and from its first space on as what stands behind a media type. */
+static void check_value(const char *value)
+{
+    const char *space = value + strcspn(value, " ");
+    const int weight = cl_field_weight(value, "a/b");
+
+    CL_CHECK(weight >= 0 && weight <= CL_FIELD_WEIGHT_MAX);
+    if (cl_field_is_utf8(space))
+        CL_CHECK(space[strspn(space, " \t")] == '\0' || space[strspn(space, " \t")] == ';');
+}
+
 static void check_head(const struct cl_http_head *head, const char *start, const char *end)
 {
     CL_CHECK(head->method && cl_head_is_token(head->method));
@@ -48,6 +60,7 @@ static void check_head(const struct cl_http_head *head, const char *start, const
         check_text(head->fields[i].name, start, end);
         check_text(head->fields[i].value, start, end);
         CL_CHECK(cl_head_is_token(head->fields[i].name));
+        check_value(head->fields[i].value);
     }
 }
 

@@ -6,9 +6,9 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api/async/async.h"
+#include "api/field.h"
 #include "api/http1/exchange.h"
 #include "api/query.h"
 #include "api/sessions/session.h"
@@ -19,29 +19,24 @@
 
 /* ------------------------------------------------------------------------------------- head */
 
-/* Whether a comma-separated field lists a token, whatever its parameters. */
-static bool lists(const char *field, const char *token)
+static int larger(int a, int b)
 {
-    const size_t length = strlen(token);
-
-    while (field && *field) {
-        field += strspn(field, " \t,");
-        if (strncasecmp(field, token, length) == 0 && strchr(" \t,;=", field[length]))
-            return true;
-        field += strcspn(field, ",");
-    }
-    return false;
+    return a > b ? a : b;
 }
 
+/* A stream only for who names it, and does not like the plain answer better. */
 enum cl_reply_form cl_calls_form(const struct cl_visit *visit)
 {
     const char *accept = cl_exchange_field(visit->exchange, "accept");
+    const int ndjson = cl_field_weight(accept, "application/x-ndjson");
+    const int sse = cl_field_weight(accept, "text/event-stream");
+    const int plain = larger(
+        cl_field_weight(accept, "application/json"),
+        larger(cl_field_weight(accept, "application/*"), cl_field_weight(accept, "*/*")));
 
-    if (lists(accept, "application/x-ndjson"))
-        return CL_REPLY_NDJSON;
-    if (lists(accept, "text/event-stream"))
-        return CL_REPLY_SSE;
-    return CL_REPLY_PLAIN;
+    if (larger(ndjson, sse) == 0 || larger(ndjson, sse) < plain)
+        return CL_REPLY_PLAIN;
+    return ndjson >= sse ? CL_REPLY_NDJSON : CL_REPLY_SSE;
 }
 
 static int read_query(struct cl_visit *visit, const char *text, struct cl_refusal *refusal)
@@ -57,7 +52,8 @@ int cl_calls_check(struct cl_visit *visit, struct cl_refusal *refusal)
 {
     const struct cl_exchange *exchange = visit->exchange;
 
-    visit->is_async = lists(cl_exchange_field(exchange, "prefer"), "respond-async");
+    visit->is_async =
+        cl_field_weight(cl_exchange_field(exchange, "prefer"), "respond-async") > 0;
     visit->is_stored = visit->is_async || cl_exchange_field(exchange, "idempotency-key");
     if (visit->is_stored && cl_async_check(visit, refusal) < 0)
         return -1;

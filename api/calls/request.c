@@ -96,8 +96,10 @@ static int read_stdin(struct cl_member_parse *parse, struct cl_json value)
 
 int cl_member_policy(struct cl_member_parse *parse, struct cl_json value)
 {
-    return cl_member_short(parse, value, parse->request->policy,
-                           sizeof(parse->request->policy));
+    if (cl_member_short(parse, value, parse->request->policy, sizeof(parse->request->policy)) <
+        0)
+        return -1;
+    return parse->request->policy[0] ? 0 : cl_member_malformed(parse, "a policy has a name");
 }
 
 static int read_metadata(struct cl_member_parse *parse, struct cl_json value)

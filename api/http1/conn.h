@@ -71,6 +71,7 @@ struct cl_exchange {
     size_t body_most;
     size_t reserved; /* what the handler keeps for it */
     enum cl_answer_state answer;
+    bool is_head;      /* its method, also when the rest of the head was refused */
     bool is_announced; /* on_head was called, so on_end will be */
     bool body_is_in;   /* nothing of the request is left unread */
     bool keeps_alive;  /* decided when the answer's head is made */

@@ -33,7 +33,7 @@ test_status_SRC := $(HTTP_SRC)
 test_status_LIBS := $(HTTP_LIBS)
 
 FUZZERS += fuzz_head fuzz_body fuzz_json
-fuzz_head_SRC := $(HEAD_SRC) api/trace.c
+fuzz_head_SRC := $(HEAD_SRC) api/trace.c api/field.c
 fuzz_head_LIBS := -lsodium
 fuzz_body_SRC := api/http1/body.c $(HEAD_SRC)
 fuzz_json_SRC := $(JSON_SRC)

@@ -124,7 +124,7 @@ static bool has_content(int status)
 
 static bool is_head_request(const struct cl_exchange *x)
 {
-    return x->head.method && strcmp(x->head.method, "HEAD") == 0;
+    return x->is_head;
 }
 
 /* Framing lines: what ends the body. */
@@ -316,6 +316,13 @@ void cl_exchange_fail(struct cl_exchange *x, const struct cl_err *err)
 
 void cl_exchange_refuse(struct cl_exchange *x, const struct cl_http_fault *fault)
 {
+    struct cl_problem problem = { .status = fault->status, .detail = fault->detail };
+    char limit[40];
+
     x->head.keep_alive = false;
-    send_problem(x, &(struct cl_problem){ .status = fault->status, .detail = fault->detail });
+    if (fault->status == 413 && x->body_most > 0) {
+        snprintf(limit, sizeof(limit), "\"limit\":%zu", x->body_most);
+        problem.extra = limit;
+    }
+    send_problem(x, &problem);
 }

@@ -204,7 +204,7 @@ static const struct {
     { "prefer", NULL, false },
     { "last-event-id", NULL, false },
     { "cloche-session", NULL, false },
-    { "traceparent", NULL, false },
+    { "cloche-policy", NULL, false },
     { "if-match", NULL, false },
     { "if-none-match", NULL, false },
 };
@@ -226,13 +226,15 @@ static int take_field(struct parse *parse, const struct cl_http_field *field)
 
 /* ----------------------------------------------------------------------------------- lines */
 
+static const char folded[] = "folded fields are not accepted";
+
 /* One field line [line, end), without its CR LF; *end is writable. */
 static int parse_field(struct parse *parse, char *line, char *end, struct cl_http_field *field)
 {
     char *at = line;
 
     if (*line == ' ' || *line == '\t')
-        return cl_head_refuse(parse->fault, 400, "folded fields are not accepted");
+        return cl_head_refuse(parse->fault, 400, folded);
     for (; at < end && token_byte(*at); at++)
         *at = token_byte(*at);
     if (at == line || at == end || *at != ':')
@@ -345,6 +347,8 @@ static int parse_lines(struct parse *parse, char *text, const char *end,
             struct cl_http_field *field = &fields[parse->head->field_count];
             if (parse->head->field_count >= caps->fields)
                 return cl_head_refuse(parse->fault, 431, "there are too many fields");
+            if (stop + 2 < end && (stop[2] == ' ' || stop[2] == '\t'))
+                return cl_head_refuse(parse->fault, 400, folded);
             if (parse_field(parse, line, stop, field) < 0 || take_field(parse, field) < 0)
                 return -1;
             parse->head->field_count++;

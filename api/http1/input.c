@@ -7,6 +7,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "api/http1/conn.h"
@@ -191,6 +192,7 @@ static void read_head(struct cl_conn *conn)
         cl_conn_refuse(conn, &no_memory);
         return;
     }
+    conn->exchange.is_head = length >= 5 && memcmp(bytes, "HEAD ", 5) == 0;
     ssize_t end = cl_head_scan(&conn->scan, bytes, length, &head_caps, &fault);
     if (end > 0) {
         take_head(conn, input, (size_t)end);

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "api/field.h"
 #include "api/http1/exchange.h"
 #include "api/modules/row.h"
 #include "api/modules/show.h"
@@ -242,9 +243,7 @@ static int answer_row(struct cl_visit *visit, const struct cl_modrow *row, bool 
 
 static bool wants_source(const struct cl_visit *visit)
 {
-    const char *accept = cl_exchange_field(visit->exchange, "accept");
-
-    return accept && strstr(accept, "text/x-python");
+    return cl_field_weight(cl_exchange_field(visit->exchange, "accept"), "text/x-python") > 0;
 }
 
 int cl_modules_get(struct cl_visit *visit, const char *body, size_t length,

@@ -271,7 +271,7 @@ static int enter_session(struct rpc *rpc, struct cl_refusal *refusal)
 
 static int open_caller(struct rpc *rpc, struct cl_refusal *refusal)
 {
-    const char *policy = field(rpc->visit, "cloche-policy");
+    const char *policy = cl_exchange_field(rpc->visit->exchange, "cloche-policy");
 
     rpc->caller = (struct cl_v1_caller){
         .tenant = rpc->visit->tenant,
@@ -281,9 +281,9 @@ static int open_caller(struct rpc *rpc, struct cl_refusal *refusal)
         .trace = rpc->visit->trace,
         .peer = cl_exchange_peer(rpc->visit->exchange),
     };
-    snprintf(rpc->policy, sizeof(rpc->policy), "%s", policy);
-    if (policy[0] &&
-        !cl_tenancy_find(rpc->visit->app->tenancy, rpc->visit->tenant, rpc->policy))
+    snprintf(rpc->policy, sizeof(rpc->policy), "%s", policy ? policy : "");
+    if (policy &&
+        (!policy[0] || !cl_tenancy_find(rpc->visit->app->tenancy, rpc->visit->tenant, policy)))
         return cl_refusal_set(refusal, CL_R_POLICY_NOT_ALLOWED,
                               "no policy \"%s\" for this token", rpc->policy);
     return enter_session(rpc, refusal);

@@ -8,9 +8,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api/async/replay.h"
+#include "api/field.h"
 #include "api/query.h"
 #include "api/visit.h"
 #include "api/workflow/record.h"
@@ -166,7 +166,6 @@ static int read_after(struct cl_visit *visit, uint64_t *after, struct cl_refusal
 int cl_workflows_events(struct cl_visit *visit, const char *body, size_t length,
                         struct cl_refusal *refusal)
 {
-    const char *accept = cl_exchange_field(visit->exchange, "accept");
     struct following *following;
     uint64_t after = 0;
 
@@ -184,7 +183,7 @@ int cl_workflows_events(struct cl_visit *visit, const char *body, size_t length,
                                      .row = after,
                                      .is_stale = true };
     CL_CHECK(following->id);
-    if (accept && strcasestr(accept, "text/event-stream"))
+    if (cl_field_weight(cl_exchange_field(visit->exchange, "accept"), "text/event-stream") > 0)
         following->replay.form = CL_EVENTS_SSE;
     following->watch.on_news = on_news;
     following->is_watching =

@@ -194,7 +194,7 @@ static int read_wait(struct cl_visit *visit, bool *waits, struct cl_refusal *ref
 static int check_policy(const struct cl_visit *visit, const char *policy,
                         struct cl_refusal *refusal)
 {
-    if (cl_tenancy_find(visit->app->tenancy, visit->tenant, policy))
+    if (!policy || (policy[0] && cl_tenancy_find(visit->app->tenancy, visit->tenant, policy)))
         return 0;
     return cl_refusal_set(refusal, CL_R_POLICY_NOT_ALLOWED, "no policy \"%s\" for this token",
                           policy);
@@ -211,7 +211,7 @@ static int submit(struct cl_visit *visit, const char *body, size_t length, bool 
     struct asking *asking;
     bool waits = false;
 
-    if (read_wait(visit, &waits, refusal) < 0 || check_policy(visit, who.policy, refusal) < 0)
+    if (read_wait(visit, &waits, refusal) < 0 || check_policy(visit, policy, refusal) < 0)
         return -1;
     if (cl_workflow_plan(visit, body, length, is_task, &made) > 0)
         return 0;

@@ -196,7 +196,8 @@ CLOSING = [
     ("an empty coding", coding(b"Transfer-Encoding:"), "501"),
     ("chunked in quotes", coding(b'Transfer-Encoding: "chunked"'), "501"),
     ("a space before the coding's colon", coding(b"Transfer-Encoding : chunked"), "400"),
-    ("a folded coding", coding(b"Transfer-Encoding:\r\n chunked"), "501"),
+    ("a folded coding", coding(b"Transfer-Encoding:\r\n chunked"), "400"),
+    ("a coding that goes on in a fold", coding(b"Transfer-Encoding: x\r\n\tchunked"), "400"),
     ("chunks in HTTP/1.0", post(start=b"POST /v1/calls HTTP/1.0\r\n", size=CHUNKED, body=CHUNKS), "400"),
     # ---- chunks
     ("a chunk extension", chunks(b"21;a=b\r\n" + BODY + b"\r\n0\r\n\r\n"), "400"),
@@ -222,6 +223,8 @@ CLOSING = [
     ("an upgrade to websocket", field(b"Connection: Upgrade\r\nUpgrade: websocket"), "501"),
     ("an unknown expectation", field(b"Expect: 200-ok"), "417"),
     ("an expectation with a parameter", field(b"Expect: 100-continue;x"), "417"),
+    ("two policies", field(b"Cloche-Policy: strict\r\nCloche-Policy: strict"), "400"),
+    ("two policies in two spellings", field(b"Cloche-Policy: strict\r\ncloche-policy: default"), "400"),
     ("a compressed body", field(b"Content-Encoding: gzip"), "415"),
     ("an identity body", field(b"Content-Encoding: identity"), "415"),
     # ---- refused at the head: the body is not read, so nothing behind it can be
@@ -232,6 +235,10 @@ CLOSING = [
     ("a form", post(kind=b"Content-Type: application/x-www-form-urlencoded\r\n"), "415"),
     ("plain text", post(kind=b"Content-Type: text/plain\r\n"), "415"),
     ("a type that only begins like JSON", post(kind=b"Content-Type: application/jsonp\r\n"), "415"),
+    ("a type with something behind it", post(kind=b"Content-Type: application/json x\r\n"), "415"),
+    ("a type whose parameters are none", post(kind=b"Content-Type: application/json;;;=\r\n"), "415"),
+    ("another charset", post(kind=b"Content-Type: application/json; charset=utf-16\r\n"), "415"),
+    ("two charsets", post(kind=b"Content-Type: application/json;charset=utf-8;charset=utf-16\r\n"), "415"),
     ("no length", post(size=b""), "411"),
     ("a body for GET", line(b"GET /healthz HTTP/1.1\r\n"), "400"),
     ("another method", line(b"PUT /v1/calls HTTP/1.1\r\n"), "405"),
@@ -297,6 +304,69 @@ def test_malformed_requests_are_refused_once_and_end_the_connection(cloche, what
     assert b"\r\nContent-Type: application/problem+json\r\n" in answer
     assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["status"] == int(status)
     check_service(cloche, before)
+
+
+@pytest.mark.parametrize("raw,status", [
+    (b"HEAD /" + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", b"414"),
+    (b"HEAD / HTTP/2.0\r\n" + HOST + b"\r\n", b"505"),
+    (b"HEAD / HTTP/1.x\r\n" + HOST + b"\r\n", b"400"),
+    (b"HEAD  / HTTP/1.1\r\n" + HOST + b"\r\n", b"400"),
+    (b"HEAD /healthz HTTP/1.1\n" + HOST + b"\r\n", b"400"),
+    (b"HEAD /healthz HTTP/1.1\r\n" + HOST + b"A: " + b"x" * 20000 + b"\r\n\r\n", b"431"),
+    (b"HEAD /healthz HTTP/1.1\r\n\r\n", b"400"),
+    (b"HEAD /healthz HTTP/1.1\r\n" + HOST + HOST + b"\r\n", b"400"),
+], ids=lambda value: value[:24].decode() if len(value) > 3 else None)
+def test_the_answer_to_head_has_no_content_however_it_was_refused(cloche, raw, status):
+    """RFC 9110 9.3.2; a reader that expects none would take it for the next answer."""
+    with connect(cloche) as connection:
+        say(connection, cloche, raw)
+        answer = read_all(connection)
+    head, _, content = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 " + status) and b"\r\nConnection: close" in head
+    assert content == b""
+
+
+def test_a_chunk_beyond_the_cap_is_told_what_the_cap_is(cloche):
+    with connect(cloche) as connection:
+        say(connection, cloche, START + HOST + AUTH + TYPE + CHUNKED + b"\r\n7fffffff\r\n")
+        answer = read_all(connection)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["limit"] > 1 << 20
+
+
+@pytest.mark.parametrize("accept,kind", [
+    ("application/x-ndjson", "application/x-ndjson"), ("text/event-stream, */*", "text/event-stream"),
+    ("application/x-ndjson;q=0", "application/json"), ("application/json, application/x-ndjson;q=0.1", "application/json"),
+    ("application/json;q=1, text/event-stream;q=0", "application/json"), ("*/*", "application/json"),
+    ("text/event-stream;q=0.6, application/x-ndjson;q=0.4", "text/event-stream"),
+    ("text/plain;note=\"a, application/x-ndjson\"", "application/json"),
+    ("application/json;q=0.5, application/x-ndjson", "application/x-ndjson")])
+def test_the_form_of_an_answer_is_what_the_client_likes_best(cloche, accept, kind):
+    answer = cloche.http.post("/v1/calls", json={"source": "def main(): return 1"}, headers={"Accept": accept})
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith(kind)
+
+
+@pytest.mark.parametrize("prefer,status", [("respond-async", 202), ("wait=5, respond-async", 202),
+                                           ("foo=\"a, respond-async, b\"", 200), ("respond-asyncs", 200)])
+def test_a_preference_in_quotes_is_none(cloche, prefer, status):
+    answer = cloche.http.post("/v1/calls", json={"source": "def main(): return 1"}, headers={"Prefer": prefer})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("path,body", [("/v1/calls", {"source": "def main(): return 1"}), ("/v1/sessions", {}),
+                                       ("/v1/eval", {"expression": "1"})])
+def test_an_empty_name_is_no_policy(cloche, path, body):
+    """It would be the default one, which may permit more than the one that was meant."""
+    answer = cloche.http.post(path, json={**body, "policy": ""})
+    assert answer.status_code == 400 and answer.json()["pointer"] == "/policy", answer.text
+
+
+@pytest.mark.parametrize("path,body", [
+    ("/v1/rpc", {"jsonrpc": "2.0", "id": 1, "method": "execute", "params": {"function": "len", "args": ["ab"]}}),
+    ("/v1/workflows", {"name": "w", "tasks": [{"id": "a", "method": "execute", "params": {"code": "result = 1"}}]})])
+def test_a_field_without_a_policy_in_it_names_none(cloche, path, body):
+    answer = cloche.http.post(path, json=body, headers={"Cloche-Policy": ""})
+    assert answer.status_code == 403, answer.text
 
 
 @pytest.mark.parametrize("what,raw,status", CLOSING[::4], ids=[row[0] for row in CLOSING[::4]])

@@ -62,7 +62,8 @@ def test_the_environment_has_it_where_os_may_be_seen(service):
 
 
 @pytest.mark.parametrize("headers", [
-    {}, {"traceparent": PARENT.upper()}, {"traceparent": PARENT + "-x"}, {"traceparent": "ff" + PARENT[2:]},
+    {}, [("traceparent", PARENT)] * 2, {"traceparent": PARENT.upper()},
+    {"traceparent": PARENT + "-x"}, {"traceparent": "ff" + PARENT[2:]},
     {"traceparent": PARENT.replace(TRACE, "0" * 32)}, {"tracestate": "a=1"}, {"traceparent": HOSTILE[:-5]}])
 def test_what_is_no_trace_is_none(service, headers):
     answer = service.http.post("/v1/calls", json={"source": ASK}, headers=headers)
