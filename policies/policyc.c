@@ -110,7 +110,7 @@ static int run(const char *program, const struct verb *verb, int count, char **a
     return status == CL_VERB_USAGE ? usage_of(program, verb, stderr) : status;
 }
 
-int main(int count, char **args)
+static int start(int count, char **args)
 {
     if (count == 2 && (strcmp(args[1], "--help") == 0 || strcmp(args[1], "-h") == 0))
         return usage(args[0], stdout);
@@ -119,4 +119,14 @@ int main(int count, char **args)
             return run(args[0], &verbs[i], count - 2, args + 2);
     }
     return usage(count > 0 ? args[0] : "cloche-policyc", stderr);
+}
+
+int main(int count, char **args)
+{
+    const int status = start(count, args);
+
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fputs("standard output: write failed\n", stderr);
+    return CL_VERB_REFUSED;
 }

@@ -152,6 +152,8 @@ int cl_follow_take(void *user, const char *bytes, size_t length, struct cl_err *
             continue;
         if (on_line(follow, err) < 0)
             return -1;
+        if (ferror(stdout) && !follow->has_ended)
+            return cl_fail(err, CL_E_INPUT, "standard output: write failed");
         cl_buf_clear(&follow->line);
     }
     return 0;

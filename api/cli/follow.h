@@ -26,7 +26,7 @@ enum { CL_FOLLOW_LINE_MAX = 64 << 20 };
         CL_BUF_INIT(CL_FOLLOW_LINE_MAX), (is_json), false, false, false, 0                     \
     }
 
-/* The `take` of a struct cl_sink. */
+/* The `take` of a struct cl_sink. CL_E_INPUT when what it shows can not be written. */
 int cl_follow_take(void *follow, const char *bytes, size_t length, struct cl_err *err);
 void cl_follow_fini(struct cl_follow *follow);
 

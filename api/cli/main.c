@@ -192,7 +192,8 @@ int main(int argc, char **argv)
         return cl_verb_fail(CL_EXIT_USAGE, "there is no verb \"%s\" (`cloche help` lists them)",
                             argv[1]);
     code = run_verb(verb, argc - 1, argv + 1);
-    if (fflush(stdout) != 0 && code == CL_EXIT_OK)
+    /* A flush that failed on the way has emptied the buffer. */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == CL_EXIT_OK)
         code = cl_verb_fail(CL_EXIT_USAGE, "standard output: write failed");
     return code;
 }

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from service import BIN, SLOW, children, status, wait_until
+from service import BIN, ROOT, SLOW, children, status, wait_until
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def cli(cloche, tmp_path):
     return run
 
 
-def command(service, *arguments, **kw):
+def command(service, *arguments, stdout=subprocess.PIPE, **kw):
     environment = {**os.environ, "CLOCHE_URL": service.url, "CLOCHE_TOKEN": service.token}
     environment |= kw.pop("environment", {})
-    return subprocess.run([BIN / "cloche", *map(str, arguments)], capture_output=True, text=True, timeout=60,
-                          env=environment, **kw)
+    return subprocess.run([BIN / "cloche", *map(str, arguments)], stdout=stdout, stderr=subprocess.PIPE, text=True,
+                          timeout=60, env=environment, **kw)
 
 
 def test_prints_the_result_and_the_output(cli):
@@ -147,6 +147,46 @@ def test_stream_as_json_ends_with_the_end(cli):
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["event"] for event in events][-1] == "end"
     assert [event["value"] for event in events if event["event"] == "item"] == [0, 1, 2]
+
+
+@pytest.fixture
+def full():
+    with open("/dev/full", "w", encoding="utf-8") as file:
+        yield file
+
+
+@pytest.mark.parametrize("arguments", [
+    ["run", "-"],
+    ["run", "-", "-o", "json"],
+    ["run", "-", "--stream"],
+    ["run", "-", "--stream", "-o", "json"],
+    ["eval", "1 + 1", "-p", "gleitzeit"],
+    ["calls", "list"],
+    ["help"],
+    ["policy", "explain", "default"],
+    ["policy", "diff", "default", "strict"],
+    ["policy", "list"],
+    ["policy", "--help"],
+    ["token", "list", "--file", ROOT / "docs/examples/tenants/tenants.yaml"],
+])
+def test_output_that_can_not_be_written_is_told(cloche, full, arguments):
+    done = command(cloche, *arguments, stdout=full, input="def main(): return 1\n")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.endswith("standard output: write failed\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_how_the_code_failed_is_told_though_its_output_can_not_be_written(cloche, full):
+    for more in [], ["--stream"]:
+        done = command(cloche, "run", "-", *more, stdout=full, input="def main():\n    1/0\n")
+        assert done.returncode == 1
+        assert "ZeroDivisionError" in done.stderr
+
+
+def test_a_stream_that_can_not_be_written_is_ended(cloche, full):
+    source = "def main():\n    print('first')\n    while True: pass\n"
+    done = command(cloche, "run", "-", "--stream", stdout=full, input=source)
+    assert (done.returncode, done.stderr) == (2, "cloche: standard output: write failed\n")
 
 
 def hear_control_c():
