@@ -4,7 +4,6 @@
  * Runs in: cloche, as whoever may read the log.
  * Trusts: the user; nothing of what is in the files.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -180,7 +179,7 @@ static int read_file(struct cl_verify *verify, const char *name, struct cl_err *
         const ssize_t got = fd < 0 ? -1 : read(fd, piece, sizeof(piece));
 
         if (got < 0)
-            return cl_fail(err, CL_E_SYS, "%s: %s", name, strerror(errno));
+            return cl_fail(err, CL_E_SYS, "%s", name);
         if (got == 0 && (is_input || !may_grow(verify, &waited)))
             break;
         if (cl_verify_feed(verify, piece, (size_t)got, err) < 0)

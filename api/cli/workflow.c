@@ -5,7 +5,6 @@
  * Trusts: the user's file only to be the user's; it goes to the service as it is, or with its
  * `${params.x}` replaced.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
@@ -28,12 +27,12 @@ static int read_file(const char *path, struct cl_buf *out, struct cl_err *err)
     ssize_t got = 0;
 
     if (fd < 0)
-        return cl_fail(err, CL_E_SYS, "open %s: %s", path, strerror(errno));
+        return cl_fail(err, CL_E_SYS, "open %s", path);
     while ((got = read(fd, part, sizeof(part))) > 0) {
         if (cl_buf_put(out, part, (size_t)got, err) < 0)
             return cl_err_context(err, "%s", path);
     }
-    return got < 0 ? cl_fail(err, CL_E_SYS, "read %s: %s", path, strerror(errno)) : 0;
+    return got < 0 ? cl_fail(err, CL_E_SYS, "read %s", path) : 0;
 }
 
 static bool is_json(const struct cl_buf *text)

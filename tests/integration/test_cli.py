@@ -95,6 +95,13 @@ def test_bad_input_is_told(cli, arguments, says):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("words", [["audit", "verify"], ["audit", "show"], ["workflow", "submit"]])
+def test_a_missing_file_is_told_once(cloche, words):
+    done = command(cloche, *words, "/nonexistent")
+    assert done.returncode == 2
+    assert re.fullmatch(r"cloche: (open )?/nonexistent: No such file or directory\n", done.stderr)
+
+
 def test_a_wider_limit_is_denied(cli):
     done = cli("def main(): pass\n", "--limit", "wall=1h")
     assert done.returncode == 3
