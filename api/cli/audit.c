@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "api/audit/verify.h"
+#include "api/cli/outcome.h"
 #include "api/cli/service.h"
+#include "api/cli/since.h"
 #include "api/json/scan.h"
 #include "sandbox/base/own.h"
 
@@ -26,6 +28,7 @@ struct asked {
     size_t head_count;
     const char *url, *state, *output;
     const char *tenant, *event, *verdict, *since;
+    size_t since_length; /* what of it is compared */
     bool wants_help;
 };
 
@@ -114,6 +117,23 @@ static int set(struct asked *asked, const struct option *option, const char *val
     return 0;
 }
 
+/* What no line can match is a slip, not a choice. Events are the log's, which may be of a later
+ * version. */
+static int check(struct asked *asked, struct cl_err *err)
+{
+    const int since = asked->since ? cl_since_parse(asked->since, err) : 0;
+
+    if (since < 0)
+        return -1;
+    asked->since_length = (size_t)since;
+    if (asked->verdict && cl_outcome_check(asked->verdict, err) < 0)
+        return cl_err_context(err, "--verdict");
+    if (asked->output && strcmp(asked->output, "json") != 0 &&
+        strcmp(asked->output, "text") != 0)
+        return cl_fail(err, CL_E_INPUT, "--output is json or text, not \"%s\"", asked->output);
+    return 0;
+}
+
 static int read_words(const struct verb *verb, int argc, char **argv, struct asked *asked,
                       struct cl_err *err)
 {
@@ -134,10 +154,7 @@ static int read_words(const struct verb *verb, int argc, char **argv, struct ask
             asked->files[asked->file_count++] = argv[i];
         }
     }
-    if (asked->output && strcmp(asked->output, "json") != 0 &&
-        strcmp(asked->output, "text") != 0)
-        return cl_fail(err, CL_E_INPUT, "--output is json or text, not \"%s\"", asked->output);
-    return 0;
+    return check(asked, err);
 }
 
 /* ------------------------------------------------------------------------------------- reading */
@@ -302,7 +319,7 @@ static void show_line(void *self, const char *line, size_t length)
         (asked->event && !has(line, length, "event", asked->event)) ||
         (asked->verdict && !has(line, length, "verdict", asked->verdict)) ||
         (asked->since &&
-         strncmp(when + sizeof(time) - 1, asked->since, strlen(asked->since)) < 0))
+         strncmp(when + sizeof(time) - 1, asked->since, asked->since_length) < 0))
         return;
     printf("%.*s\n", (int)length, line);
 }

@@ -161,6 +161,19 @@ static const struct verdict *find(struct cl_json envelope)
     return NULL;
 }
 
+int cl_outcome_check(const char *verdict, struct cl_err *err)
+{
+    char known[128] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < CL_COUNT(verdicts); i++) {
+        if (strcmp(verdict, verdicts[i].name) == 0)
+            return 0;
+        used += (size_t)snprintf(known + used, sizeof(known) - used, " %s", verdicts[i].name);
+    }
+    return cl_fail(err, CL_E_INPUT, "\"%.64s\" is none of:%s", verdict, known);
+}
+
 int cl_outcome_exit(struct cl_json envelope)
 {
     const struct verdict *verdict = find(envelope);

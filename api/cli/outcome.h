@@ -5,6 +5,9 @@
 
 #include "api/cli/json.h"
 
+/* CL_E_INPUT, with those that there are, when no call ends so. */
+int cl_outcome_check(const char *verdict, struct cl_err *err);
+
 /* The exit code that belongs to the envelope's verdict. */
 int cl_outcome_exit(struct cl_json envelope);
 

@@ -239,6 +239,34 @@ def test_any_tampering_is_found(own, tmp_path):
     assert subprocess.run([*ask, copy], env=env, capture_output=True).returncode == 1
 
 
+def show(*words):
+    return subprocess.run([BIN / "cloche", "audit", "show", *map(str, words)], capture_output=True, text=True,
+                          timeout=60)
+
+
+def test_lines_are_chosen_by_time_verdict_and_event(own):
+    own.call("def main(): pass")
+    own.call("def main(): 1/0")
+    log = own.state / "audit.log"
+    times = [line["time"] for line in lines_of(log)]
+    for since, count in {times[0]: len(times), times[0][:10]: len(times), times[0][:19] + "Z": len(times),
+                         times[-1]: len([time for time in times if time >= times[-1]]), "9": 0}.items():
+        done = show(log, "--since", since)
+        assert (done.returncode, len(done.stdout.splitlines())) == (0, count), since
+    assert len(show(log, "--verdict", "error").stdout.splitlines()) == 1
+    assert show(log, "--verdict", "lost").stdout == ""
+    assert len(show(log, "--event", "audit.open").stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option, value", [("--since", "bogus"), ("--since", "1x"), ("--since", "-1h"),
+                                           ("--since", "99999999999999h"), ("--since", ""), ("--verdict", "nope"),
+                                           ("--verdict", "")])
+def test_what_can_choose_no_line_is_refused(option, value):
+    done = show(option, value, "/dev/null")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"cloche: audit show: {option}") and len(done.stderr.splitlines()) == 1
+
+
 # --------------------------------------------------------------- kills, rotation, a full disk
 
 class Load:
