@@ -15,7 +15,7 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
 
-enum { CONNECT_MS = 5000 };
+enum { CONNECT_MS = 5000, LINE_MOST = 160 };
 
 struct transfer {
     CURL *curl; /* borrowed */
@@ -208,12 +208,23 @@ static void set_options(CURL *curl, const char *url, const struct cl_sending *se
     set_tls(curl);
 }
 
+static bool is_plain_text(CURL *curl)
+{
+    static const char plain[] = "text/plain";
+    const char *type = NULL;
+
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    return type && strncasecmp(type, plain, sizeof(plain) - 1) == 0 &&
+           strchr("; \t", type[sizeof(plain) - 1]); /* or its end */
+}
+
 static void on_complete(CURL *curl, struct cl_answer *answer)
 {
     curl_off_t connected_us = 0;
     curl_off_t done_us = 0;
 
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+    answer->is_text = is_plain_text(curl);
     curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connected_us);
     curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &done_us);
     answer->took_us = (uint64_t)(done_us - connected_us);
@@ -307,6 +318,22 @@ static void put_similar(struct cl_json names, struct cl_buf *text)
     }
 }
 
+/* Said before the service was asked, or by another one: a plain text's first line may tell why. */
+static int fail_plain(const struct cl_answer *answer)
+{
+    char line[LINE_MOST + 1];
+    size_t length = 0;
+
+    while (answer->is_text && length < LINE_MOST && length < answer->body.length &&
+           !strchr("\r\n", answer->body.bytes[length])) {
+        const unsigned char byte = answer->body.bytes[length];
+
+        line[length++] = byte >= 0x20 && byte <= 0x7e ? (char)byte : '?';
+    }
+    return cl_verb_fail(problem_exit(answer->status), "the service answered %ld%s%.*s",
+                        answer->status, length ? ": " : "", (int)length, line);
+}
+
 int cl_service_problem(const struct cl_answer *answer)
 {
     struct cl_buf text CL_AUTO(cl_buf_fini) = CL_BUF_INIT(1 << 16);
@@ -314,8 +341,7 @@ int cl_service_problem(const struct cl_answer *answer)
     struct cl_err err = CL_ERR_INIT;
 
     if (cl_json_root(&answer->body, &root, &err) < 0)
-        return cl_verb_fail(problem_exit(answer->status), "the service answered %ld",
-                            answer->status);
+        return fail_plain(answer);
     cl_json_plain(cl_json_member(root, "title"), &text);
     if (cl_json_kind(cl_json_member(root, "pointer")) == CL_JSON_STRING) {
         cl_buf_format(&text, &err, " at ");

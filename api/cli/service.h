@@ -32,6 +32,7 @@ struct cl_service {
 struct cl_answer {
     long status;
     uint64_t took_us; /* from the connection being there to the answer's last byte */
+    bool is_text;     /* text/plain, as the service says */
     struct cl_buf body;
 };
 

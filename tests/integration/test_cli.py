@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -112,6 +113,30 @@ def test_a_wrong_token_is_told(cloche, cli):
     done = cli("def main(): pass\n", environment={"CLOCHE_TOKEN": "clt_wrong"})
     assert done.returncode == 2
     assert "(401)" in done.stderr
+
+
+@pytest.mark.parametrize("kind, body, says", [
+    ("text/plain", b"use https://\nsecond\n", "use https://"),
+    ("text/plain; charset=utf-8", b"\x1b[2Jgone\x07 \xc3\xa9 \x7f\r\n", "?[2Jgone? ?? ?"),
+    ("text/plain", b"x" * 161, "x" * 160),
+    ("text/plain", b"\n", None),
+    ("text/plain", b"", None),
+    ("text/html", b"<h1>Sorry</h1>", None),
+    ("text/plainer", b"no", None),
+])
+def test_of_an_answer_that_is_no_problem_document_a_line_of_plain_text_is_shown(cli, kind, body, says):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def answer():
+            with server.accept()[0] as peer:
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: %s\r\n"
+                             b"Content-Length: %d\r\n\r\n%s" % (kind.encode(), len(body), body))
+        thread = threading.Thread(target=answer)
+        thread.start()
+        done = cli("def main(): pass\n", "--url", f"http://127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+    assert done.returncode == 2
+    assert done.stderr == "cloche: the service answered 400" + (f": {says}\n" if says else "\n")
 
 
 def test_no_service(cli):

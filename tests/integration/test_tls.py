@@ -126,6 +126,10 @@ def test_http_1_1_is_the_only_protocol(tls, world):
 def test_plain_text_is_told_so(tls):
     answer = httpx.get(tls.url.replace("https", "http") + "/healthz")
     assert answer.status_code == 400 and "speaks TLS" in answer.text
+    done = subprocess.run([BIN / "cloche", "calls", "list"], capture_output=True, text=True, timeout=30,
+                          env={"CLOCHE_URL": tls.url.replace("https", "http"), "CLOCHE_TOKEN": tls.token})
+    assert (done.returncode, done.stderr) == (2, "cloche: the service answered 400: this port speaks TLS: "
+                                                 "use https://\n")
 
 
 def test_call_stream_and_large_bodies(tls):
