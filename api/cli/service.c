@@ -15,6 +15,8 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/own.h"
 
+#define WANTS_TOKEN "set CLOCHE_TOKEN or give --token-file"
+
 enum { CONNECT_MS = 5000, LINE_MOST = 160 };
 
 struct transfer {
@@ -60,7 +62,7 @@ static int find_token(struct cl_service *service, const struct cl_args *args,
     if (file_of("CLOCHE_CERT"))
         return 0; /* a certificate stands for a token */
     if (read_token(service, CL_SERVICE_STATE "/local.token", err) < 0)
-        return cl_err_context(err, "no token: set CLOCHE_TOKEN or give --token-file");
+        return cl_err_context(err, "no token: " WANTS_TOKEN);
     return 0;
 }
 
@@ -352,6 +354,7 @@ int cl_service_problem(const struct cl_answer *answer)
         cl_json_plain(cl_json_member(root, "detail"), &text);
     }
     put_similar(cl_json_member(root, "similar"), &text);
-    return cl_verb_fail(problem_exit(answer->status), "%.*s (%ld)", (int)text.length,
-                        (const char *)text.bytes, answer->status);
+    return cl_verb_fail(problem_exit(answer->status), "%.*s (%ld)%s", (int)text.length,
+                        (const char *)text.bytes, answer->status,
+                        answer->status == 401 ? "; " WANTS_TOKEN : "");
 }

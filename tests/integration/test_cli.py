@@ -112,7 +112,7 @@ def test_a_wider_limit_is_denied(cli):
 def test_a_wrong_token_is_told(cloche, cli):
     done = cli("def main(): pass\n", environment={"CLOCHE_TOKEN": "clt_wrong"})
     assert done.returncode == 2
-    assert "(401)" in done.stderr
+    assert done.stderr.endswith("(401); set CLOCHE_TOKEN or give --token-file\n")
 
 
 @pytest.mark.parametrize("kind, body, says", [
