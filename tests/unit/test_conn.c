@@ -419,7 +419,7 @@ static const struct hostile hostile[] = {
     HOSTILE(POST "Transfer-Encoding : chunked\r\n\r\n" SMUGGLED, 400),
     HOSTILE(POST "Transfer-Encoding: Chunked;q=1\r\n\r\n" SMUGGLED, 501),
     HOSTILE(POST "Transfer-Encoding: gzip, chunked\r\n\r\n" SMUGGLED, 501),
-    HOSTILE(POST "Transfer-Encoding:\r\n chunked\r\n\r\n" SMUGGLED, 501),
+    HOSTILE(POST "Transfer-Encoding:\r\n chunked\r\n\r\n" SMUGGLED, 400),
     HOSTILE(POST "Transfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\n\r\n" GET("/hello"),
             400),
     HOSTILE(POST "Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n" GET("/hello"), 400),
