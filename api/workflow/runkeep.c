@@ -155,6 +155,16 @@ static void free_insertion(struct insertion *insertion)
     free(insertion);
 }
 
+/* Before anybody hears of it. */
+static void tell_kept(const struct cl_run *run)
+{
+    cl_audit_change(run->runs->app->audit,
+                    &(struct cl_audit_change){ .event = "workflow.submit",
+                                               .tenant = run->tenant->name,
+                                               .key = run->key,
+                                               .id = run->plan.id });
+}
+
 static void on_inserted(void *arg, const struct cl_err *err)
 {
     struct insertion *insertion = arg;
@@ -165,6 +175,8 @@ static void on_inserted(void *arg, const struct cl_err *err)
     if (err->kind != CL_E_NONE)
         cl_storeq_refuse(&why, err);
     free_insertion(insertion);
+    if (is_kept)
+        tell_kept(run);
     if (run->on_kept)
         run->on_kept(run->kept_self, is_kept ? NULL : &why);
     run->on_kept = NULL;

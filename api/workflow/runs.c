@@ -113,14 +113,8 @@ int cl_runs_submit(struct cl_runs *runs, const struct cl_run_ask *ask, struct cl
     run = cl_run_new(runs, ask, plan);
     run->on_kept = on_kept;
     run->kept_self = self;
-    if (cl_run_insert(run, &err) == 0) {
-        cl_audit_change(runs->app->audit,
-                        &(struct cl_audit_change){ .event = "workflow.submit",
-                                                   .tenant = run->tenant->name,
-                                                   .key = run->key,
-                                                   .id = run->plan.id });
+    if (cl_run_insert(run, &err) == 0)
         return 0;
-    }
     cl_run_free(run);
     return cl_refusal_set(refusal, CL_R_QUEUE_FULL, "%s", err.text);
 }

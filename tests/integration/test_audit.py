@@ -406,6 +406,30 @@ def test_a_full_disk(small_disk, config, mode):
         service.stop()
 
 
+def test_a_workflow_that_is_not_kept_is_not_told(small_disk, config):
+    def submit(name):
+        return service.http.post("/v1/workflows", json={"id": name, "name": "w", "tasks": [code("a", "result = 1")]})
+
+    service = Service(config=config, state=small_disk)
+    try:
+        service.start()
+        assert [submit("first").status_code for _ in range(2)] == [202, 422]
+        with open(small_disk / "filler", "wb", buffering=0) as filler:
+            with pytest.raises(OSError):
+                while True:
+                    filler.write(b"x" * 4096)
+        wait_until(lambda: submit("second").status_code == 507, 20, "a full store")
+        (small_disk / "filler").unlink()
+        wait_until(lambda: submit("third").status_code == 202, 20, "room")
+        wait_until(lambda: "third" in [line["id"] for line in lines_of(small_disk / "audit.log")
+                                       if line["event"] == "workflow.end"], 20, "its end")
+        told = collections.Counter(line["id"] for line in lines_of(small_disk / "audit.log")
+                                   if line["event"] == "workflow.submit")
+        assert told == {"first": 1, "third": 1}
+    finally:
+        service.stop()
+
+
 # ------------------------------------------------------------------------------------- its file
 
 def test_the_file_is_roots_and_the_api_can_not_reach_it(own):
