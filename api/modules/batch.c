@@ -186,6 +186,12 @@ static struct cl_pool *find_pool(struct cl_modbatch *batch, const char *policy)
 static void start_one(struct cl_modbatch *batch, struct cl_modfile *file)
 {
     struct cl_pool *pool = find_pool(batch, file->policy);
+    const struct cl_modread_ask ask = {
+        .name = file->name,
+        .source = { (const char *)file->source.bytes, file->source.length },
+        .key = batch->key,
+        .peer = batch->peer,
+    };
     struct turn *turn;
 
     if (!pool) {
@@ -198,9 +204,7 @@ static void start_one(struct cl_modbatch *batch, struct cl_modfile *file)
     turn->batch = batch;
     turn->index = (size_t)(file - batch->files);
     batch->running++;
-    cl_modread_start(batch->modules->app, pool, file->name,
-                     (struct cl_json){ (const char *)file->source.bytes, file->source.length },
-                     on_read, turn);
+    cl_modread_start(batch->modules->app, pool, &ask, on_read, turn);
 }
 
 static void step(struct cl_modbatch *batch)

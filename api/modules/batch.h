@@ -39,6 +39,7 @@ struct cl_modbatch {
     const struct cl_tenant *of; /* lives for ever */
     char tenant[CL_NAME_MAX];
     char key[CL_NAME_MAX];
+    char peer[CL_PEER_MAX];   /* of who puts them, for the audit log; "": nobody does */
     struct cl_modfile *files; /* owned */
     size_t count, capacity;
     bool prunes;    /* what is not among the files goes */

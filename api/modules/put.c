@@ -169,6 +169,7 @@ static void start(struct cl_visit *visit, struct cl_modbatch *batch, bool is_pus
     putting->app = visit->app;
     putting->visit = visit;
     putting->is_push = is_push;
+    snprintf(batch->peer, sizeof(batch->peer), "%s", cl_exchange_peer(visit->exchange));
     visit->later = &later;
     visit->later_self = putting;
     cl_modbatch_run(batch, on_done, putting);

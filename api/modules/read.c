@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/calls/prepare.h"
 #include "api/errand.h"
 #include "api/modules/row.h"
 #include "api/visit.h"
@@ -118,14 +119,16 @@ static int put_frame(struct cl_buf *frames, enum cl_frame_type type, const void 
 
 /* An empty CALL first: seal fills it. */
 static int make_request(struct cl_request *request, const struct cl_policy *policy,
-                        const char *name, struct cl_json source, struct cl_refusal *refusal)
+                        const struct cl_modread_ask *ask, struct cl_refusal *refusal)
 {
     static const struct cl_frame_call empty;
+    const struct cl_json source = ask->source;
     struct cl_err err = CL_ERR_INIT;
 
+    cl_prepare_caller(request, ask->key, ask->peer);
     request->frames.limit = source.length + 1024;
     if (put_frame(&request->frames, CL_F_CALL, &empty, sizeof(empty), &err) < 0 ||
-        put_frame(&request->frames, CL_F_ENTRY, name, strlen(name), &err) < 0 ||
+        put_frame(&request->frames, CL_F_ENTRY, ask->name, strlen(ask->name), &err) < 0 ||
         put_frame(&request->frames, CL_F_SOURCE, source.text, source.length, &err) < 0)
         return cl_refusal_failed(refusal, CL_R_TOO_LARGE, &err);
     return cl_request_seal(request, policy, CL_CALL_INSPECT, refusal);
@@ -141,8 +144,8 @@ static void on_refused(evutil_socket_t fd, short what, void *arg)
     finish(reading, &read);
 }
 
-void cl_modread_start(struct cl_app *app, struct cl_pool *pool, const char *name,
-                      struct cl_json source, cl_modread_done *done, void *self)
+void cl_modread_start(struct cl_app *app, struct cl_pool *pool,
+                      const struct cl_modread_ask *ask, cl_modread_done *done, void *self)
 {
     static const struct timeval now = { 0, 0 };
     struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
@@ -151,8 +154,8 @@ void cl_modread_start(struct cl_app *app, struct cl_pool *pool, const char *name
     CL_CHECK(reading);
     reading->done = done;
     reading->self = self;
-    snprintf(reading->name, sizeof(reading->name), "%s", name);
-    if (make_request(&request, pool->policy, name, source, &reading->refusal) < 0)
+    snprintf(reading->name, sizeof(reading->name), "%s", ask->name);
+    if (make_request(&request, pool->policy, ask, &reading->refusal) < 0)
         CL_CHECK(event_base_once(app->base, -1, EV_TIMEOUT, on_refused, reading, &now) == 0);
     else
         cl_errand_start(app, pool, &request, CL_CALL_INSPECT, &errand_calls, reading);

@@ -23,8 +23,14 @@ struct cl_modread {
 
 typedef void cl_modread_done(void *self, const struct cl_modread *read);
 
+struct cl_modread_ask {
+    const char *name;
+    struct cl_json source;
+    const char *key, *peer; /* who puts it, as cl_prepare_caller takes it */
+};
+
 /* `done` is called once, never from inside here. */
-void cl_modread_start(struct cl_app *app, struct cl_pool *pool, const char *name,
-                      struct cl_json source, cl_modread_done *done, void *self);
+void cl_modread_start(struct cl_app *app, struct cl_pool *pool,
+                      const struct cl_modread_ask *ask, cl_modread_done *done, void *self);
 
 #endif

@@ -183,6 +183,14 @@ def test_wrong_tokens_do_not_flood(own):
     assert by_status[401] <= most and sum(by_status.values()) <= 2 * most, by_status
 
 
+def test_who_puts_a_module_is_told_with_the_jail_that_reads_it(own):
+    python = {"Content-Type": "text/x-python"}
+    own.http.put("/v1/modules/prices", content="def net(x): return x", headers=python).raise_for_status()
+    own.http.post("/v1/modules:push", json={"files": {"other": "def f(): return 1"}}).raise_for_status()
+    read = [line for line in lines_of(own.state / "audit.log") if line.get("kind") == "inspect"]
+    assert [(line.get("key"), line.get("peer")) for line in read] == [("local", "127.0.0.1")] * 2
+
+
 # ---------------------------------------------------------------------------------- hostile text
 
 HOSTILE = ["\n{\"seq\":1}\n", "\r\n", "\x00\x1b[2J\x7f", "\x85\x9b", "\u2028\u2029", "\u202e\u2066", "\ud800",
