@@ -85,34 +85,36 @@ static int compose(struct cl_envelope *envelope, struct finish *finish, struct c
     return cl_buf_put(&finish->envelope, "}", 1, err);
 }
 
-/* The metadata of the stored request, as far as it can still be read. */
-static void read_metadata(const struct cl_async_ending *ending, struct cl_request *request)
+/* The stored request into `stored`, as far as it can still be read; whether it can. */
+static bool read_stored(struct cl_async_call *call, const struct cl_async_ending *ending,
+                        struct cl_prepared *stored)
 {
     struct cl_buf CL_AUTO(cl_buf_fini) copy = CL_BUF_INIT(ending->length);
     struct cl_refusal ignored = CL_REFUSAL_INIT;
     struct cl_err err = CL_ERR_INIT;
     struct cl_call_sent sent;
 
-    if (ending->request && cl_buf_put(&copy, ending->request, ending->length, &err) == 0 &&
-        cl_async_unpack((char *)copy.bytes, copy.length, &sent, &err) == 0)
-        cl_request_parse(request, sent.body, sent.length, &ignored);
+    if (!ending->request || cl_buf_put(&copy, ending->request, ending->length, &err) < 0 ||
+        cl_async_unpack((char *)copy.bytes, copy.length, &sent, &err) < 0)
+        return false;
+    cl_trace_id(sent.trace, call->trace);
+    return cl_prepare_parse(&sent, stored, &ignored) == 0;
 }
 
 /* Into `finish`, whose texts are empty. */
 static void compose_end(const struct cl_async_call *call, const struct cl_async_ending *ending,
-                        struct finish *finish)
+                        const struct cl_buf *metadata, struct finish *finish)
 {
     const struct cl_verdict verdict = { .kind = ending->kind, .message = ending->message };
     const struct cl_msg_end nothing = { 0 };
     const struct cl_buf none = CL_BUF_INIT(0);
-    struct cl_request CL_AUTO(cl_request_fini) request = { 0 };
     struct cl_stream stream = { .final = CL_BUF_INIT(4096) };
     struct cl_envelope envelope = {
         .id = call->id,
         .verdict = &verdict,
         .stream = &stream,
         .artifacts = &none,
-        .metadata = &request.metadata,
+        .metadata = metadata,
         .end = &nothing,
         .policy = call->policy,
     };
@@ -121,7 +123,6 @@ static void compose_end(const struct cl_async_call *call, const struct cl_async_
     finish->envelope = (struct cl_buf)CL_BUF_INIT(1 << 20);
     finish->last = 1;
     finish->is_counted_anew = finish->is_bare = true;
-    read_metadata(ending, &request);
     if (ending->kind == CL_V_DENIED)
         CL_CHECK(put_denied(call, ending->refusal, &stream.final, &err) == 0);
     stream.final_type = ending->kind == CL_V_DENIED ? CL_F_DENIED : 0;
@@ -202,6 +203,7 @@ static void shorten(const struct cl_async_call *call, struct finish *finish)
         .kind = CL_V_LOST,
         .message = "it has run, but there was no room to keep its answer",
     };
+    const struct cl_buf none = CL_BUF_INIT(0);
     struct cl_storeq_health health;
     struct cl_buf *text = &finish->events;
     const uint8_t *before =
@@ -214,7 +216,7 @@ static void shorten(const struct cl_async_call *call, struct finish *finish)
         return;
     cl_buf_fini(&finish->events);
     cl_buf_fini(&finish->envelope);
-    compose_end(call, &lost, finish);
+    compose_end(call, &lost, &none, finish);
     strcpy(finish->verdict, cl_verdict_name(lost.kind));
 }
 
@@ -274,18 +276,24 @@ void cl_async_finish(struct cl_async_call *call, const char *verdict, struct cl_
 
 void cl_async_end(struct cl_async_call *call, const struct cl_async_ending *ending)
 {
+    struct cl_prepared CL_AUTO(cl_prepared_fini) stored = { 0 };
+    const bool is_read = read_stored(call, ending, &stored);
     struct finish *finish = calloc(1, sizeof(*finish));
 
     CL_CHECK(finish);
-    compose_end(call, ending, finish);
+    compose_end(call, ending, &stored.request.metadata, finish);
     cl_audit_unrun(
         call->async->app->audit,
         &(struct cl_audit_unrun){
             .id = call->id,
             .tenant = call->tenant,
+            .key = call->key,
             .policy = call->policy,
             .verdict = cl_verdict_name(ending->kind),
+            .trace = call->trace,
             .why = ending->refusal ? cl_refusal_row(ending->refusal->kind)->slug : NULL,
+            .request = is_read ? &stored.request : NULL,
+            .flags = stored.flags,
         });
     cl_log(CL_INFO, "async.end", CL_ASYNC_TEXT " verdict=%s", CL_ASYNC_OF(call),
            cl_verdict_name(ending->kind));

@@ -54,6 +54,7 @@ struct cl_async_call {
     struct cl_async *async;
     char id[CL_ULID_SIZE];
     char tenant[CL_NAME_MAX];
+    char key[CL_NAME_MAX];        /* id of the token; "": none */
     char policy[CL_NAME_MAX];     /* as it was when accepted */
     char trace[CL_TRACE_ID_SIZE]; /* for the log; "": none, or not read yet after a restart */
     struct cl_tenant *known;      /* NULL until cloched has told of it; then it stays */
@@ -134,7 +135,7 @@ struct cl_async_ending {
     enum cl_verdict_kind kind;        /* CANCELLED, LOST or DENIED */
     const char *message;              /* LOST */
     const struct cl_refusal *refusal; /* DENIED */
-    const char *request;              /* as stored, for its metadata; NULL: none */
+    const char *request;              /* as stored; NULL: not at hand */
     size_t length;
 };
 /* Ends a call that no worker has ended. */

@@ -18,6 +18,7 @@ struct left {
     struct cl_list node;
     char id[CL_ULID_SIZE];
     char tenant[CL_NAME_MAX];
+    char key[CL_NAME_MAX];
     char policy[CL_NAME_MAX];
     enum cl_store_state state;
     int32_t priority;
@@ -49,6 +50,7 @@ static int take_left(void *self, const struct cl_store_call *call, struct cl_err
     CL_CHECK(left);
     strncpy(left->id, call->id, sizeof(left->id) - 1);
     strncpy(left->tenant, call->tenant, sizeof(left->tenant) - 1);
+    strncpy(left->key, call->key, sizeof(left->key) - 1);
     strncpy(left->policy, call->policy, sizeof(left->policy) - 1);
     left->state = call->state;
     left->priority = call->priority;
@@ -90,6 +92,7 @@ static void resume(struct load *load, const struct left *left)
         .length = left->request.length,
     };
 
+    strcpy(call->key, left->key);
     strcpy(call->policy, left->policy);
     call->lane = cl_async_lane(left->priority);
     call->attempts = left->attempts;

@@ -101,6 +101,7 @@ static void admit(const struct entry *entry)
     struct cl_async_call *call =
         cl_async_admit(entry->op.async, entry->op.tenant, entry->op.id);
 
+    strcpy(call->key, entry->key);
     strcpy(call->policy, entry->policy);
     call->lane = entry->lane;
     call->may_retry = entry->may_retry;

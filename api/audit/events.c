@@ -38,7 +38,8 @@ static struct cl_json frame_of(const struct cl_request *request, enum cl_frame_t
 }
 
 /* What ran: the name of a function, or the hash of a source. A source itself is in no log. */
-static void put_code(struct cl_auditline *line, const struct cl_job *job)
+static void put_code(struct cl_auditline *line, const struct cl_request *request,
+                     uint32_t flags)
 {
     static const struct {
         uint32_t flag;
@@ -52,15 +53,15 @@ static void put_code(struct cl_auditline *line, const struct cl_job *job)
     uint8_t hash[CL_AUDIT_HASH];
     char text[CL_AUDIT_HEAD];
     const char *kind = "source";
-    struct cl_json source = frame_of(&job->request, CL_F_SOURCE);
+    struct cl_json source = frame_of(request, CL_F_SOURCE);
 
     for (size_t i = CL_COUNT(kinds); i-- > 0;) {
-        if (job->flags & kinds[i].flag)
+        if (flags & kinds[i].flag)
             kind = kinds[i].kind;
     }
     cl_auditline_word(line, "kind", kind);
-    cl_auditline_word(line, "function", job->request.function);
-    cl_auditline_word(line, "version", job->request.version);
+    cl_auditline_word(line, "function", request->function);
+    cl_auditline_word(line, "version", request->version);
     if (!source.text)
         return;
     crypto_generichash(hash, sizeof(hash), (const uint8_t *)source.text, source.length, NULL,
@@ -162,7 +163,7 @@ void cl_audit_call(struct cl_audit *audit, const struct cl_job *job,
     cl_auditline_word(&line, "key", job->request.key);
     cl_auditline_word(&line, "peer", job->request.peer);
     cl_auditline_word(&line, "id", job->name);
-    put_code(&line, job);
+    put_code(&line, &job->request, job->flags);
     cl_auditline_word(&line, "policy", job->policy);
     cl_auditline_number(&line, "generation", job->generation);
     if (job->session)
@@ -181,10 +182,14 @@ void cl_audit_unrun(struct cl_audit *audit, const struct cl_audit_unrun *call)
     if (!cl_audit_begin(audit, &line, "call"))
         return;
     cl_auditline_word(&line, "tenant", call->tenant);
+    cl_auditline_word(&line, "key", call->key);
     cl_auditline_word(&line, "id", call->id);
+    if (call->request)
+        put_code(&line, call->request, call->flags);
     cl_auditline_word(&line, "policy", call->policy);
     cl_auditline_word(&line, "verdict", call->verdict);
     cl_auditline_word(&line, "refused", call->why);
+    cl_auditline_word(&line, "trace", call->trace);
     cl_audit_put(audit, &line);
 }
 

@@ -16,6 +16,7 @@ struct cl_exchange;
 struct cl_job;
 struct cl_msg_problem;
 struct cl_refusal;
+struct cl_request;
 struct cl_verdict;
 struct cl_visit;
 
@@ -31,10 +32,12 @@ struct cl_audit_refusals {
 /* A call ended, by whatever road it came. */
 void cl_audit_call(struct cl_audit *audit, const struct cl_job *job,
                    const struct cl_verdict *verdict);
-/* A stored call ended that never had a worker. */
+/* A stored call ended, and no worker has said so. */
 struct cl_audit_unrun {
-    const char *id, *tenant, *policy, *verdict;
-    const char *why; /* of a refusal, its slug; NULL: none */
+    const char *id, *tenant, *key, *policy, *verdict, *trace;
+    const char *why;                  /* of a refusal, its slug; NULL: none */
+    const struct cl_request *request; /* what it was; NULL: it is not at hand */
+    uint32_t flags;                   /* of that, enum cl_call_flags */
 };
 void cl_audit_unrun(struct cl_audit *audit, const struct cl_audit_unrun *call);
 

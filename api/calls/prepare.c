@@ -77,9 +77,8 @@ void cl_prepare_caller(struct cl_request *request, const char *key, const char *
     snprintf(request->peer, sizeof(request->peer), "%s", peer ? peer : "");
 }
 
-int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
-               const struct cl_call_sent *sent, struct cl_prepared *prepared,
-               struct cl_refusal *refusal)
+int cl_prepare_parse(const struct cl_call_sent *sent, struct cl_prepared *prepared,
+                     struct cl_refusal *refusal)
 {
     struct cl_request *request = &prepared->request;
 
@@ -89,7 +88,19 @@ int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
     cl_prepare_caller(request, sent->key, sent->peer);
     if (kinds[sent->kind].parse(request, sent->body, sent->length, refusal) < 0)
         return -1;
-    if (cl_prepare_trace(request, sent->trace, refusal) < 0)
+    if (request->function[0])
+        prepared->flags |= CL_CALL_FUNCTION;
+    return 0;
+}
+
+int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
+               const struct cl_call_sent *sent, struct cl_prepared *prepared,
+               struct cl_refusal *refusal)
+{
+    struct cl_request *request = &prepared->request;
+
+    if (cl_prepare_parse(sent, prepared, refusal) < 0 ||
+        cl_prepare_trace(request, sent->trace, refusal) < 0)
         return -1;
     if (request->function[0]) {
         const int got =
@@ -97,7 +108,6 @@ int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
 
         if (got != 0)
             return got;
-        prepared->flags |= CL_CALL_FUNCTION;
     }
     prepared->pool = find_pool(app, tenant, sent, request, refusal);
     if (!prepared->pool)

@@ -43,6 +43,10 @@ int cl_prepare(const struct cl_app *app, const struct cl_tenant *tenant,
                const struct cl_call_sent *sent, struct cl_prepared *prepared,
                struct cl_refusal *refusal);
 
+/* Its first step, which asks nobody: what was sent, parsed, and the flags of its kind. */
+int cl_prepare_parse(const struct cl_call_sent *sent, struct cl_prepared *prepared,
+                     struct cl_refusal *refusal);
+
 /* What the worker is told of a trace, and what log lines name of it. NULL or "": nothing. */
 int cl_prepare_trace(struct cl_request *request, const char *trace, struct cl_refusal *refusal);
 

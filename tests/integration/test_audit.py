@@ -2,6 +2,7 @@
 """The audit log: what is in it, that nothing is missing, and that nobody can bend it."""
 
 import collections
+import hashlib
 import json
 import os
 import pathlib
@@ -189,6 +190,50 @@ def test_who_puts_a_module_is_told_with_the_jail_that_reads_it(own):
     own.http.post("/v1/modules:push", json={"files": {"other": "def f(): return 1"}}).raise_for_status()
     read = [line for line in lines_of(own.state / "audit.log") if line.get("kind") == "inspect"]
     assert [(line.get("key"), line.get("peer")) for line in read] == [("local", "127.0.0.1")] * 2
+
+
+LATER = {"Prefer": "respond-async"}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+SLEEP = "import time\ndef main():\n    time.sleep(60)"
+
+
+def cut_short(service, *roads):
+    """Stored calls that a kill -9 of everything ended: what is said of each after a restart."""
+    head = {**LATER, "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    ids = [service.http.post(path, json=body, headers=head).json()["id"] for path, body in roads]
+    for name in ids:
+        wait_until(lambda name=name: service.http.get(f"/v1/calls/{name}").json()["status"] == "running", 20, name)
+    service.process.kill()
+    service.process.wait()
+    service.start()
+    for name in ids:
+        assert service.http.get(f"/v1/calls/{name}", params={"wait": "20s"}).json()["verdict"] == "lost"
+    found = {line["id"]: line for line in calls_of(service)}
+    return [found[name] for name in ids]
+
+
+def test_a_stored_call_without_a_workers_word_says_who_called(own):
+    own.http.put("/v1/modules/naps", content="import time\ndef nap(s): time.sleep(s)",
+                 headers={"Content-Type": "text/x-python"}).raise_for_status()
+    source, body, path, evaluated = cut_short(
+        own, ("/v1/calls", {"source": SLEEP}), ("/v1/calls", {"function": "naps.nap", "args": [60]}),
+        ("/v1/functions/naps.nap/calls", {"args": [60]}),
+        ("/v1/eval", {"expression": "sum(x * y for x in range(9000) for y in range(9000))", "policy": "gleitzeit"}))
+    for line, kind in ((source, "source"), (body, "function"), (path, "function"), (evaluated, "eval")):
+        assert (line["verdict"], line["tenant"], line["key"], line["kind"], line["trace"]) == \
+            ("lost", "local", "local", kind, TRACE)
+    assert body["function"] == path["function"] == "naps.nap"
+    assert source["source"] == hashlib.blake2b(SLEEP.encode(), digest_size=32).hexdigest()
+    assert len(evaluated["source"]) == 64
+
+
+def test_a_stored_call_that_never_ran_says_who_called(own):
+    first = [own.http.post("/v1/calls", json={"source": SLEEP}, headers=LATER).json()["id"] for _ in range(30)]
+    for name in reversed(first):
+        own.http.delete(f"/v1/calls/{name}").raise_for_status()
+    never = [line for line in calls_of(own) if "usage" not in line]
+    assert never and {(line["verdict"], line["tenant"], line["key"], line["policy"]) for line in never} == \
+        {("cancelled", "local", "local", "default")}
 
 
 # ---------------------------------------------------------------------------------- hostile text
