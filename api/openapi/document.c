@@ -6,6 +6,7 @@
  */
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/openapi/openapi.h"
@@ -37,10 +38,10 @@ static const struct {
 } refusals[] = {
     { 400, false, false, false, false }, { 401, true, false, false, false },
     { 403, false, true, false, false },  { 404, false, false, false, true },
-    { 411, false, false, true, false },  { 413, false, false, true, false },
-    { 415, false, false, true, false },  { 429, true, false, false, false },
-    { 431, false, false, false, false }, { 500, false, false, false, false },
-    { 503, true, false, false, false },
+    { 408, false, false, true, false },  { 411, false, false, true, false },
+    { 413, false, false, true, false },  { 415, false, false, true, false },
+    { 429, true, false, false, false },  { 431, false, false, false, false },
+    { 500, false, false, false, false }, { 503, true, false, false, false },
 };
 
 /* The next word of a list; false at its end. */
@@ -100,11 +101,26 @@ static int put_body(const struct cl_route *route, const struct cl_operation *ope
     return cl_buf_put_text(out, "}}", err);
 }
 
+/* Among its answers: what this one of its refusals looks like. */
+static bool is_answered(const struct cl_operation *operation, int status)
+{
+    const char *list = operation->answers;
+    char word[WORD_MAX];
+
+    while (next_word(&list, word)) {
+        if (atoi(word) == status)
+            return true;
+    }
+    return false;
+}
+
 static bool is_refused(const struct cl_route *route, const struct cl_operation *operation,
                        size_t row)
 {
     const bool has_token = route->auth == CL_ROUTE_TOKEN;
 
+    if (is_answered(operation, refusals[row].status))
+        return false;
     for (size_t i = 0; i < CL_OPERATION_REFUSALS; i++) {
         if (operation->refusals[i] == refusals[row].status)
             return true;

@@ -106,7 +106,7 @@ const struct cl_operation cl_operations[] = {
       NULL,
       "session policy traceparent",
       "RpcRequest",
-      "200 RpcAnswer 204 Nothing",
+      "200 RpcAnswer 204 Nothing 400 RpcMalformed",
       { 409, 507 } },
     { cl_modules_list,
       "listModules",

@@ -87,6 +87,7 @@ def test_no_operation_is_left_undescribed(document):
         assert operation["security"] or path in ("/healthz", "/readyz")
         if operation["security"]:
             assert {"401", "429"} <= codes, path
+        assert ("408" in codes) == (method in ("put", "post")), path
         assert ("requestBody" in operation) == (method in ("put", "post") and not path.endswith(":cancel")), path
         names = re.findall(r"\{(\w+)\}", path)
         given = [resolve(document, one) for one in operation["parameters"]]
@@ -221,6 +222,8 @@ def test_sessions_and_rpc_answer_as_the_document_says(ask):
     ask("POST", "/v1/rpc", 200, json=call)
     ask("POST", "/v1/rpc", 200, json=[call, {**call, "method": "nope"}])
     ask("POST", "/v1/rpc", 204, json={"jsonrpc": "2.0", "method": "list", "params": {}})
+    ask("POST", "/v1/rpc", 400, content=b"{nope", headers={"Content-Type": "application/json"})
+    ask("POST", "/v1/rpc?x=1", 400, json=call)
 
 
 def test_workflows_answer_as_the_document_says(ask):
@@ -236,6 +239,13 @@ def test_workflows_answer_as_the_document_says(ask):
     ask("GET", f"/v1/workflows/{name}", 200)
     ask("GET", f"/v1/workflows/{name}/events", 200)
     ask("POST", f"/v1/workflows/{name}:cancel", 200)
+    none = {"id": "a", "method": "execute", "params": {"function": "nope"}}
+    failed = ask("POST", "/v1/workflows?wait=true", 200, json={"name": "w", "tasks": [none]}).json()
+    assert failed["tasks"]["a"]["error_data"]["exception_type"]
+    for end in ("", ":cancel"):
+        ask("POST" if end else "GET", f"/v1/workflows/{failed['workflow_id']}{end}", 200)
+    failed = ask("POST", "/v1/tasks?wait=true", 200, json=none).json()
+    assert ask("GET", f"/v1/tasks/{failed['task_id']}", 200).json()["error_data"]
     ask("GET", "/v1/workflows?limit=1", 200)
     one = {"method": "python/execute", "params": {"code": "result = 1"}}
     ask("POST", "/v1/tasks?wait=true", 200, json=one)
