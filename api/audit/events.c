@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Composes the lines of the audit log from what the service knows.
+ * Composes the lines of the audit log from what the service knows; requests.c has those about requests.
  * Runs in: cloche-api.
  * Trusts: our own state. Texts of callers and workers are cut and escaped by line.c.
  */
 #include "api/audit/events.h"
 
-#include <inttypes.h>
 #include <sodium.h>
 #include <string.h>
 
-#include "api/http1/exchange.h"
 #include "api/visit.h"
-#include "sandbox/base/clock.h"
 #include "sandbox/base/own.h"
 #include "sandbox/base/version.h"
-
-enum { TEXT_MAX = 256 };
 
 /* -------------------------------------------------------------------------------------- calls */
 
@@ -80,8 +75,10 @@ static void put_denied(struct cl_auditline *line, const struct cl_job *job,
         cl_auditline_word(line, "rule", "syscall"); /* killed, and nobody to say which */
     } else {
         texts = cl_stream_texts(&job->stream);
-        cl_auditline_text(line, "rule", texts.text[0].text, texts.text[0].length, TEXT_MAX);
-        cl_auditline_text(line, "name", texts.text[1].text, texts.text[1].length, TEXT_MAX);
+        cl_auditline_text(line, "rule", texts.text[0].text, texts.text[0].length,
+                          CL_AUDIT_TEXT_MAX);
+        cl_auditline_text(line, "name", texts.text[1].text, texts.text[1].length,
+                          CL_AUDIT_TEXT_MAX);
     }
     cl_auditline_close(line);
 }
@@ -96,7 +93,8 @@ static void put_error(struct cl_auditline *line, const struct cl_job *job,
         return;
     }
     texts = cl_stream_texts(&job->stream);
-    cl_auditline_text(line, "error", texts.text[0].text, texts.text[0].length, TEXT_MAX);
+    cl_auditline_text(line, "error", texts.text[0].text, texts.text[0].length,
+                      CL_AUDIT_TEXT_MAX);
 }
 
 static void put_limit(struct cl_auditline *line, const struct cl_verdict *verdict)
@@ -193,98 +191,6 @@ void cl_audit_unrun(struct cl_audit *audit, const struct cl_audit_unrun *call)
     cl_audit_put(audit, &line);
 }
 
-/* ----------------------------------------------------------------------------------- requests */
-
-static void put_visit(struct cl_auditline *line, const struct cl_visit *visit,
-                      const struct cl_exchange *exchange)
-{
-    const struct cl_http_head *head = cl_exchange_head(exchange);
-
-    if (visit && visit->tenant) {
-        cl_auditline_word(line, "tenant", visit->tenant->name);
-        cl_auditline_word(line, "key", cl_visit_key(visit));
-    }
-    cl_auditline_word(line, "peer", cl_exchange_peer(exchange));
-    cl_auditline_text(line, "method", head->method, strlen(head->method), TEXT_MAX);
-    cl_auditline_text(line, "path", head->path, strlen(head->path), TEXT_MAX);
-}
-
-/* Requests that change something and have no event with more to tell. */
-static const struct {
-    int (*run)(struct cl_visit *visit, const char *body, size_t length,
-               struct cl_refusal *refusal);
-    const char *event;
-} noted[] = {
-    { cl_async_delete, "call.cancel" },
-    { cl_modules_delete, "module.delete" },
-    { cl_sessions_end, "session.close" },
-    { cl_workflows_cancel, "workflow.cancel" },
-};
-
-void cl_audit_answer(const struct cl_visit *visit, int status)
-{
-    struct cl_auditline line;
-
-    for (size_t i = 0; visit->route && i < CL_COUNT(noted); i++) {
-        if (visit->route->run != noted[i].run || status >= 300)
-            continue;
-        if (!cl_audit_begin(visit->app->audit, &line, noted[i].event))
-            return;
-        put_visit(&line, visit, visit->exchange);
-        cl_auditline_number(&line, "status", (uint64_t)status);
-        cl_audit_put(visit->app->audit, &line);
-        return;
-    }
-}
-
-/* Whether one more of this kind is told of now. */
-static bool may_tell(struct cl_app *app, enum cl_refusal_kind kind, uint64_t *left_out)
-{
-    struct cl_audit_refusals *row = &app->audit_refusals[kind];
-    const uint64_t now = cl_clock_us();
-    const uint64_t gained = (now - row->at_us) * CL_AUDIT_REFUSALS_PER_S / 1000000;
-
-    if (gained > 0 || row->at_us == 0) {
-        row->left = row->at_us == 0 || gained > CL_AUDIT_REFUSALS_BURST - row->left
-                        ? CL_AUDIT_REFUSALS_BURST
-                        : row->left + (uint32_t)gained;
-        row->at_us = now;
-    }
-    if (row->left == 0) {
-        row->left_out++;
-        return false;
-    }
-    row->left--;
-    *left_out = row->left_out;
-    row->left_out = 0;
-    return true;
-}
-
-static bool is_told(int status)
-{
-    return status == 401 || status == 403 || status == 429;
-}
-
-void cl_audit_refused(struct cl_app *app, const struct cl_exchange *exchange,
-                      const struct cl_refusal *refusal)
-{
-    const struct cl_refusal_row *row = cl_refusal_row(refusal->kind);
-    struct cl_auditline line;
-    uint64_t left_out = 0;
-
-    if (!is_told(row->status) || !cl_audit_is_on(app->audit) ||
-        !may_tell(app, refusal->kind, &left_out) ||
-        !cl_audit_begin(app->audit, &line, "refused"))
-        return;
-    cl_auditline_word(&line, "problem", row->slug);
-    cl_auditline_number(&line, "status", (uint64_t)row->status);
-    put_visit(&line, cl_exchange_user(exchange), exchange);
-    cl_auditline_text(&line, "detail", refusal->detail, strlen(refusal->detail), TEXT_MAX);
-    if (left_out > 0)
-        cl_auditline_number(&line, "left_out", left_out);
-    cl_audit_put(app->audit, &line);
-}
-
 /* ------------------------------------------------------------------------------------ changes */
 
 void cl_audit_change(struct cl_audit *audit, const struct cl_audit_change *change)
@@ -369,7 +275,8 @@ void cl_audit_problem(struct cl_audit *audit, const struct cl_msg_problem *probl
         return;
     cl_auditline_number(&line, "generation", problem->generation);
     cl_auditline_number(&line, "problems", problem->count);
-    cl_auditline_text(&line, "message", problem->text, strlen(problem->text), TEXT_MAX);
+    cl_auditline_text(&line, "message", problem->text, strlen(problem->text),
+                      CL_AUDIT_TEXT_MAX);
     cl_audit_put(audit, &line);
 }
 

@@ -20,7 +20,11 @@ struct cl_request;
 struct cl_verdict;
 struct cl_visit;
 
-enum { CL_AUDIT_REFUSALS_PER_S = 10, CL_AUDIT_REFUSALS_BURST = 100 };
+enum {
+    CL_AUDIT_REFUSALS_PER_S = 10,
+    CL_AUDIT_REFUSALS_BURST = 100,
+    CL_AUDIT_TEXT_MAX = 256, /* of a text that is not ours */
+};
 
 /* Of one kind of refusals. */
 struct cl_audit_refusals {
