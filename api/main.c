@@ -220,6 +220,7 @@ int main(int count, char **args)
     cl_runs_end(app.runs);
     cl_storeq_free(app.storeq);
     cl_runs_free(app.runs);
+    cl_audit_left_out(&app);
     cl_audit_stop(app.audit);
     cl_audit_free(app.audit);
     cl_log(CL_INFO, "api.stop", "running=%u queued=%u", cl_dispatch_running(app.dispatch),

@@ -51,6 +51,8 @@ void cl_audit_answer(const struct cl_visit *visit, int status);
  * tells how many were left out. */
 void cl_audit_refused(struct cl_app *app, const struct cl_exchange *exchange,
                       const struct cl_refusal *refusal);
+/* The same of those that no line came after, one for each kind: at the end. */
+void cl_audit_left_out(struct cl_app *app);
 
 /* Something of a tenant's began, changed or ended: "session.open", "module.put". */
 struct cl_audit_change {

@@ -84,23 +84,46 @@ static bool is_told(int status)
     return status == 401 || status == 403 || status == 429;
 }
 
+static bool begin_refused(const struct cl_app *app, enum cl_refusal_kind kind,
+                          struct cl_auditline *line)
+{
+    const struct cl_refusal_row *row = cl_refusal_row(kind);
+
+    if (!cl_audit_begin(app->audit, line, "refused"))
+        return false;
+    cl_auditline_word(line, "problem", row->slug);
+    cl_auditline_number(line, "status", (uint64_t)row->status);
+    return true;
+}
+
 void cl_audit_refused(struct cl_app *app, const struct cl_exchange *exchange,
                       const struct cl_refusal *refusal)
 {
-    const struct cl_refusal_row *row = cl_refusal_row(refusal->kind);
     struct cl_auditline line;
     uint64_t left_out = 0;
 
-    if (!is_told(row->status) || !cl_audit_is_on(app->audit) ||
-        !may_tell(app, refusal->kind, &left_out) ||
-        !cl_audit_begin(app->audit, &line, "refused"))
+    if (!is_told(cl_refusal_row(refusal->kind)->status) || !cl_audit_is_on(app->audit) ||
+        !may_tell(app, refusal->kind, &left_out) || !begin_refused(app, refusal->kind, &line))
         return;
-    cl_auditline_word(&line, "problem", row->slug);
-    cl_auditline_number(&line, "status", (uint64_t)row->status);
     put_visit(&line, cl_exchange_user(exchange), exchange);
     cl_auditline_text(&line, "detail", refusal->detail, strlen(refusal->detail),
                       CL_AUDIT_TEXT_MAX);
     if (left_out > 0)
         cl_auditline_number(&line, "left_out", left_out);
     cl_audit_put(app->audit, &line);
+}
+
+void cl_audit_left_out(struct cl_app *app)
+{
+    struct cl_auditline line;
+
+    for (size_t i = 0; i < CL_COUNT(app->audit_refusals); i++) {
+        struct cl_audit_refusals *row = &app->audit_refusals[i];
+
+        if (row->left_out == 0 || !begin_refused(app, (enum cl_refusal_kind)i, &line))
+            continue;
+        cl_auditline_number(&line, "left_out", row->left_out);
+        row->left_out = 0;
+        cl_audit_put(app->audit, &line);
+    }
 }

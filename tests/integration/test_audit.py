@@ -184,6 +184,23 @@ def test_wrong_tokens_do_not_flood(own):
     assert by_status[401] <= most and sum(by_status.values()) <= 2 * most, by_status
 
 
+def test_refusals_left_out_are_told_at_the_end(own):
+    with httpx.Client(base_url=own.url, headers={"Authorization": "Bearer nope"}) as client:
+        seen = collections.Counter(client.get("/v1/policies").json()["type"].rpartition(":")[2] for _ in range(600))
+    own.process.terminate()
+    own.process.wait()
+    lines = [line for line in lines_of(own.state / "audit.log") if line["event"] in ("refused", "service.stop")]
+    assert lines.pop()["event"] == "service.stop"
+    told = collections.Counter()
+    for line in lines:
+        told[line["problem"]] += line.get("left_out", 0) + ("path" in line)
+    assert told == seen
+    last = [line for line in lines if "path" not in line]
+    assert last and all(line["left_out"] > 0 and line["status"] in (401, 429) for line in last)
+    good(own.state / "audit.log")
+
+
+
 def test_who_puts_a_module_is_told_with_the_jail_that_reads_it(own):
     python = {"Content-Type": "text/x-python"}
     own.http.put("/v1/modules/prices", content="def net(x): return x", headers=python).raise_for_status()
