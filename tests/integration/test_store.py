@@ -100,7 +100,8 @@ def test_a_full_disk_refuses_what_has_to_be_kept_and_nothing_else(disk):
         asked = service.post({"source": "def main(): return 1"}, headers=ASYNC)
         assert asked.status_code in (202, 507)
         assert service.call("def main(): return 42")["result"] == 42
-        wait_until(lambda: ready(service)["status"] == "degraded", what="readyz to tell")
+        wait_until(lambda: not ready(service)["store"]["writable"], what="readyz to tell")
+        assert ready(service)["status"] == "degraded"
         assert "no room" in ready(service)["store"]["message"]
         assert "\ncloche_store_writable 0\n" in service.http.get("/metrics").text
         assert names(service) == kept
