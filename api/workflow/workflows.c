@@ -194,10 +194,13 @@ static int read_wait(struct cl_visit *visit, bool *waits, struct cl_refusal *ref
 static int check_policy(const struct cl_visit *visit, const char *policy,
                         struct cl_refusal *refusal)
 {
-    if (!policy || (policy[0] && cl_tenancy_find(visit->app->tenancy, visit->tenant, policy)))
+    const bool is_empty =
+        policy && !policy[0]; /* it names none, and does not mean the default */
+
+    if (!is_empty && cl_tenancy_find(visit->app->tenancy, visit->tenant, policy ? policy : ""))
         return 0;
     return cl_refusal_set(refusal, CL_R_POLICY_NOT_ALLOWED, "no policy \"%s\" for this token",
-                          policy);
+                          policy ? policy : "");
 }
 
 static int submit(struct cl_visit *visit, const char *body, size_t length, bool is_task,
