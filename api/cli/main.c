@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/cli/json.h"
 #include "api/cli/options.h"
 #include "sandbox/base/own.h"
 
@@ -46,13 +47,15 @@ static const char *const exit_lines[] = {
 
 int cl_verb_fail(int code, const char *format, ...)
 {
+    cl_free_auto char *text = NULL;
     va_list args;
 
     fflush(stdout);
     fputs("cloche: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    CL_CHECK(vasprintf(&text, format, args) >= 0);
     va_end(args);
+    cl_json_show(text, strlen(text), stderr); /* a service's words may be in it */
     fputc('\n', stderr);
     return code;
 }

@@ -131,6 +131,9 @@ def test_of_an_answer_that_is_no_problem_document_a_line_of_plain_text_is_shown(
                 peer.recv(65536)
                 peer.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: %s\r\n"
                              b"Content-Length: %d\r\n\r\n%s" % (kind.encode(), len(body), body))
+                peer.shutdown(socket.SHUT_WR)
+                while peer.recv(65536):
+                    pass
         thread = threading.Thread(target=answer)
         thread.start()
         done = cli("def main(): pass\n", "--url", f"http://127.0.0.1:{server.getsockname()[1]}")

@@ -5,8 +5,10 @@ import json
 import os
 import pty
 import re
+import socket
 import subprocess
 import termios
+import threading
 
 import pytest
 from service import BIN, SLOW
@@ -16,13 +18,13 @@ TEXT = json.dumps(EVIL)
 LOUD = re.compile(rb"\x1b(?!\[[0-9;]*[mAJK])|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\xc2[\x80-\x9f]|\x1b\[2J")
 
 
-def on_terminal(service, *words, text=""):
+def on_terminal(service, *words, text="", url=None):
     """What a command writes to its terminal."""
     main, side = pty.openpty()
     modes = termios.tcgetattr(side)
     modes[1] &= ~termios.OPOST
     termios.tcsetattr(side, termios.TCSANOW, modes)
-    running = subprocess.Popen([BIN / "cloche", *words, "--url", service.url, "--token-file",
+    running = subprocess.Popen([BIN / "cloche", *words, "--url", url or service.url, "--token-file",
                                 service.state / "local.token"], stdin=subprocess.PIPE, stdout=side, stderr=side)
     os.close(side)
     running.stdin.write(text.encode())
@@ -67,3 +69,22 @@ def test_what_is_kept_does_not_speak_to_the_terminal(cloche, tmp_path):
         seen = on_terminal(cloche, *words)
         assert not LOUD.findall(seen), (words, seen)
     cloche.http.delete("/v1/modules/loud")
+
+
+def test_a_service_that_refuses_does_not_speak_to_the_terminal(cloche):
+    problem = json.dumps({"title": EVIL, "pointer": EVIL, "detail": EVIL, "similar": [EVIL]}).encode()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def answer():
+            with server.accept()[0] as peer:
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: %d\r\n"
+                             b"Content-Type: application/problem+json\r\n\r\n%s" % (len(problem), problem))
+                peer.shutdown(socket.SHUT_WR)
+                while peer.recv(65536):
+                    pass
+        thread = threading.Thread(target=answer)
+        thread.start()
+        seen = on_terminal(cloche, "run", "-", text="def main(): pass",
+                           url=f"http://127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+    assert b"title" in seen and not LOUD.findall(seen), seen
