@@ -37,6 +37,7 @@
 #include "sandbox/base/own.h"
 
 enum {
+    USAGE = 2,
     LISTENER_FD = 4,
     STORE_FD = 5,
     AUDIT_FD = 6, /* ours: the log comes by message, and is put there */
@@ -194,6 +195,18 @@ static int start(const struct cl_options *options, struct cl_err *err)
     return cl_runs_restore(app.runs, err);
 }
 
+/* cloche-begin asks, for cloched: it is that one's command line. */
+static int check_options(int count, char **args)
+{
+    struct cl_options options;
+    struct cl_err err = CL_ERR_INIT;
+
+    if (cl_options_parse(&options, count, args, &err) == 0)
+        return 0;
+    fprintf(stderr, "cloched: %s\n", err.text);
+    return USAGE;
+}
+
 int main(int count, char **args)
 {
     struct cl_options options;
@@ -201,6 +214,8 @@ int main(int count, char **args)
 
     if (count == 2 && strcmp(args[1], "--check-pair") == 0)
         return cl_pair_check();
+    if (count > 1 && strcmp(args[1], "--check") == 0) /* before cloched starts anything */
+        return check_options(count - 1, args + 1);
     const int parsed = cl_options_parse(&options, count, args, &err);
 
     cl_log_open("api", parsed < 0 ? CL_ERROR : options.log);

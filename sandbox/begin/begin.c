@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "sandbox/base/log.h"
@@ -22,6 +23,7 @@
 #include "sandbox/base/wire.h"
 #include "sandbox/begin/begin.h"
 #include "sandbox/begin/listen.h"
+#include "sandbox/begin/oneshot.h"
 #include "sandbox/load/settings.h"
 
 enum { USAGE = 2, JAILS_MAX = 4096 };
@@ -169,9 +171,36 @@ static int check_drain(struct cl_err *err)
                    given[DRAIN]);
 }
 
+/* What the API alone reads it judges, too, and says by itself why not. */
+static int check_api(struct cl_err *err)
+{
+    static const int theirs[] = { QUEUE_WAIT, BUFFERS, KEEP, STORE };
+    const char *words[3 + 2 * CL_COUNT(theirs)] = { "cloche-api", "--check" };
+    size_t count = 2;
+    pid_t pid = -1;
+    char none;
+
+    for (size_t i = 0; i < CL_COUNT(theirs); i++) {
+        if (given[theirs[i]] == options[theirs[i]].otherwise)
+            continue;
+        words[count++] = options[theirs[i]].name;
+        words[count++] = given[theirs[i]];
+    }
+    if (count == 2 || geteuid() != 0)
+        return 0;
+    cl_close_auto int child = cl_oneshot_start(words, &pid, err);
+    const bool has_ended = child >= 0 && recv(child, &none, sizeof(none), 0) == 0;
+    const int status = cl_oneshot_end(pid);
+    if (has_ended && status == 0)
+        return 0;
+    if (has_ended && status == USAGE)
+        return cl_fail(err, CL_E_INPUT, "%s", "");
+    return cl_fail(err, CL_E_LOST, "the options could not be checked");
+}
+
 static int check(bool has_tls, struct cl_err *err)
 {
-    const char *jails = given[JAILS];
+    const char *jails = given[JAILS], *audit = given[AUDIT];
 
     if (cl_listen_parse(given[LISTEN], &place, err) < 0)
         return -1;
@@ -181,12 +210,14 @@ static int check(bool has_tls, struct cl_err *err)
     if (strspn(jails, "0123456789") != strlen(jails) || strlen(jails) > 4 || atoi(jails) < 1 ||
         atoi(jails) > JAILS_MAX)
         return cl_fail(err, CL_E_INPUT, "--jails %s: a number from 1 to %d", jails, JAILS_MAX);
+    if (strcmp(audit, "on") != 0 && strcmp(audit, "required") != 0 && strcmp(audit, "off") != 0)
+        return cl_fail(err, CL_E_INPUT, "--audit %s: on, required or off", audit);
     if (!has_tls && !given[PLAIN] && !given[SELF_TEST] && !cl_listen_is_loopback(&place))
         return cl_fail(err, CL_E_DENIED,
                        "--listen %s: beyond this machine only with tls in cloche.yaml, or with "
                        "%s: tokens and code are there for all to read",
                        given[LISTEN], options[PLAIN].name);
-    return check_drain(err);
+    return check_drain(err) < 0 ? -1 : check_api(err);
 }
 
 /* ----------------------------------------------------------------------------------- start */

@@ -58,6 +58,14 @@ def test_bad_options(tmp_path, args):
     assert done.returncode != 0 and args[-1].lstrip("-") in done.stderr
 
 
+@pytest.mark.parametrize("args", [["--keep", "x"], ["--store", "1Gi"], ["--buffers", "1"], ["--queue-wait", "x"],
+                                  ["--buffers", "64Mi", "--queue-wait", "2h"], ["--audit", "sometimes"]])
+def test_what_the_api_or_the_loader_reads_is_refused_before_they_start(tmp_path, args):
+    done = start("--state", tmp_path / "state", "--listen", "127.0.0.1:0", *args)
+    assert done.returncode == 2 and f"{args[-2]} {args[-1]}" in one_sentence(done)
+    assert not (tmp_path / "state").exists()
+
+
 def test_broken_policy_refuses_the_start_with_its_place(tmp_path):
     policies = tmp_path / "config/policies"
     policies.mkdir(parents=True)

@@ -15,7 +15,7 @@ FUNCTION_WARN = 50
 # Most lines of code of a folder's own *.c and *.h, blank lines and comments not counted: cloched, the way
 # into the jail, what proves it (never as root), what reads the command line and cloche.yaml before cloched is,
 # what opens the configuration (root, but without a capability), and what every process links. A subfolder counts for itself alone. Raise one only with a reason in the commit.
-SANDBOX_MOST = {"sandbox": 3999, "sandbox/enter": 800, "sandbox/prove": 600, "sandbox/load": 1080, "sandbox/begin": 470, "sandbox/base": 2480}
+SANDBOX_MOST = {"sandbox": 3999, "sandbox/enter": 800, "sandbox/prove": 600, "sandbox/load": 1080, "sandbox/begin": 490, "sandbox/base": 2480}
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
