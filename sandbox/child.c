@@ -6,6 +6,7 @@
  */
 #include "sandbox/child.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,13 +71,15 @@ void cl_child_reap(struct cl_index *children)
         siginfo_t how = { .si_pid = 0 };
         struct rusage usage;
 
-        /* The raw call: glibc's waitid has no room for the usage. */
-        if (syscall(SYS_waitid, P_ALL, 0, &how, WEXITED | WNOHANG, &usage) < 0 ||
-            how.si_pid == 0)
+        /* The raw call: glibc's waitid has no room for the usage. Interrupted, it is made again: the
+         * signal that led here was for all who have ended, and may have been the last. */
+        errno = 0;
+        syscall(SYS_waitid, P_ALL, 0, &how, WEXITED | WNOHANG, &usage);
+        if (how.si_pid == 0 && errno != EINTR)
             return;
         struct cl_child *child = find(children, how.si_pid);
         if (!child)
-            continue; /* a worker whose zygote died before it could tell of it */
+            continue; /* nobody yet, or a worker whose zygote died before it could tell of it */
         cl_list_unlink(&child->node);
         child->pid = 0;
         const struct cl_exit end = {
